@@ -1,0 +1,97 @@
+# The one door of gpupool. `make help` lists what it opens.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := deploy/requirements
+READY := $(VENV)/.ready
+CLUSTER ?= local
+PLANE := $(BIN)/python -m localplane
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n\033[1m%s\033[0m\n", substr($$0, 4)} \
+	  /^[a-z-]+:.*## / {printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## Environment
+
+$(READY): pyproject.toml $(LOCKS)/bootstrap.txt $(LOCKS)/dev.txt
+	@echo "gpupool: installing the locked Python packages into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCKS)/bootstrap.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS)/dev.txt $(LOCKS)/bootstrap.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@echo "$(CURDIR)/deploy/local" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/localplane.pth"
+	@touch $@
+
+.PHONY: venv
+venv: $(READY) ## Install the locked Python packages into .venv
+
+.PHONY: lock
+lock: $(READY) ## Renew the lock files from pyproject.toml
+	@cd $(LOCKS) && uv pip compile bootstrap.in --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o bootstrap.txt
+	@cd $(LOCKS) && uv pip compile ../../pyproject.toml --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header -o runtime.txt
+	@cd $(LOCKS) && uv pip compile ../../pyproject.toml --group ../../pyproject.toml:dev --quiet --upgrade --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header -c runtime.txt -o dev.txt
+
+## The local control plane
+
+.PHONY: tools
+tools: $(READY) ## Compile the plane's programs (once, about 11 minutes; cached outside the tree)
+	@$(PLANE) tools
+
+.PHONY: up
+up: $(READY) ## Start (or repair) the cluster: control plane, Prometheus, fake GPU nodes, operator
+	@$(PLANE) up --cluster $(CLUSTER)
+
+.PHONY: down
+down: $(READY) ## Stop everything `up` started and leave nothing
+	@$(PLANE) down
+
+.PHONY: status
+status: $(READY) ## Say what runs, where, and how to talk to it
+	@$(PLANE) status
+
+.PHONY: stop
+stop: $(READY) ## Hold a part down: PART=operator|prometheus|exporter|kwok|etcd|apiserver|controller-manager|scheduler [SIGNAL=KILL|STOP]
+	@$(PLANE) stop $(PART) $(if $(SIGNAL),--signal $(SIGNAL))
+
+.PHONY: start
+start: $(READY) ## Bring a held part back: PART=...
+	@$(PLANE) start $(PART)
+
+.PHONY: nodes
+nodes: $(READY) ## Fake GPU nodes: ADD=2 GPUS=8 MODEL=... LABELS=k=v,k=v | CORDON=name | REMOVE=name
+	@$(PLANE) nodes $(if $(ADD),--add $(ADD)) $(if $(GPUS),--gpus $(GPUS)) $(if $(MODEL),--model "$(MODEL)") \
+	  $(if $(LABELS),--labels "$(LABELS)") $(if $(CORDON),--cordon $(CORDON)) $(if $(REMOVE),--remove $(REMOVE))
+
+## Checks and tests
+
+.PHONY: lint
+lint: $(READY) ## Style, types and layers
+	@ruff format --check operator deploy tests
+	@ruff check operator deploy tests
+	@mypy
+	@PYTHONPATH=operator lint-imports --no-cache
+
+.PHONY: format
+format: $(READY) ## Rewrite the code in house format
+	@ruff format operator deploy tests
+	@ruff check --fix operator deploy tests
+
+.PHONY: generate
+generate: $(READY) ## Write the CRDs, the reference page and deploy/install.yaml from their sources
+	@$(BIN)/python -m gpupool.api.generate
+
+.PHONY: unit
+unit: $(READY) ## The pure core, in seconds
+	@pytest -q tests/unit --cov --cov-report=term
+
+.PHONY: test
+test: lint ## Everything: lint, unit, integration on the real control plane, chart
+	@$(BIN)/python tests/run.py
