@@ -1,0 +1,87 @@
+"""What a pool's admission policies depend on, and the words they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Kubelets may not set labels under this prefix (NodeRestriction): a node cannot walk into a pool.
+NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
+POOL_LABEL = "gpupool.dev/pool"
+TAINT_KEY = "gpupool.dev/pool"
+PROBE_LABEL = "gpupool.dev/probe"
+NAME_LABEL = "kubernetes.io/metadata.name"
+MANAGED_LABELS = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
+
+# Names under which vendors advertise whole GPUs and slices of them. Not all of `nvidia.com/`: network
+# devices (`nvidia.com/hostdev`) stand beside a GPU in most distributed training pods.
+GPU_PREFIXES = ("nvidia.com/gpu", "nvidia.com/mig-", "amd.com/gpu", "habana.ai/gaudi")
+GPU_NAMES = ("gpu.intel.com/i915", "gpu.intel.com/xe")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPolicySpec:
+    """All that the policies of one pool are made of.
+
+    Attributes:
+        pool: name of the GpuPool; at most 63 characters.
+        uid: its UID, for the owner reference.
+        resources: GPU resource names the pool governs, the default one first; never empty.
+        enforce: whether any share's isolation stands at Enforce; its namespaces carry the pool label.
+        recommend_namespaces: namespaces of the shares whose isolation stands at Recommend.
+        mutate: whether a MutatingAdmissionPolicy is served and wanted.
+        exempt_namespaces: namespaces no policy of ours looks at.
+        break_glass_group: people in this group pass every policy; empty for none.
+        probe_namespace: where the operator's dry-run pods prove that the policies deny.
+        nodes_labelled: whether the pool's nodes carry the node label; until they do, Recommend does not
+            tell anybody to select it.
+    """
+
+    pool: str
+    uid: str
+    resources: tuple[str, ...]
+    enforce: bool
+    recommend_namespaces: tuple[str, ...] = ()
+    mutate: bool = False
+    exempt_namespaces: tuple[str, ...] = ()
+    break_glass_group: str = ""
+    probe_namespace: str = "gpupool-probe"
+    nodes_labelled: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a spec whose policies would deny every GPU pod or none.
+
+        Raises:
+            ValueError: `pool` or `resources` is empty.
+        """
+        if not self.pool or not self.resources:
+            raise ValueError("a pool's policies need the pool's name and at least one resource")
+
+    @property
+    def recommended(self) -> tuple[str, ...]:
+        """The namespaces that are warned, sorted, without the exempt ones."""
+        return tuple(sorted(set(self.recommend_namespaces) - set(self.exempt_namespaces)))
+
+
+def policy_name(pool: str, part: str) -> str:
+    """The name of one of a pool's policies.
+
+    The part stands last and no part ends in another one, so two pools never share a name.
+    """
+    return f"gpupool-{pool}-{part}"
+
+
+def metadata(spec: PoolPolicySpec, part: str) -> dict[str, object]:
+    """Name, labels and the reference that lets the API server collect the object with its pool."""
+    owner = {
+        "apiVersion": "gpupool.dev/v1alpha1",
+        "kind": "GpuPool",
+        "name": spec.pool,
+        "uid": spec.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,  # deleting a pool waits for nothing of ours
+    }
+    return {
+        "name": policy_name(spec.pool, part),
+        "labels": {**MANAGED_LABELS, POOL_LABEL: spec.pool},
+        "ownerReferences": [owner],
+    }
