@@ -1,0 +1,1 @@
+"""Reads: reflected objects and Prometheus samples become one frozen snapshot."""

@@ -1,0 +1,1 @@
+"""The raw way to the API server: credentials, one HTTP client, resource paths, the server's clock."""

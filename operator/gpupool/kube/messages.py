@@ -1,0 +1,77 @@
+"""What goes to the API server and comes from it, beside the objects themselves."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gpupool.kube.resources import Json
+
+
+class EventKind(StrEnum):
+    """What a watch event tells. Errors are raised, not yielded."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One event of a watch. A bookmark's object holds only its resourceVersion."""
+
+    kind: EventKind
+    obj: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        items: raw objects, without apiVersion and kind, as lists give them.
+        version: resourceVersion of the whole list.
+        remaining: objects after this page; None where the server does not count them.
+        first: True for the first page. A second first page means that the list began again and
+            what came before it is void.
+        last: no page follows.
+    """
+
+    items: list[Json]
+    version: int
+    remaining: int | None
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """What a delete, or an eviction, insists on.
+
+    Attributes:
+        uid: only this very object, not a namesake; a mismatch is a Conflict.
+        version: only if still this resourceVersion.
+        propagation: Background, Foreground or Orphan; empty for the kind's own.
+        grace: seconds; None for the object's own.
+        dry_run: ask what would happen.
+    """
+
+    uid: str = ""
+    version: int = 0
+    propagation: str = ""
+    grace: int | None = None
+    dry_run: bool = False
+
+    def body(self) -> Json:
+        """As a DeleteOptions object."""
+        return {"apiVersion": "v1", "kind": "DeleteOptions"} | self.fields()
+
+    def fields(self) -> Json:
+        """Its fields alone, as an Eviction embeds them."""
+        preconditions = {"uid": self.uid, "resourceVersion": str(self.version or "")}
+        fields = {
+            "preconditions": {name: value for name, value in preconditions.items() if value},
+            "propagationPolicy": self.propagation,
+            "dryRun": ["All"] if self.dry_run else [],
+        }
+        given = {name: value for name, value in fields.items() if value}
+        return given if self.grace is None else given | {"gracePeriodSeconds": self.grace}
