@@ -1,0 +1,8 @@
+"""`python -m localplane`."""
+
+import sys
+
+from localplane.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
