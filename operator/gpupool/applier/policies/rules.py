@@ -80,7 +80,8 @@ def own_selector(spec: PoolPolicySpec) -> Rule:
 def own_affinity(spec: PoolPolicySpec) -> Rule:
     """Required node affinity may name our label only in a way that admits the pool."""
     listed = f"{literal(spec.pool)} in e.?values.orValue([])"
-    admits = f"e.operator == 'Exists' || (e.operator == 'In' && {listed}) || (e.operator == 'NotIn' && !({listed}))"
+    asked = f"e.operator == 'Exists' || (e.operator == 'In' && {listed})"
+    admits = f"{asked} || (e.operator == 'NotIn' && !({listed}))"
     say = (
         "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution excludes "
         f"{NODE_LABEL}={spec.pool}: remove that expression, the node selector places pods of pool {spec.pool}"

@@ -1,0 +1,125 @@
+{{- define "gpupool.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "gpupool.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "gpupool.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of every object. Helm puts its own name into managed-by of what it installs; what is rendered
+for `kubectl apply` keeps ours, like everything the operator writes. */}}
+{{- define "gpupool.labels" -}}
+app.kubernetes.io/name: gpupool
+app.kubernetes.io/managed-by: gpupool
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end -}}
+
+{{- define "gpupool.selectorLabels" -}}
+app.kubernetes.io/name: gpupool
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "gpupool.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "gpupool.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpupool.operatorUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "gpupool.serviceAccountName" . }}
+{{- end -}}
+
+{{- define "gpupool.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gpupool.exemptNamespaces" -}}
+{{- append .Values.exemptNamespaces .Release.Namespace | uniq | sortAlpha | join "," -}}
+{{- end -}}
+
+{{/* The whole configuration: the operator reads its environment and nothing else. */}}
+{{- define "gpupool.env" -}}
+- {name: GPUPOOL_PROMETHEUS_URL, value: {{ .Values.prometheus.url | quote }}}
+- {name: GPUPOOL_METRICS_PORT, value: {{ .Values.metrics.port | toString | quote }}}
+- {name: GPUPOOL_HEALTH_PORT, value: {{ .Values.health.port | toString | quote }}}
+- {name: GPUPOOL_POLICIES_MUTATE, value: {{ .Values.policies.mutate | toString | quote }}}
+- {name: GPUPOOL_EXEMPT_NAMESPACES, value: {{ include "gpupool.exemptNamespaces" . | quote }}}
+- {name: GPUPOOL_BREAK_GLASS_GROUP, value: {{ .Values.breakGlassGroup | quote }}}
+- {name: GPUPOOL_PROBE_NAMESPACE, value: {{ .Values.probeNamespace.name | quote }}}
+- {name: GPUPOOL_CYCLE_INTERVAL, value: {{ .Values.cycleInterval | toString | quote }}}
+- {name: GPUPOOL_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
+- {name: GPUPOOL_DEPLOYMENT, value: {{ include "gpupool.fullname" . | quote }}}
+- {name: GPUPOOL_SERVICE_ACCOUNT, valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+{{- with .Values.env }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* What the operator's pod and the release hook's pod have in common. */}}
+{{- define "gpupool.podSpec" -}}
+serviceAccountName: {{ include "gpupool.serviceAccountName" . }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+{{ toYaml . | indent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+{{ toYaml . | indent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+{{ toYaml . | indent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+{{ toYaml . | indent 2 }}
+{{- end }}
+volumes:
+- name: tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- end -}}
+
+{{- define "gpupool.container" -}}
+image: {{ include "gpupool.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+env:
+{{ include "gpupool.env" . }}
+resources:
+{{ toYaml .Values.resources | indent 2 }}
+volumeMounts:
+- {name: tmp, mountPath: /tmp}
+{{- end -}}
