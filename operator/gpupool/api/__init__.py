@@ -1,0 +1,1 @@
+"""The contract with users: models of our kinds, and what is generated from them."""
