@@ -1,7 +1,7 @@
 """One asynchronous client of the API server, raw JSON in and out."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any, Self
 
@@ -60,7 +60,7 @@ class KubeClient:
 
     async def list_pages(
         self, selection: Selection, *, limit: int = PAGE, at: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         """List page by page, consistently: all pages are of one moment.
 
         Args:
@@ -83,7 +83,7 @@ class KubeClient:
                 return
         raise kube_error(f"GET {selection.path}", Failure(410, "Expired", "pages ran out again and again"))
 
-    async def _pages(self, selection: Selection, limit: int, at: int | None) -> AsyncIterator[Page]:
+    async def _pages(self, selection: Selection, limit: int, at: int | None) -> AsyncGenerator[Page]:
         query = {**selection.query, "limit": str(limit)}
         exact = {} if at is None else {"resourceVersion": str(at), "resourceVersionMatch": "Exact"}
         token = ""
@@ -111,7 +111,7 @@ class KubeClient:
 
     async def watch(
         self, selection: Selection, *, since: int, seconds: int, inactivity: float
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent]:
         """Follow changes after a resourceVersion, bookmarks included.
 
         Close the iterator (`contextlib.aclosing`): it holds a connection.
