@@ -1,0 +1,239 @@
+"""The only place that writes to the cluster.
+
+Everything goes through one Writer: under the field manager `gpupool`, with bounded concurrency,
+tried again where that helps, fenced by the leader's epoch, and told to the store before the caller
+goes on, so that the next snapshot holds what was just written.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Protocol
+
+from gpupool.applier.retry import RetryPolicy, retried
+from gpupool.errors import FencedError, KubeError, NotFound
+from gpupool.kube.client import KubeClient
+from gpupool.kube.messages import DeleteOptions
+from gpupool.kube.resources import PODS, RESOURCE_QUOTAS, Json, ObjectKey, Resource
+
+CONCURRENCY = 50
+
+
+class Deletion(StrEnum):
+    """What a delete found."""
+
+    GONE = "gone"  # it was there and is not any more
+    GOING = "going"  # it waits for finalizers or its grace period
+    ABSENT = "absent"  # it was not there
+
+
+class WriteObserver(Protocol):
+    """Hears of every write that the server confirmed; the reflectors' side of read-your-writes."""
+
+    def written(self, resource: Resource, obj: Json) -> None:
+        """Take the object as the server has it now."""
+
+    def deleted(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        """Take note that an object is gone (not merely being deleted)."""
+
+
+class Writer:
+    """Writes under the field manager `gpupool`. Dry runs are told to nobody.
+
+    Every method may raise any KubeError, and FencedError when its epoch is older than one seen
+    before. 429, 5xx and silence are tried again until the policy's time is up; refusals are not.
+
+    Args:
+        client: the connection.
+        observer: hears of confirmed writes.
+        policy: how long a call is tried.
+        concurrency: how many calls are under way at once.
+        rng: spreads retries.
+
+    Attributes:
+        epoch: the highest epoch seen; writes of an older leader are refused.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        observer: WriteObserver,
+        *,
+        policy: RetryPolicy | None = None,
+        concurrency: int = CONCURRENCY,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.epoch = 0
+        self._client = client
+        self._observer = observer
+        self._policy = policy or RetryPolicy()
+        self._slots = asyncio.Semaphore(concurrency)
+        self._rng = rng or random.Random()  # noqa: S311 - it spreads load, it guards nothing
+
+    async def apply(
+        self,
+        resource: Resource,
+        body: Json,
+        *,
+        epoch: int,
+        force: bool = False,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Json:
+        """Apply the fields we own.
+
+        Args:
+            resource: the kind.
+            body: identity and owned fields; a field left out that we owned before is given up.
+            epoch: the leader's.
+            force: take fields over from other managers; without it they are a Conflict whose
+                `contested` names them.
+            subresource: `status`, or empty for the object.
+            dry_run: ask what would happen.
+
+        Returns:
+            The object as the server has it now.
+        """
+        call = self._client.apply
+        obj = await self._send(
+            epoch,
+            lambda: call(resource, body, force=force, subresource=subresource, dry_run=dry_run),
+        )
+        return self._tell(resource, obj, dry_run=dry_run)
+
+    async def apply_status(self, resource: Resource, body: Json, *, epoch: int) -> Json:
+        """Apply the status, which is ours alone: fields that somebody else set are taken over."""
+        return await self.apply(resource, body, epoch=epoch, force=True, subresource="status")
+
+    async def raise_quota(self, body: Json, *, version: int, epoch: int) -> Json:
+        """Apply a ResourceQuota only if it is still the version that the decision was made on.
+
+        Args:
+            body: identity and owned fields.
+            version: resourceVersion of the quota in the snapshot; 0 when there was none.
+            epoch: the leader's.
+
+        Raises:
+            Conflict: the quota changed, vanished or appeared since; decide again. A write whose
+                answer was lost and which is tried again ends here too.
+        """
+        if version == 0:
+            return await self.create(RESOURCE_QUOTAS, body, epoch=epoch)
+        guarded = body | {"metadata": body["metadata"] | {"resourceVersion": str(version)}}
+        return await self.apply(RESOURCE_QUOTAS, guarded, epoch=epoch, force=True)
+
+    async def create(self, resource: Resource, body: Json, *, epoch: int, dry_run: bool = False) -> Json:
+        """Create an object that must not exist yet.
+
+        Raises:
+            AlreadyExists: it does.
+        """
+        identified = {"apiVersion": resource.api_version, "kind": resource.kind} | body
+        obj = await self._send(epoch, lambda: self._client.create(resource, identified, dry_run=dry_run))
+        return self._tell(resource, obj, dry_run=dry_run)
+
+    async def json_patch(
+        self,
+        resource: Resource,
+        key: ObjectKey,
+        operations: list[Json],
+        *,
+        version: int,
+        epoch: int,
+        dry_run: bool = False,
+    ) -> Json:
+        """Change a list that is atomic for server-side apply (node taints).
+
+        Args:
+            resource: the kind.
+            key: the object.
+            operations: JSON patch.
+            version: resourceVersion that the operations were made for.
+            epoch: the leader's.
+            dry_run: ask what would happen.
+
+        Raises:
+            Conflict: the object is not that version any more.
+            Invalid: an operation does not fit.
+        """
+        guard = {"op": "replace", "path": "/metadata/resourceVersion", "value": str(version)}
+        call = self._client.json_patch
+        obj = await self._send(
+            epoch,
+            lambda: call(resource, key.name, [guard, *operations], namespace=key.namespace, dry_run=dry_run),
+        )
+        return self._tell(resource, obj, dry_run=dry_run)
+
+    async def delete(
+        self, resource: Resource, key: ObjectKey, *, epoch: int, options: DeleteOptions | None = None
+    ) -> Deletion:
+        """Delete an object.
+
+        Args:
+            resource: the kind.
+            key: the object.
+            epoch: the leader's.
+            options: preconditions, propagation, grace. With a uid a namesake is never deleted.
+
+        Raises:
+            Conflict: a precondition does not hold.
+        """
+        chosen = options or DeleteOptions()
+        call = self._client.delete
+        try:
+            answer = await self._send(epoch, lambda: call(resource, key.name, key.namespace, options=chosen))
+        except NotFound:
+            self._tell_deleted(resource, key, chosen.uid, dry_run=chosen.dry_run)
+            return Deletion.ABSENT
+        if answer.get("kind") != "Status":
+            # On its way out, or its last state: the watch will tell when it is gone.
+            return Deletion.GOING
+        uid = (answer.get("details") or {}).get("uid", "")
+        self._tell_deleted(resource, key, uid, dry_run=chosen.dry_run)
+        return Deletion.GONE
+
+    async def evict(self, key: ObjectKey, *, epoch: int, options: DeleteOptions) -> None:
+        """Ask the Eviction API for a pod's end; see `gpupool.applier.evict` for the answers.
+
+        Raises:
+            TooManyRequests: with cause DisruptionBudget a budget holds it.
+        """
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": key.name, "namespace": key.namespace},
+            "deleteOptions": options.fields(),
+        }
+        await self._send(
+            epoch,
+            lambda: self._client.create(PODS, body, subresource="eviction"),
+            retryable=lambda error: error.retry and not error.has_cause("DisruptionBudget"),
+        )
+
+    async def _send(
+        self,
+        epoch: int,
+        call: Callable[[], Awaitable[Json]],
+        retryable: Callable[[KubeError], bool] = lambda error: error.retry,
+    ) -> Json:
+        async def attempt() -> Json:
+            async with self._slots:  # not held during pauses
+                self._fence(epoch)  # leadership may have changed while we waited
+                return await call()
+
+        return await retried(attempt, self._policy, rng=self._rng, retryable=retryable)
+
+    def _fence(self, epoch: int) -> None:
+        if epoch < self.epoch:
+            raise FencedError(f"write of epoch {epoch} refused: epoch {self.epoch} has begun")
+        self.epoch = epoch
+
+    def _tell(self, resource: Resource, obj: Json, *, dry_run: bool) -> Json:
+        if not dry_run:
+            self._observer.written(resource, obj)
+        return obj
+
+    def _tell_deleted(self, resource: Resource, key: ObjectKey, uid: str, *, dry_run: bool) -> None:
+        if uid and not dry_run:
+            self._observer.deleted(resource, key, uid)
