@@ -78,11 +78,13 @@ def exporter_command(layout: Layout, state: State, _tools: Toolchain) -> list[st
         *_python_module("localplane.exporter"),
         f"--kubeconfig={layout.kubeconfig}",
         f"--port={state.ports['exporter']}",
+        f"--checkpoint={layout.private / 'gpus.json'}",
     ]
 
 
 def runner_command(layout: Layout, _state: State, _tools: Toolchain) -> list[str]:
     """The process that runs the release's pods."""
+    (layout.private / "runner-ready").unlink(missing_ok=True)  # an earlier runner's word
     return [*_python_module("localplane.runner"), f"--directory={layout.root}"]
 
 

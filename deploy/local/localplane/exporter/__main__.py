@@ -53,7 +53,7 @@ def static_pages(path: Path) -> Pages:
 def live_pages(args: argparse.Namespace, stop: threading.Event) -> Pages:
     """Pages of an exporter that follows a cluster, and the threads that keep it up to date."""
     clock = TraceClock(args.epoch or time.time(), args.speed)
-    fleet = Fleet(Showing(TraceLibrary(args.traces), clock), args.label_style)
+    fleet = Fleet(Showing(TraceLibrary(args.traces), clock), args.label_style, args.checkpoint)
     reflectors = [
         Reflector(
             Kube.from_kubeconfig(args.kubeconfig), "/api/v1/nodes", fleet.replace_nodes, fleet.node_event
@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--epoch", type=float, default=0.0, help="unix time of a trace's second 0; default: now"
     )
+    parser.add_argument("--checkpoint", type=Path, help="file that keeps who holds which GPU over a restart")
     return parser
 
 

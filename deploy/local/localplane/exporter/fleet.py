@@ -4,6 +4,7 @@ import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from localplane.exporter.allocation import Allocator, Device, devices
@@ -37,13 +38,15 @@ class Reading:
 class Fleet:
     """Everything the exporter knows; safe to use from several threads."""
 
-    def __init__(self, showing: Showing, style: LabelStyle = LabelStyle.POD) -> None:
+    def __init__(
+        self, showing: Showing, style: LabelStyle = LabelStyle.POD, checkpoint: Path | None = None
+    ) -> None:
         self.showing = showing
         self._style = style
         self._lock = threading.Lock()
         self._nodes: dict[str, NodeFact] = {}
         self._pods: dict[str, PodFact] = {}
-        self._allocator = Allocator()
+        self._allocator = Allocator(checkpoint)
         self._meters: dict[Device, Meter] = {}
         self._labels: dict[tuple[Device, str, str], str] = {}
         self._frozen: dict[tuple[Device, str, float], list[str]] = {}

@@ -44,7 +44,12 @@ class Reflector:
                 failures = 0
                 while not stop.is_set():
                     version = self._watch(version, stop)
-            except (KubeError, httpx.HTTPError, WatchEndedError) as error:
+            except (
+                KubeError,
+                httpx.HTTPError,
+                WatchEndedError,
+                ValueError,
+            ) as error:  # ValueError: a cut line
                 log.info("%s: listing again after %r", self.path, error)
                 stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
