@@ -1,0 +1,236 @@
+"""The plan as a value: what will be done, what will be said, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gpupool.model.reasons import DataState, Phase, Reason
+from gpupool.model.snapshot import Counts, Key, Timer
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """Write our ResourceQuota. `raises` ones carry the resourceVersion they were decided on (law 2)."""
+
+    namespace: str
+    hard: Counts
+    timers: Mapping[str, Timer]
+    implicit: Counts
+    resource_version: str
+    raises: bool
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{k}={v}" for k, v in sorted(self.hard.items()))
+        return f"{'raise' if self.raises else 'set'} quota {self.namespace}: {numbers}"
+
+
+@dataclass(frozen=True, slots=True)
+class DropQuota:
+    """Delete our ResourceQuota: the namespace is no longer governed."""
+
+    namespace: str
+
+    def __str__(self) -> str:
+        return f"drop quota {self.namespace}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNamespace:
+    """Set or remove (None) the pool label of a namespace."""
+
+    namespace: str
+    pool: str | None
+
+    def __str__(self) -> str:
+        return f"label namespace {self.namespace}: {self.pool or 'none'}"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkNode:
+    """Set or remove the pool label and the pool taint of a node."""
+
+    node: str
+    pool: str | None
+    taint: bool
+
+    def __str__(self) -> str:
+        return f"mark node {self.node}: label {self.pool or 'none'}, taint {'on' if self.taint else 'off'}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetPolicies:
+    """The admission policies of the pool as they should be; nothing enforced and no namespace: none."""
+
+    enforce: bool
+    recommend: tuple[str, ...]
+    nodes_labelled: bool
+    mutate: bool
+
+    def __str__(self) -> str:
+        return f"policies: enforce={self.enforce} recommend={len(self.recommend)} mutate={self.mutate}"
+
+
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask a pod of a recalled unit to leave; `force` deletes it once budgets no longer count."""
+
+    pod: Key
+    uid: str
+    request: str
+    force: bool
+
+    def __str__(self) -> str:
+        return f"{'delete' if self.force else 'evict'} pod {self.pod} (request {self.request or 'none'})"
+
+
+Action = SetQuota | DropQuota | LabelNamespace | MarkNode | SetPolicies | Evict
+
+
+class Status(StrEnum):
+    """Status of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition without its times, which the writer keeps."""
+
+    type: str
+    status: Status
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An Event to publish, once: `kind` and `key` name its object, cluster-scoped ones have no namespace."""
+
+    kind: str
+    key: Key
+    uid: str
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Who holds GPUs that stand in the way; None where the pool's visibility hides it."""
+
+    gpus: int
+    team: str | None = None
+    namespace: str | None = None
+    request: str | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision record of a request (law 8)."""
+
+    reason: Reason
+    message: str
+    arithmetic: str = ""
+    grantable_now: int = 0
+    blockers: tuple[Blocker, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStatus:
+    """The whole desired status of a CapacityRequest. Percentages are 0 to 100 or None where unknown."""
+
+    key: Key
+    generation: int
+    phase: Phase
+    pool: str
+    resource: str
+    verdict: Verdict
+    conditions: tuple[Condition, ...]
+    granted: int = 0
+    allowance: int = 0
+    used: int = 0
+    held: int = 0
+    busy: int | None = None
+    demand: int = 0
+    position: int = 0
+    efficiency: int | None = None
+    activity: int | None = None
+    coverage: int | None = None
+    data_state: DataState | None = None
+    timer: Timer | None = None
+    stage_message: str = ""
+    asked: int = 0
+    queued_at: datetime | None = None
+    granted_at: datetime | None = None
+    proved_at: datetime | None = None
+    quiet_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRow:
+    """One line of the pool's table: a share, or a namespace that holds GPUs without one."""
+
+    team: str
+    declared: bool
+    namespaces: tuple[str, ...]
+    guaranteed: Counts
+    limit: Counts
+    granted: Counts
+    lent: Counts
+    held: Counts
+    busy: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRow:
+    """One line of the pool's queue."""
+
+    key: Key
+    team: str
+    resource: str
+    gpus: int
+    position: int
+    reason: Reason
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """The whole desired status of a GpuPool; maps are resource -> GPUs."""
+
+    generation: int
+    total: Counts
+    usable: Counts
+    granted: Counts
+    lent: Counts
+    held: Counts
+    busy: Counts
+    unattributed: Counts
+    overcommitted: Counts
+    shares: tuple[ShareRow, ...]
+    queue: tuple[QueueRow, ...]
+    counts: Mapping[str, int]
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one cycle of one pool does. Actions are in the order in which they must be applied."""
+
+    pool: str
+    actions: tuple[Action, ...] = ()
+    requests: tuple[RequestStatus, ...] = ()
+    status: PoolStatus | None = None
+    notices: tuple[Notice, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"pool {self.pool}: {len(self.actions)} actions"]
+        lines += [f"  {a}" for a in self.actions]
+        lines += [f"  {r.key}: {r.phase} {r.granted} ({r.verdict.reason})" for r in self.requests]
+        return "\n".join(lines)

@@ -1,0 +1,144 @@
+"""What a GpuPool means once its defaults are filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gpupool.model.selector import Selector
+
+DEFAULT_RESOURCE = "nvidia.com/gpu"
+
+
+class Mode(StrEnum):
+    """How far a layer may go: look, say, do."""
+
+    OBSERVE = "Observe"
+    RECOMMEND = "Recommend"
+    ENFORCE = "Enforce"
+
+    @property
+    def strength(self) -> int:
+        """0 for Observe, 1 for Recommend, 2 for Enforce."""
+        return list(Mode).index(self)
+
+
+def weaker(*modes: Mode | None) -> Mode:
+    """The weakest of the modes that are set; with none set, Observe (law 12)."""
+    return min((m for m in modes if m is not None), key=lambda m: m.strength, default=Mode.OBSERVE)
+
+
+class Purpose(StrEnum):
+    """A named set of defaults."""
+
+    PRODUCTION = "Production"
+    EXPERIMENTATION = "Experimentation"
+    BATCH = "Batch"
+
+
+class Visibility(StrEnum):
+    """How much of others a decision record shows."""
+
+    NAMES = "Names"
+    TEAMS = "Teams"
+    AGGREGATE = "Aggregate"
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """When granted GPUs that were never requested are lent out. Percentages are 0 to 100.
+
+    Attributes:
+        window: the time over which use is measured.
+        lookback: the time whose peak use is kept.
+        threshold: percent of `expectedUtilization` below which a request is under-used.
+        headroom: percent of the peak kept on top of it; at least one pod is kept in any case.
+        coverage: percent of held GPU-hours that must have samples before anything is said.
+        grace: notice between the warning and the lending.
+        release_after: lent for so long without demand, the claim itself ends.
+        startup_grace: time after a grant during which nothing is said.
+    """
+
+    mode: Mode
+    window: timedelta
+    lookback: timedelta
+    threshold: int
+    headroom: int
+    coverage: int
+    grace: timedelta
+    release_after: timedelta
+    startup_grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How fast borrowed GPUs return: eviction after `notice`, by force after `within`."""
+
+    within: timedelta
+    notice: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One team's part of a pool. `guaranteed` and `limit` are GPUs per resource; no limit means all usable."""
+
+    team: str
+    namespaces: tuple[str, ...] = ()
+    selector: Selector | None = None
+    guaranteed: Mapping[str, int] = field(default_factory=dict)
+    limit: Mapping[str, int] = field(default_factory=dict)
+    weight: int = 1
+    mode: Mode | None = None
+
+    def lists(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether the share names `namespace`, by list or by label."""
+        return namespace in self.namespaces or (self.selector is not None and self.selector.matches(labels))
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A GpuPool with every default resolved."""
+
+    name: str
+    uid: str
+    generation: int
+    created: datetime
+    quota_mode: Mode
+    isolation_mode: Mode
+    reclaim: Reclaim
+    recall: Recall
+    purpose: Purpose = Purpose.EXPERIMENTATION
+    mode: Mode = Mode.OBSERVE
+    taint: bool = True
+    node_selector: Selector | None = None
+    node_names: tuple[str, ...] = ()
+    declared: Mapping[str, int] = field(default_factory=dict)
+    resources: tuple[str, ...] = (DEFAULT_RESOURCE,)
+    shares: tuple[Share, ...] = ()
+    reserve: Mapping[str, int] = field(default_factory=dict)
+    visibility: Visibility = Visibility.TEAMS
+    jobs: tuple[str, ...] = ("dcgm-exporter",)
+
+    def selects(self, node: str, labels: Mapping[str, str]) -> bool:
+        """Whether the pool's `nodes` name this node."""
+        return node in self.node_names or (
+            self.node_selector is not None and self.node_selector.matches(labels)
+        )
+
+    def share_of(self, namespace: str, labels: Mapping[str, str]) -> Share | None:
+        """The first share that lists the namespace, if any."""
+        return next((s for s in self.shares if s.lists(namespace, labels)), None)
+
+    def quota_for(self, share: Share | None) -> Mode:
+        """The quota layer's mode for a share; a namespace without a share is only looked at."""
+        return Mode.OBSERVE if share is None else weaker(self.quota_mode, share.mode)
+
+    def isolation_for(self, share: Share | None) -> Mode:
+        """The isolation layer's mode for a share."""
+        return Mode.OBSERVE if share is None else weaker(self.isolation_mode, share.mode)
+
+    def reclaim_for(self, share: Share | None) -> Mode:
+        """The reclaim layer's mode for a share."""
+        return Mode.OBSERVE if share is None else weaker(self.reclaim.mode, share.mode)

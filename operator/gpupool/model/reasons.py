@@ -1,0 +1,71 @@
+"""Every machine reason a decision can carry, each with what it means."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a request stands where it stands (`status.decision.reason`)."""
+
+    GRANTED = "Granted"
+    """All that was asked is granted."""
+    GRANTED_IN_PART = "GrantedInPart"
+    """At least `minGpus` is granted; the rest follows when GPUs come free."""
+    INCREASE_QUEUED = "IncreaseQueued"
+    """What was granted stays; the increase waits in the queue."""
+    WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    """It fits the rules, and not enough GPUs are free now."""
+    WAITING_FOR_GUARANTEE = "WaitingForGuarantee"
+    """It fits the share's guarantee once others of the same share release."""
+    WAITING_FOR_RECALL = "WaitingForRecall"
+    """It is within the guarantee, and GPUs are being brought back from borrowers."""
+    BEHIND_OTHERS = "BehindOthers"
+    """An earlier or higher request of the same share is served first."""
+    NO_CAPACITY = "NoCapacity"
+    """The pool has no GPU of this resource yet."""
+    ABOVE_GUARANTEE = "AboveGuarantee"
+    """Not preemptible, and more than the share's guarantee: it can never be granted as it is."""
+    ABOVE_LIMIT = "AboveLimit"
+    """More than the share's limit: it can never be granted as it is."""
+    ABOVE_CAPACITY = "AboveCapacity"
+    """More than the pool has: it can never be granted as it is."""
+    UNKNOWN_POOL = "UnknownPool"
+    """`spec.pool` names a pool that does not exist."""
+    NAMESPACE_WITHOUT_POOL = "NamespaceWithoutPool"
+    """No share of any pool lists the request's namespace."""
+    NAMESPACE_CLAIMED_TWICE = "NamespaceClaimedTwice"
+    """Shares of two pools list the namespace, so it belongs to none."""
+    OTHER_POOL = "OtherPool"
+    """The namespace belongs to another pool than the one named."""
+    UNKNOWN_RESOURCE = "UnknownResource"
+    """The pool does not govern the resource."""
+
+
+class DataState(StrEnum):
+    """What is known about the use of held GPUs; only OK data may take something (law 1)."""
+
+    OK = "OK"
+    MISSING = "Missing"
+    PARTIAL = "Partial"
+    STALE = "Stale"
+    CONFLICTING = "Conflicting"
+
+
+class Phase(StrEnum):
+    """Summary of a request; its conditions are the truth."""
+
+    PENDING = "Pending"
+    QUEUED = "Queued"
+    GRANTED = "Granted"
+    PARTIAL = "Partial"
+    REFUSED = "Refused"
+
+
+class Stage(StrEnum):
+    """Where a taking stands."""
+
+    NONE = "None"
+    WARNED = "Warned"
+    LENT = "Lent"
+    RECALLING = "Recalling"

@@ -1,0 +1,283 @@
+"""What a decision is made of: one pool at one moment, frozen and recordable.
+
+Counts are GPUs of one resource unless a mapping says otherwise (resource name -> GPUs). Times are the API
+server's, timezone-aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gpupool.model.pool import Pool
+from gpupool.model.reasons import Stage
+from gpupool.model.selector import Selector
+
+Counts = Mapping[str, int]
+
+
+class Priority(StrEnum):
+    """Orders requests inside their own share."""
+
+    LOW = "Low"
+    NORMAL = "Normal"
+
+    @property
+    def rank(self) -> int:
+        """Higher is served first."""
+        return list(Priority).index(self)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Namespace and name of an object."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """A controller: apiVersion, kind, name (its namespace is known from the context)."""
+
+    api_version: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A member node. `gpus` is allocatable per resource."""
+
+    name: str
+    gpus: Counts
+    ready: bool = True
+    schedulable: bool = True
+    pool_label: str | None = None
+    taints: tuple[str, ...] = ()
+    selected: bool = True
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A non-terminal pod that requests governed GPUs.
+
+    `owner` is its top controller; `running` says that a container runs or has run lately, so that a bound pod
+    which never starts is told apart from one that computes.
+    """
+
+    key: Key
+    uid: str
+    gpus: Counts
+    node: str | None = None
+    created: datetime | None = None
+    started: datetime | None = None
+    running: bool = True
+    terminating: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owner: ObjectRef | None = None
+    direct_owner_kind: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The smallest thing taken as a whole: one replica of a ReplicaSet, a bare pod, else the controller."""
+        if self.owner is None or self.direct_owner_kind == "ReplicaSet":
+            return f"Pod/{self.key.name}"
+        return str(self.owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """An open taking, as it stands on the quota (Enforce) or in status.
+
+    `target` is the allowance that will be left; `forced_at` is when a recall stops waiting for budgets;
+    `workload` is what the timed request is for.
+    """
+
+    stage: Stage
+    since: datetime
+    deadline: datetime | None = None
+    target: int | None = None
+    forced_at: datetime | None = None
+    workload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix).
+
+    `timers` are keyed by request name and carry the workload, so that a request recreated under either
+    inherits its open deadline (law 5).
+    """
+
+    hard: Counts
+    status_hard: Counts
+    used: Counts
+    resource_version: str = ""
+    timers: Mapping[str, Timer] = field(default_factory=dict)
+    implicit: Counts = field(default_factory=dict)
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignQuota:
+    """A ResourceQuota of somebody else that counts a governed resource: never edited, always named."""
+
+    name: str
+    hard: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace as this pool sees it; `team` is None when no share lists it."""
+
+    name: str
+    team: str | None
+    pool_label: str | None = None
+    quota: Quota | None = None
+    foreign: tuple[ForeignQuota, ...] = ()
+    system: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a request's status says from earlier cycles. None means: nothing was written yet."""
+
+    granted: int | None = None
+    allowance: int | None = None
+    asked: int | None = None
+    queued_at: datetime | None = None
+    granted_at: datetime | None = None
+    proved_at: datetime | None = None
+    quiet_since: datetime | None = None
+    timer: Timer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A CapacityRequest. `min_gpus` equals `gpus` when it was not set."""
+
+    key: Key
+    uid: str
+    generation: int
+    created: datetime
+    gpus: int
+    min_gpus: int
+    team: str
+    contact: str
+    expected_utilization: int
+    resource: str
+    ref: ObjectRef | None = None
+    selector: Selector | None = None
+    pool: str | None = None
+    priority: Priority = Priority.NORMAL
+    preemptible: bool = False
+    justification: str = ""
+    remembered: Remembered = field(default_factory=Remembered)
+
+    @property
+    def workload(self) -> str:
+        """What the GPUs are for, as a stable word: timers are keyed by it (law 5)."""
+        return str(self.ref) if self.ref is not None else str(self.selector)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """GPUs that a controller wants and our quota refused: desired less existing replicas."""
+
+    namespace: str
+    owner: ObjectRef
+    labels: Mapping[str, str]
+    resource: str
+    gpus: int
+    gpus_per_pod: int
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """What was read back from the API server about the pool's own objects.
+
+    `probe` is None before the first probe, else the names of the attempts that were not refused.
+    """
+
+    policies_current: bool = False
+    mutate: bool = False
+    probe: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodUsage:
+    """Samples of one pod's GPUs over the window, from believed exporters.
+
+    `held_seconds` is what should have been seen (GPU-seconds), `seen_seconds` what was, `busy_seconds` the
+    part with activity > 0; `activity` is the mean in percent over what was seen; `age` is the newest
+    sample's age in seconds.
+    """
+
+    key: Key
+    gpus: int
+    held_seconds: float
+    seen_seconds: float
+    busy_seconds: float
+    busy_gpus: int
+    activity: float
+    age: float | None = None
+    conflicting: bool = False
+    alive: bool = True
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most a request used over the lookback, and how long our own series reaches back, in seconds."""
+
+    used: int
+    history: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """All that Prometheus said in this cycle. `fresh` is the precondition of any taking for under-use."""
+
+    fresh: bool = False
+    problem: str = "Prometheus is not configured"
+    scrape_interval: float = 1.0
+    pods: tuple[PodUsage, ...] = ()
+    peaks: Mapping[Key, Peak] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one decision may look at.
+
+    Attributes:
+        now: the API server's time, monotone per pool.
+        uninterrupted_since: since when cycles of this pool have followed each other without a gap.
+        nodes: member nodes only.
+        namespaces: those a share lists, and those that hold GPUs on member nodes.
+        requests: those of member namespaces, and those that name this pool.
+        pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
+    """
+
+    now: datetime
+    uninterrupted_since: datetime
+    pool: Pool
+    nodes: tuple[Node, ...] = ()
+    namespaces: tuple[Namespace, ...] = ()
+    requests: tuple[Request, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    enforcement: Enforcement = field(default_factory=Enforcement)
+    nodes_claimed_twice: tuple[str, ...] = ()
+    namespaces_claimed_twice: tuple[str, ...] = ()
+    intolerant_daemonsets: tuple[str, ...] = ()

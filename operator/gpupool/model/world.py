@@ -1,0 +1,76 @@
+"""The cluster as it was read, before anything is decided: projections of all pools' objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gpupool.model.pool import Pool
+from gpupool.model.selector import Selector
+from gpupool.model.snapshot import Counts, Demand, ForeignQuota, Pod, Quota, Request
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """A node: `gpus` is allocatable of every resource whose name has a domain."""
+
+    name: str
+    labels: Mapping[str, str]
+    gpus: Counts
+    ready: bool = True
+    schedulable: bool = True
+    taints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceFacts:
+    """A namespace with the quotas that count GPUs in it."""
+
+    name: str
+    labels: Mapping[str, str]
+    quota: Quota | None = None
+    foreign: tuple[ForeignQuota, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """One toleration of a pod template."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+    def tolerates(self, key: str, value: str, effect: str) -> bool:
+        """Whether a taint is tolerated, by Kubernetes' rules."""
+        if self.effect and self.effect != effect:
+            return False
+        if not self.key:
+            return self.operator == "Exists"
+        return self.key == key and (self.operator == "Exists" or self.value == value)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSetFacts:
+    """A DaemonSet: where it runs and what it tolerates."""
+
+    namespace: str
+    name: str
+    node_selector: Selector | None
+    tolerations: tuple[Toleration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that was read, at one moment."""
+
+    now: datetime
+    pools: tuple[Pool, ...] = ()
+    nodes: tuple[NodeFacts, ...] = ()
+    namespaces: tuple[NamespaceFacts, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    requests: tuple[Request, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    daemonsets: tuple[DaemonSetFacts, ...] = ()
+    exempt_namespaces: frozenset[str] = field(default_factory=frozenset)

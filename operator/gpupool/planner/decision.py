@@ -1,0 +1,22 @@
+"""What one resource's steps came to, with everything needed to explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gpupool.model.plan import Evict
+from gpupool.model.snapshot import Key
+from gpupool.policy.allocation import Outcome
+from gpupool.policy.desk import Desk
+from gpupool.policy.reclaim import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The desk as it was left, what guarantees are owed, what reclaim found, which pods must leave."""
+
+    desk: Desk
+    outcome: Outcome
+    findings: Mapping[Key, Finding]
+    evictions: tuple[Evict, ...]

@@ -1,0 +1,224 @@
+"""The status of one CapacityRequest, and the Events that tell its story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from gpupool.model.plan import Condition, Notice, RequestStatus, Status, Verdict
+from gpupool.model.pool import Mode
+from gpupool.model.reasons import DataState, Phase, Reason, Stage
+from gpupool.model.snapshot import Request, Snapshot
+from gpupool.planner.decision import Decision
+from gpupool.policy.attribution import Books
+from gpupool.policy.claims import Claim
+from gpupool.policy.explain import Court, explain
+from gpupool.policy.measure import Measures
+from gpupool.policy.reclaim import Answer, Finding
+
+REFUSALS = {
+    Reason.ABOVE_GUARANTEE,
+    Reason.ABOVE_LIMIT,
+    Reason.ABOVE_CAPACITY,
+    Reason.OTHER_POOL,
+    Reason.UNKNOWN_RESOURCE,
+}
+
+
+def status(
+    snapshot: Snapshot, books: Books, measures: Measures, decision: Decision, court: Court, claim: Claim
+) -> RequestStatus:
+    """The whole status of a governed request."""
+    found = measures.of(claim.key)
+    finding = decision.findings[claim.key]
+    verdict = explain(court, claim)
+    memory = claim.request.remembered
+    known = found.state not in {DataState.MISSING, DataState.CONFLICTING}
+    return RequestStatus(
+        key=claim.key,
+        generation=claim.request.generation,
+        phase=phase(claim, verdict),
+        pool=snapshot.pool.name,
+        resource=claim.request.resource,
+        verdict=verdict,
+        conditions=tuple(_conditions(books, claim, verdict, finding)),
+        granted=claim.granted,
+        allowance=claim.allowance,
+        used=claim.used,
+        held=claim.held,
+        busy=found.busy if known else None,
+        demand=claim.demand,
+        position=court.positions.get(claim.key, 0) if claim.missing else 0,
+        efficiency=finding.evidence.efficiency if known and claim.granted else None,
+        activity=found.activity,
+        coverage=found.coverage,
+        data_state=found.state,
+        timer=claim.timer,
+        stage_message=_stage_message(finding, claim),
+        asked=claim.request.gpus,
+        queued_at=claim.since,
+        granted_at=_granted_at(snapshot.now, claim),
+        proved_at=snapshot.now if _stage_moved(claim) else memory.proved_at,
+        quiet_since=snapshot.now if _lending_changed(claim) else memory.quiet_since,
+    )
+
+
+def phase(claim: Claim, verdict: Verdict) -> Phase:
+    """Summary of where a request stands."""
+    if claim.missing == 0:
+        return Phase.GRANTED
+    if claim.granted > 0:
+        return Phase.PARTIAL
+    return Phase.REFUSED if verdict.reason in REFUSALS else Phase.QUEUED
+
+
+def _granted_at(now: datetime, claim: Claim) -> datetime | None:
+    memory = claim.request.remembered
+    if claim.granted == 0:
+        return None
+    raised = claim.granted > (memory.granted or 0)
+    return now if raised or memory.granted_at is None else memory.granted_at
+
+
+def _stage_moved(claim: Claim) -> bool:
+    before = claim.request.remembered.timer
+    return (before.stage if before else Stage.NONE) is not claim.stage
+
+
+def _lending_changed(claim: Claim) -> bool:
+    memory = claim.request.remembered
+    return (
+        memory.granted is not None
+        and memory.allowance is not None
+        and memory.granted - memory.allowance != claim.lent
+    )
+
+
+def _stage_message(finding: Finding, claim: Claim) -> str:
+    keep, unheld = finding.evidence.keep, finding.evidence.unheld
+    match claim.stage:
+        case Stage.WARNED:
+            return f"{unheld} granted GPUs were never requested; at the deadline they are lent out and {keep} stay."
+        case Stage.LENT:
+            return f"{claim.lent} GPUs are lent out; they return when they are requested. At the deadline the claim to them ends."
+        case Stage.RECALLING:
+            target = claim.timer.target if claim.timer else 0
+            return f"Borrowed GPUs go back to their owner: {target} stay. Pods above that are evicted after the deadline."
+        case Stage.NONE:
+            return ""
+
+
+def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) -> Iterable[Condition]:
+    whole = claim.missing == 0
+    yield Condition("Granted", Status.TRUE if whole else Status.FALSE, verdict.reason, verdict.message)
+    yield _under_used(finding)
+    other = books.overlaps.get(claim.key)
+    if other is not None:
+        yield Condition(
+            "Overlap",
+            Status.TRUE,
+            "SamePods",
+            f"Pods match this request and {other.name}; the older one gets them. Label pods gpupool.dev/request.",
+        )
+    over = claim.held - claim.allowance
+    if over > 0:
+        yield Condition(
+            "Overdrawn",
+            Status.TRUE,
+            "HoldsMoreThanAllowed",
+            f"{claim.held} GPUs are held on an allowance of {claim.allowance}: {over} run on others' allowance.",
+        )
+
+
+def _under_used(finding: Finding) -> Condition:
+    if finding.objection is None:
+        proof = finding.evidence
+        doing = (
+            "are lent out after notice"
+            if finding.mode is Mode.ENFORCE
+            else "would be lent out after notice under Enforce"
+        )
+        return Condition(
+            "UnderUsed",
+            Status.TRUE,
+            "Unheld",
+            f"{proof.claim.granted} granted, peak use keeps {proof.keep}: {proof.unheld} unheld GPUs {doing}.",
+        )
+    unknown = finding.objection.answer is Answer.UNKNOWN
+    return Condition(
+        "UnderUsed",
+        Status.UNKNOWN if unknown else Status.FALSE,
+        finding.objection.reason,
+        finding.objection.message,
+    )
+
+
+def notices(snapshot: Snapshot, decision: Decision, claim: Claim, now: RequestStatus) -> Iterable[Notice]:
+    """Events for what changed since the status that was last written."""
+    memory = claim.request.remembered
+    granted = memory.granted or 0
+
+    if now.granted > granted:
+        yield _tell(
+            claim,
+            now.phase,
+            f"{now.granted} of {claim.request.gpus} GPUs granted in pool {snapshot.pool.name}.",
+        )
+    elif now.granted < granted:
+        message = f"Granted GPUs fell from {granted} to {now.granted}: {now.verdict.message}"
+        yield _tell(claim, "Lowered", message, warning=True)
+    elif memory.granted is None:
+        yield _tell(claim, now.verdict.reason, now.verdict.message, warning=now.phase is Phase.REFUSED)
+    if _stage_moved(claim):
+        yield _stage_notice(claim, now, decision.findings[claim.key])
+
+
+def _tell(claim: Claim, reason: str, message: str, *, warning: bool = False) -> Notice:
+    return Notice("CapacityRequest", claim.key, claim.request.uid, reason, message, warning)
+
+
+def _stage_notice(claim: Claim, now: RequestStatus, finding: Finding) -> Notice:
+    """One Event per move of a taking, with the deadline where one stands."""
+    deadline = claim.timer.deadline if claim.timer else None
+    until = f" Deadline {deadline:%Y-%m-%dT%H:%M:%SZ}." if deadline else ""
+    match claim.stage:
+        case Stage.WARNED:
+            return _tell(claim, "UnderUsed", now.stage_message + until, warning=True)
+        case Stage.LENT:
+            return _tell(claim, "Lent", now.stage_message + until, warning=True)
+        case Stage.RECALLING:
+            return _tell(claim, "Recalling", now.stage_message + until, warning=True)
+        case Stage.NONE:
+            return _tell(claim, "Settled", _settled(claim, finding))
+
+
+def _settled(claim: Claim, finding: Finding) -> str:
+    before = claim.request.remembered.timer
+    if before is not None and before.stage is Stage.WARNED and finding.objection is not None:
+        return f"The notice is withdrawn: {finding.objection.message}"
+    return f"{claim.allowance} of {claim.granted} granted GPUs may be used."
+
+
+def ungoverned(snapshot: Snapshot, request: Request) -> RequestStatus:
+    """A request whose resource the pool does not govern."""
+    governed = ", ".join(snapshot.pool.resources)
+    verdict = Verdict(
+        Reason.UNKNOWN_RESOURCE,
+        f"spec.resource {request.resource} is not governed by pool {snapshot.pool.name}: it governs {governed}.",
+    )
+    return outside(request, snapshot.pool.name, Phase.REFUSED, verdict)
+
+
+def outside(request: Request, pool: str, phase_: Phase, verdict: Verdict) -> RequestStatus:
+    """A request that no ledger answers for; what was granted before is shown no more."""
+    return RequestStatus(
+        key=request.key,
+        generation=request.generation,
+        phase=phase_,
+        pool=pool,
+        resource=request.resource,
+        verdict=verdict,
+        conditions=(Condition("Granted", Status.FALSE, verdict.reason, verdict.message),),
+        asked=request.gpus,
+        queued_at=request.remembered.queued_at or request.created,
+    )

@@ -1,0 +1,1 @@
+"""The rules, one kind per file: pure functions over a snapshot."""

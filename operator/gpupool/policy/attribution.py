@@ -1,0 +1,116 @@
+"""Which request a pod's GPUs are booked on. Walls are per namespace; books are per request.
+
+The first hit wins: the pod's label, its top controller, the selector, the only live request of the
+namespace; else the GPUs are unattributed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gpupool.model.snapshot import Demand, Key, ObjectRef, Pod, Request, Snapshot
+
+REQUEST_LABEL = "gpupool.dev/request"
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Pods by request and by namespace, for all resources of a pool.
+
+    Attributes:
+        pods: pods booked on a request.
+        unattributed: pods of a namespace that no request answers for.
+        demand: GPUs that controllers of a request want beyond what exists.
+        overlaps: requests that match a pod booked on an older one, with the other's name.
+    """
+
+    pods: Mapping[Key, tuple[Pod, ...]] = field(default_factory=dict)
+    unattributed: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict)
+    demand: Mapping[Key, int] = field(default_factory=dict)
+    pod_size: Mapping[Key, int] = field(default_factory=dict)
+    overlaps: Mapping[Key, Key] = field(default_factory=dict)
+
+    def of(self, key: Key) -> tuple[Pod, ...]:
+        """Pods of a request; of the namespace's unattributed GPUs where the name is empty."""
+        return self.pods.get(key, ()) if key.name else self.unattributed.get(key.namespace, ())
+
+
+def age_order(request: Request) -> tuple[object, ...]:
+    """Older first, then by name."""
+    return (request.created, request.key)
+
+
+def _claimants(
+    namespace_requests: Sequence[Request], labels: Mapping[str, str], owner: ObjectRef | None
+) -> tuple[Request, ...]:
+    """The requests that claim an object, strongest rule only, older first."""
+    label = labels.get(REQUEST_LABEL)
+    named = tuple(r for r in namespace_requests if r.key.name == label)
+    if named:
+        return named
+    referring = tuple(r for r in namespace_requests if r.ref is not None and r.ref == owner)
+    if referring:
+        return referring
+    selecting = tuple(r for r in namespace_requests if r.selector is not None and r.selector.matches(labels))
+    if selecting:
+        return selecting
+    return tuple(namespace_requests) if len(namespace_requests) == 1 else ()
+
+
+def _by_namespace(requests: Iterable[Request]) -> dict[str, list[Request]]:
+    found: dict[str, list[Request]] = defaultdict(list)
+    for request in sorted(requests, key=age_order):
+        found[request.key.namespace].append(request)
+    return found
+
+
+def attribute(snapshot: Snapshot) -> Books:
+    """Book every pod and every refused demand of the snapshot."""
+    requests = _by_namespace(snapshot.requests)
+    pods: dict[Key, list[Pod]] = defaultdict(list)
+    unattributed: dict[str, list[Pod]] = defaultdict(list)
+    overlaps: dict[Key, Key] = {}
+    for pod in snapshot.pods:
+        found = _claimants(requests.get(pod.key.namespace, ()), pod.labels, pod.owner)
+        if not found:
+            unattributed[pod.key.namespace].append(pod)
+            continue
+        pods[found[0].key].append(pod)
+        for other in found[1:]:
+            overlaps[other.key] = found[0].key
+            overlaps[found[0].key] = other.key
+    demand, sizes = _demand(snapshot.demands, requests)
+    for key, own in pods.items():
+        sizes[key] = max([sizes.get(key, 1), *(max(p.gpus.values(), default=0) for p in own)])
+    return Books(
+        pods={k: tuple(v) for k, v in pods.items()},
+        unattributed={k: tuple(v) for k, v in unattributed.items()},
+        demand=demand,
+        pod_size=sizes,
+        overlaps=overlaps,
+    )
+
+
+def _demand(
+    demands: Iterable[Demand], requests: Mapping[str, Sequence[Request]]
+) -> tuple[dict[Key, int], dict[Key, int]]:
+    total: dict[Key, int] = defaultdict(int)
+    sizes: dict[Key, int] = {}
+    for demand in demands:
+        found = _claimants(requests.get(demand.namespace, ()), demand.labels, demand.owner)
+        for request in found[:1]:
+            total[request.key] += demand.gpus
+            sizes[request.key] = max(sizes.get(request.key, 1), demand.gpus_per_pod)
+    return dict(total), sizes
+
+
+def gpus(pods: Iterable[Pod], resource: str) -> int:
+    """GPUs that the pods request, bound or not."""
+    return sum(p.gpus.get(resource, 0) for p in pods)
+
+
+def held(pods: Iterable[Pod], resource: str, members: frozenset[str]) -> int:
+    """GPUs of the pods that are bound to a member node, Terminating ones included."""
+    return sum(p.gpus.get(resource, 0) for p in pods if p.node in members)

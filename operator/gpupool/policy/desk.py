@@ -1,0 +1,136 @@
+"""The arithmetic of giving: walls, commitments and room while one cycle decides.
+
+A desk lives inside one call of the planner. Lowering a wall here gives nothing back: a lowering frees GPUs
+only when a later snapshot shows that the quota is in force and use has fallen (law 2).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gpupool.model.snapshot import Key
+from gpupool.policy.claims import Claim, guarantee_of, limit_of
+from gpupool.policy.ledger import Ledger
+
+
+class Desk:
+    """Claims of one resource on the way from the snapshot to the decision."""
+
+    def __init__(self, ledger: Ledger, claims: Iterable[Claim]) -> None:
+        self.ledger = ledger
+        ordered = sorted(claims, key=Claim.order)
+        self._claims = {c.key: c for c in ordered}
+        self._walls: dict[str, int] = dict.fromkeys(ledger.books, 0)
+        self._granted: dict[str, int] = defaultdict(int)
+        self._firm: dict[str, int] = defaultdict(int)
+        for claim in self._claims.values():
+            self._count(claim, claim.granted, claim.allowance)
+        self._commitment = {n: b.commitment(self._walls[n]) for n, b in ledger.books.items()}
+        self.room = ledger.usable - sum(self._commitment.values())
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims as they stand now, in serving order (which no decision changes)."""
+        return tuple(self._claims.values())
+
+    def claim(self, key: Key) -> Claim:
+        """One claim as it stands now."""
+        return self._claims[key]
+
+    def walls(self) -> dict[str, int]:
+        """What each namespace's quota should say."""
+        return dict(self._walls)
+
+    def granted(self, team: str) -> int:
+        """GPUs granted to a share, lent ones included."""
+        return self._granted[team]
+
+    def slack(self, namespace: str) -> int:
+        """GPUs of a namespace that are committed already without a claim on them."""
+        return max(0, self._commitment[namespace] - self._walls[namespace])
+
+    def affordable(self, namespace: str) -> int:
+        """The most that may be given in a namespace without breaking law 2."""
+        return self.slack(namespace) + max(0, self.room)
+
+    def spare(self, namespace: str) -> int:
+        """The most a borrower may be given: nothing while a guarantee is owed, not even slack of its own."""
+        return 0 if self.room < 0 else self.affordable(namespace)
+
+    def guarantee_left(self, claim: Claim) -> int:
+        """GPUs of the share's guarantee this claim may still take.
+
+        A request that is not preemptible counts before the preemptible ones of its own share, which then
+        count as borrowed.
+        """
+        guaranteed = guarantee_of(claim.share, self.ledger.resource)
+        taken = self._granted if claim.request.preemptible else self._firm
+        return max(0, min(guaranteed - taken[claim.share.team], self.limit_left(claim)))
+
+    def guarantee_owed(self, claim: Claim) -> int:
+        """GPUs that borrowers of other shares may be asked to return for this claim."""
+        guaranteed = guarantee_of(claim.share, self.ledger.resource)
+        return max(0, guaranteed - self._granted[claim.share.team])
+
+    def limit_left(self, claim: Claim) -> int:
+        """GPUs up to the share's limit."""
+        return max(0, limit_of(claim.share, self.ledger) - self._granted[claim.share.team])
+
+    def borrowed(self, claim: Claim) -> int:
+        """GPUs of the claim's share above its guarantee."""
+        return max(0, self._granted[claim.share.team] - guarantee_of(claim.share, self.ledger.resource))
+
+    def keep(self, amount: int) -> None:
+        """Set room aside for a guarantee; what is missing makes the room negative."""
+        self.room -= amount
+
+    def give(self, key: Key, amount: int) -> None:
+        """Raise a claim's grant and allowance."""
+        claim = self._claims[key]
+        self._change(claim, granted=claim.granted + amount, allowance=claim.allowance + amount)
+
+    def give_back(self, key: Key, amount: int) -> None:
+        """Return lent GPUs to their owner: the allowance rises, the grant stays."""
+        claim = self._claims[key]
+        self._change(claim, granted=claim.granted, allowance=claim.allowance + amount)
+
+    def lend(self, key: Key, allowance: int) -> None:
+        """Lower what may be used; the claim stays (law 7)."""
+        claim = self._claims[key]
+        self._change(claim, granted=claim.granted, allowance=min(allowance, claim.allowance))
+
+    def cut(self, key: Key, granted: int) -> None:
+        """Lower grant and allowance: an owner's decrease, a recall, a release."""
+        claim = self._claims[key]
+        kept = min(granted, claim.granted)
+        self._change(claim, granted=kept, allowance=min(claim.allowance, kept))
+
+    def mark(self, claim: Claim) -> None:
+        """Replace a claim's timer (numbers must not change here)."""
+        self._claims[claim.key] = claim
+
+    def _change(self, claim: Claim, *, granted: int, allowance: int) -> None:
+        namespace = claim.key.namespace
+        before = max(self._commitment[namespace], self._walls[namespace])
+        self._count(claim, granted - claim.granted, allowance - claim.allowance)
+        after = max(before, self._walls[namespace])
+        self._commitment[namespace] = after
+        self.room -= after - before
+        self._claims[claim.key] = replace(claim, granted=granted, allowance=allowance)
+
+    def _count(self, claim: Claim, granted: int, allowance: int) -> None:
+        if not claim.unowned:
+            self._granted[claim.share.team] += granted
+        if not claim.request.preemptible:
+            self._firm[claim.share.team] += granted
+        self._walls[claim.key.namespace] = self._walls.get(claim.key.namespace, 0) + allowance
+
+
+def queues(claims: Sequence[Claim]) -> dict[str, list[Claim]]:
+    """Claims per share, each list in serving order."""
+    found: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        found[claim.share.team].append(claim)
+    return found

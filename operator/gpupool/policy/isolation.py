@@ -1,0 +1,84 @@
+"""The pool's own objects around pods: node labels and taints, namespace labels, policies.
+
+Going forward nodes come first, so that nobody is sent to a node that does not carry the label yet; going
+back the namespaces come first. Back in Observe nothing of ours is left (law 12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
+from gpupool.model.pool import Mode, Share
+from gpupool.model.snapshot import Namespace, Node, Snapshot
+from gpupool.policy.membership import TAINT
+
+
+def actions(snapshot: Snapshot, held: dict[str, int]) -> tuple[Action, ...]:
+    """Marks and policies as they should be. `held` is GPUs per namespace on the pool's nodes."""
+    marks = tuple(_nodes(snapshot))
+    labels = tuple(_namespaces(snapshot, held))
+    policies = (policies_of(snapshot),)
+    if snapshot.pool.isolation_mode is Mode.ENFORCE:
+        return (*marks, *policies, *labels)
+    return (*labels, *policies, *marks)
+
+
+def policies_of(snapshot: Snapshot) -> SetPolicies:
+    """The policies the pool's modes ask for."""
+    pool = snapshot.pool
+    modes = {n.name: pool.isolation_for(_share(snapshot, n)) for n in snapshot.namespaces}
+    return SetPolicies(
+        enforce=pool.isolation_mode is Mode.ENFORCE,
+        recommend=tuple(sorted(n for n, m in modes.items() if m is Mode.RECOMMEND)),
+        nodes_labelled=bool(snapshot.nodes) and all(n.pool_label == pool.name for n in snapshot.nodes),
+        mutate=snapshot.enforcement.mutate,
+    )
+
+
+def taints(snapshot: Snapshot) -> bool:
+    """Whether the pool's nodes are to carry the taint: only when every DaemonSet on them tolerates it."""
+    pool = snapshot.pool
+    return pool.isolation_mode is Mode.ENFORCE and pool.taint and not snapshot.intolerant_daemonsets
+
+
+def _share(snapshot: Snapshot, namespace: Namespace) -> Share | None:
+    return next((s for s in snapshot.pool.shares if s.team == namespace.team), None)
+
+
+def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
+    busy = {p.node for p in snapshot.pods}
+    for node in snapshot.nodes:
+        wanted = _mark(snapshot, node, in_use=node.name in busy)
+        if wanted is not None and (wanted.pool, wanted.taint) != (node.pool_label, _tainted(node)):
+            yield wanted
+
+
+def _tainted(node: Node) -> bool:
+    return any(t.startswith(f"{TAINT}=") for t in node.taints)
+
+
+def _mark(snapshot: Snapshot, node: Node, *, in_use: bool) -> MarkNode | None:
+    """The marks of one node; None where it is left as it is."""
+    pool = snapshot.pool
+    if pool.isolation_mode is not Mode.ENFORCE:
+        return MarkNode(node.name, None, taint=False) if node.pool_label == pool.name else None
+    if not node.selected:
+        return None if in_use else MarkNode(node.name, None, taint=False)
+    # A new node gets its label first; the taint waits until the device plugin has published GPUs.
+    labelled = node.pool_label == pool.name
+    return MarkNode(node.name, pool.name, taint=labelled and any(node.gpus.values()) and taints(snapshot))
+
+
+def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNamespace]:
+    pool = snapshot.pool
+    ready = all(n.pool_label == pool.name for n in snapshot.nodes if n.selected)
+    for namespace in snapshot.namespaces:
+        share = _share(snapshot, namespace)
+        wanted = pool.isolation_for(share) is Mode.ENFORCE
+        if wanted and namespace.pool_label is None and ready:
+            yield LabelNamespace(namespace.name, pool.name)
+        elif not wanted and namespace.pool_label == pool.name:
+            leaving = share is None and pool.isolation_mode is Mode.ENFORCE
+            if not (leaving and held.get(namespace.name, 0) > 0):
+                yield LabelNamespace(namespace.name, None)

@@ -1,0 +1,179 @@
+"""Which node and which namespace belong to which pool (DESIGN.md 5).
+
+Under enforced isolation the label decides, so that nothing leaves a pool while it holds GPUs there;
+otherwise the selectors do, and what two pools claim belongs to none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gpupool.model.pool import Mode, Pool
+from gpupool.model.snapshot import Enforcement, Key, Namespace, Node, Pod, Request, Snapshot, Usage
+from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
+
+NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
+NAMESPACE_LABEL = "gpupool.dev/pool"
+TAINT = "gpupool.dev/pool"
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What belongs to one pool, and what it claims in vain."""
+
+    nodes: tuple[NodeFacts, ...] = ()
+    namespaces: tuple[NamespaceFacts, ...] = ()
+    nodes_claimed_twice: tuple[str, ...] = ()
+    namespaces_claimed_twice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Members by pool, and the requests no pool answers for."""
+
+    members: Mapping[str, Members] = field(default_factory=dict)
+    pool_of_namespace: Mapping[str, str] = field(default_factory=dict)
+    claimed_twice: frozenset[str] = field(default_factory=frozenset)
+
+
+def resolve(world: World) -> Map:
+    """Assign nodes and namespaces to pools."""
+    nodes, nodes_twice = _assign(
+        world.pools, ((n.name, n.labels.get(NODE_LABEL), _selecting(world.pools, n)) for n in world.nodes)
+    )
+    spaces, spaces_twice = _assign(
+        world.pools,
+        ((n.name, n.labels.get(NAMESPACE_LABEL), _listing(world.pools, n)) for n in world.namespaces),
+    )
+    return Map(
+        members={
+            p.name: Members(
+                nodes=tuple(n for n in world.nodes if nodes.get(n.name) == p.name),
+                namespaces=tuple(n for n in world.namespaces if spaces.get(n.name) == p.name),
+                nodes_claimed_twice=tuple(sorted(n for n, by in nodes_twice.items() if p.name in by)),
+                namespaces_claimed_twice=tuple(sorted(n for n, by in spaces_twice.items() if p.name in by)),
+            )
+            for p in world.pools
+        },
+        pool_of_namespace=spaces,
+        claimed_twice=frozenset(spaces_twice),
+    )
+
+
+def _selecting(pools: Iterable[Pool], node: NodeFacts) -> list[str]:
+    return [p.name for p in pools if p.selects(node.name, node.labels)]
+
+
+def _listing(pools: Iterable[Pool], namespace: NamespaceFacts) -> list[str]:
+    return [p.name for p in pools if p.share_of(namespace.name, namespace.labels) is not None]
+
+
+def _assign(
+    pools: Iterable[Pool], things: Iterable[tuple[str, str | None, list[str]]]
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The label of an enforced pool wins; else exactly one claim."""
+    labelling = {p.name for p in pools if p.isolation_mode is Mode.ENFORCE}
+    assigned: dict[str, str] = {}
+    twice: dict[str, list[str]] = defaultdict(list)
+    for name, label, claims in things:
+        if label in labelling and label is not None:
+            assigned[name] = label
+        elif len(claims) == 1:
+            assigned[name] = claims[0]
+        elif claims:
+            twice[name] = claims
+    return assigned, twice
+
+
+def view(  # the snapshot has this many sources; each is named at the call
+    world: World,
+    found: Map,
+    pool: Pool,
+    *,
+    uninterrupted_since: datetime,
+    usage: Usage | None = None,
+    enforcement: Enforcement | None = None,
+) -> Snapshot:
+    """What one pool may look at."""
+    members = found.members[pool.name]
+    node_names = {n.name for n in members.nodes}
+    own = {n.name for n in members.namespaces}
+    pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, own))
+    strangers = {p.key.namespace for p in pods} - own
+    facts = {n.name: n for n in world.namespaces}
+    return Snapshot(
+        now=world.now,
+        uninterrupted_since=uninterrupted_since,
+        pool=pool,
+        nodes=tuple(_node(n, pool) for n in members.nodes),
+        namespaces=(
+            *(_namespace(n, pool) for n in members.namespaces),
+            *(_stranger(facts.get(n), n, world.exempt_namespaces) for n in sorted(strangers)),
+        ),
+        requests=tuple(r for r in world.requests if _addressed(r, pool, own)),
+        pods=pods,
+        demands=tuple(d for d in world.demands if d.namespace in own and d.resource in pool.resources),
+        usage=usage or Usage(),
+        enforcement=enforcement or Enforcement(),
+        nodes_claimed_twice=members.nodes_claimed_twice,
+        namespaces_claimed_twice=members.namespaces_claimed_twice,
+        intolerant_daemonsets=_intolerant(world.daemonsets, pool, members.nodes),
+    )
+
+
+def _concerns(pod: Pod, pool: Pool, nodes: set[str], namespaces: set[str]) -> bool:
+    if not any(r in pod.gpus for r in pool.resources):
+        return False
+    return pod.node in nodes or pod.key.namespace in namespaces
+
+
+def _addressed(request: Request, pool: Pool, namespaces: set[str]) -> bool:
+    return request.key.namespace in namespaces and request.pool in {None, pool.name}
+
+
+def _node(facts: NodeFacts, pool: Pool) -> Node:
+    return Node(
+        name=facts.name,
+        gpus={r: facts.gpus[r] for r in pool.resources if r in facts.gpus},
+        ready=facts.ready,
+        schedulable=facts.schedulable,
+        pool_label=facts.labels.get(NODE_LABEL),
+        taints=facts.taints,
+        selected=pool.selects(facts.name, facts.labels),
+        model=facts.labels.get("nvidia.com/gpu.product", ""),
+    )
+
+
+def _namespace(facts: NamespaceFacts, pool: Pool) -> Namespace:
+    share = pool.share_of(facts.name, facts.labels)
+    return Namespace(
+        name=facts.name,
+        team=None if share is None else share.team,
+        pool_label=facts.labels.get(NAMESPACE_LABEL),
+        quota=facts.quota,
+        foreign=facts.foreign,
+    )
+
+
+def _stranger(facts: NamespaceFacts | None, name: str, exempt: frozenset[str]) -> Namespace:
+    """A namespace that holds GPUs on our nodes and belongs to no share of ours."""
+    foreign = () if facts is None else facts.foreign
+    return Namespace(name=name, team=None, foreign=foreign, system=name in exempt)
+
+
+def _intolerant(
+    daemonsets: Iterable[DaemonSetFacts], pool: Pool, nodes: Iterable[NodeFacts]
+) -> tuple[str, ...]:
+    """DaemonSets that run on the pool's nodes and would not come back after our taint."""
+    members = tuple(nodes)
+    return tuple(
+        sorted(
+            str(Key(d.namespace, d.name))
+            for d in daemonsets
+            if any(d.node_selector is None or d.node_selector.matches(n.labels) for n in members)
+            and not any(t.tolerates(TAINT, pool.name, "NoSchedule") for t in d.tolerations)
+        )
+    )
