@@ -2,16 +2,14 @@
 
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.processes import wait_until
+from support.plane import temporary_cluster
 
 PLANE_FIXTURES = frozenset({"plane", "released_plane"})
 
@@ -26,14 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def plane() -> Iterator[Cluster]:
     """A cluster of this session alone, without the operator's chart."""
-    directory = Path(tempfile.mkdtemp(prefix="gpupool-plane-"))
-    cluster = Cluster(directory)
-    try:
-        cluster.up()
+    with temporary_cluster() as cluster:
         yield cluster
-    finally:
-        cluster.down()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -44,9 +44,7 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
             show(cluster)
         case "stop":
             cluster.stop(chosen.part, chosen.signal)
-            say(
-                f"gpupool: {chosen.part} is held ({chosen.signal}) until `make start PART={chosen.part}`"
-            )
+            say(f"gpupool: {chosen.part} is held ({chosen.signal}) until `make start PART={chosen.part}`")
         case "start":
             cluster.start(chosen.part)
             say(f"gpupool: {chosen.part} runs")

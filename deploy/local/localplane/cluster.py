@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from localplane import supervise, toolchain
+from localplane import podholds, supervise, toolchain
 from localplane.certs import write_certificates
 from localplane.controlplane import server_url
 from localplane.errors import PlaneError
@@ -136,8 +136,7 @@ class Cluster:
             state.holds[name] = signal_name
             state.save(self.layout.state)
             if part is None:
-                self.layout.operator_hold.write_text(signal_name)
-                supervise.signal_pods(self.layout, number)
+                podholds.hold(self.layout, signal_name, number, runner_alive=_runner_works(state))
             else:
                 supervise.hold(state, part, number)
 
@@ -155,8 +154,9 @@ class Cluster:
             state.holds.pop(name, None)
             state.save(self.layout.state)
             if part is None:
-                self.layout.operator_hold.unlink(missing_ok=True)
-                supervise.signal_pods(self.layout, signal.SIGCONT)
+                podholds.release(self.layout)
+                if "apiserver" not in state.holds:
+                    podholds.wait_ready(self.layout)
             else:
                 supervise.ensure_running(self.layout, state, tools, part)
                 supervise.wait_ready(self.layout, state, part)
@@ -221,6 +221,11 @@ class Cluster:
         write_kubeconfig(self.kubeconfig, url, certificates, "admin")
         for client in ("controller-manager", "scheduler"):
             write_kubeconfig(self.layout.private / f"{client}.kubeconfig", url, certificates, client)
+
+
+def _runner_works(state: State) -> bool:
+    process = state.processes.get("runner")
+    return process is not None and process.alive and not process.frozen
 
 
 def _say_nothing(_text: str) -> None:

@@ -46,8 +46,7 @@ class Process:
     @property
     def frozen(self) -> bool:
         """Whether it is stopped by SIGSTOP."""
-        fields = _stat(self.pid)
-        return self.alive and fields is not None and fields[_STATE] == "T"
+        return self.alive and is_frozen(self.pid)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the whole process group, if this process still lives."""
@@ -81,6 +80,12 @@ def identify(pid: int) -> Process | None:
     """The process that has this pid now."""
     fields = _stat(pid)
     return Process(pid, int(fields[_START_TICKS])) if fields else None
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether the process that has this pid now is stopped; never reaps it."""
+    fields = _stat(pid)
+    return fields is not None and fields[_STATE] == "T"
 
 
 def spawn(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> Process:

@@ -29,6 +29,8 @@ class Options:
     """Labels of the exporter's target; with `pod` and `namespace` here the series get `exported_pod`."""
 
     scrape_interval: str = "1s"
+    image: str = ""
+    """Repository of the image whose pods the runner runs; empty takes the chart's."""
 
 
 @dataclass(slots=True)

@@ -95,12 +95,6 @@ def hold(state: State, part: Part, number: signal.Signals) -> None:
         process.stop(part.stop_seconds)
 
 
-def signal_pods(layout: Layout, number: signal.Signals) -> None:
-    """Send a signal to every process the runner started for the release's pods."""
-    for process in marked(layout.root, pods_only=True):
-        process.signal(number)
-
-
 def kill_everything(layout: Layout, recorded: Iterable[Process]) -> None:
     """KILL every process of the cluster, recorded or only marked; nothing of it is worth saving."""
     victims = {*recorded, *marked(layout.root)}
