@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the files, or with `--check` only compare; return 1 where the comparison finds a difference."""
     parser = argparse.ArgumentParser(prog="python -m gpupool.api.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is not current")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the repository (default: where this code stands)")
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the repository (default: where this code stands)"
+    )
     chosen = parser.parse_args(arguments)
     if not chosen.check:
         sys.stdout.write("".join(f"wrote {path}\n" for path in write(chosen.root)))

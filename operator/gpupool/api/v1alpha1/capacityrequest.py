@@ -34,7 +34,8 @@ class WorkloadRef(ApiModel):
     """One controller, in the request's namespace."""
 
     api_version: Annotated[
-        str, StringConstraints(min_length=1, max_length=317, pattern=r"^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*$")
+        str,
+        StringConstraints(min_length=1, max_length=317, pattern=r"^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*$"),
     ]
     """Group and version, such as `batch/v1`."""
     kind: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]

@@ -85,6 +85,10 @@ class Reclaim(ApiModel):
     """When this stage began."""
     deadline: Timestamp | None = None
     """When the next step falls due; it only ever moves later."""
+    forced_at: Timestamp | None = None
+    """When a recall stops waiting for PodDisruptionBudgets."""
+    quiet_since: Timestamp | None = None
+    """Since when nothing was taken or given back; a window of quiet follows each shrink."""
     keep: Gpus | None = None
     """GPUs that stay with the request after the step."""
     message: Sentence | None = None

@@ -60,10 +60,9 @@ class Requirement(ApiModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-            message="matchExpressions: give values with operator In or NotIn, none with Exists or DoesNotExist",
+            message="matchExpressions: In and NotIn need values, Exists and DoesNotExist take none",
             shows=(
-                "matchExpressions: operator %s with %s values: give values with In or NotIn,"
-                " none with Exists or DoesNotExist",
+                "matchExpressions: %s has %s values: In and NotIn need some, Exists and DoesNotExist none",
                 "self.operator",
                 "has(self.values) ? string(self.values.size()) : '0'",
             ),
@@ -76,7 +75,9 @@ class Requirement(ApiModel):
 class LabelSelector(ApiModel):
     """A label selector of Kubernetes; both parts must hold, and an empty one is refused."""
 
-    match_labels: Annotated[dict[str, LabelText], Field(max_length=16), LABEL_KEYS] = Field(default_factory=dict)
+    match_labels: Annotated[dict[str, LabelText], Field(max_length=16), LABEL_KEYS] = Field(
+        default_factory=dict
+    )
     """Labels that must be present with exactly these values."""
     match_expressions: Annotated[tuple[Requirement, ...], Field(max_length=16)] = Field(default_factory=tuple)
     """Comparisons that must all hold."""
@@ -143,4 +144,3 @@ class Condition(ApiModel):
 # Written by us alone, so the keys are not judged again.
 Counts = Annotated[dict[str, Gpus], Field(max_length=MAX_RESOURCES)]
 Namespace = DnsLabel
-

@@ -19,7 +19,7 @@ def set_condition(
     conditions: Sequence[Mapping[str, Any]],
     *,
     type_: str,
-    status: ConditionStatus | bool,
+    status: str | bool,
     reason: str,
     message: str,
     generation: int,
@@ -30,13 +30,16 @@ def set_condition(
     Args:
         conditions: Conditions as JSON objects, as they stand in status.
         type_: Condition to set, such as `Ready`.
-        status: The new status; a bool is read as True or False.
+        status: The new status: a bool, or `True`, `False` or `Unknown`.
         reason: Machine reason in one word.
         message: Sentence for people; cut at 1024 characters.
         generation: `metadata.generation` of the spec that was judged.
         now: Time of the judgement. It becomes `lastTransitionTime` only where the status changes.
+
+    Raises:
+        ValueError: The status is none of the three.
     """
-    wanted = status if isinstance(status, ConditionStatus) else ConditionStatus(str(status))
+    wanted = ConditionStatus(str(status))
     old = find_condition(conditions, type_)
     same = old is not None and old.get("status") == wanted.value and bool(old.get("lastTransitionTime"))
     fresh = {

@@ -34,8 +34,10 @@ def parse_duration(text: object) -> timedelta:
     """
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or len(text) > MAX_LENGTH or not _WHOLE.match(text):
-        raise ValueError(f"{text!r} is no duration: write whole numbers with ms, s, m, h, d or w, such as 1h30m")
+    if not isinstance(text, str) or len(text) > MAX_LENGTH or not _WHOLE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is no duration: write whole numbers with ms, s, m, h, d or w, such as 1h30m"
+        )
     total = sum(int(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(text))
     if total > LONGEST // timedelta(milliseconds=1):
         raise ValueError(f"{text!r} is longer than 100 years: write a shorter duration")

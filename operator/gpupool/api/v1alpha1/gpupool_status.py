@@ -5,8 +5,17 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from gpupool.api.v1alpha1.base import ApiModel, Flag, Gpus, Percent, PositivePercent, Timestamp
-from gpupool.api.v1alpha1.common import MAX_CONDITIONS, Condition, Counts, Mode, Namespace, Purpose, Visibility
+from gpupool.api.v1alpha1.common import (
+    MAX_CONDITIONS,
+    Condition,
+    Counts,
+    Mode,
+    Namespace,
+    Purpose,
+    Visibility,
+)
 from gpupool.api.v1alpha1.durations import Duration
+from gpupool.api.v1alpha1.gpupool_parts import TelemetrySpec
 from gpupool.api.v1alpha1.names import DnsName, TeamName
 from gpupool.api.v1alpha1.rules import Distinct
 
@@ -66,6 +75,8 @@ class EffectiveRecall(ApiModel):
 class EffectivePolicy(ApiModel):
     """Every value that holds, whether it was written or comes from the purpose."""
 
+    mode: Mode
+    """How far the operator goes."""
     purpose: Purpose
     """Where the values come from that spec does not give."""
     quota: EffectiveQuota
@@ -78,8 +89,8 @@ class EffectivePolicy(ApiModel):
     """The recall of what was lent."""
     visibility: Visibility
     """How much of others a decision record shows."""
-    telemetry_jobs: Annotated[tuple[Word, ...], Field(max_length=10)]
-    """Prometheus jobs whose series count."""
+    telemetry: TelemetrySpec
+    """What is believed about the use of GPUs."""
 
 
 class PoolCapacity(ApiModel):

@@ -13,23 +13,24 @@ _LABEL_TEXT = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 _LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _RESOURCE_WHOLE = re.compile(_RESOURCE)
+MAX_LABEL_KEY = 317  # a domain of 253, a slash, a name of 63
 _QUOTA_PREFIXES = ("requests.", "limits.")
 
 
 def _is_resource(name: str) -> bool:
-    return bool(_RESOURCE_WHOLE.match(name)) and "kubernetes.io/" not in name
+    return bool(_RESOURCE_WHOLE.fullmatch(name)) and "kubernetes.io/" not in name
 
 
 DnsLabel = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=_DNS_LABEL)]
 DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=_DNS_NAME)]
 LabelText = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_TEXT)]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317, pattern=_LABEL_KEY)]
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LABEL_KEY, pattern=_LABEL_KEY)]
 
 # The keys of a map have no schema of their own, so the map judges them.
 LABEL_KEYS = Rule(
-    cel=f"self.all(key, key.size() <= 317 && key.matches('{_LABEL_KEY}'))",
+    cel=f"self.all(key, key.size() <= {MAX_LABEL_KEY} && key.matches('{_LABEL_KEY}'))",
     message="a label key is letters, digits, '-', '_' and '.', with an optional '<domain>/' in front",
-    holds=lambda labels: all(len(key) <= 317 and re.match(_LABEL_KEY, key) for key in labels),
+    holds=lambda labels: all(len(key) <= MAX_LABEL_KEY and re.fullmatch(_LABEL_KEY, key) for key in labels),
 )
 TeamName = Annotated[
     str,
@@ -42,7 +43,7 @@ ResourceName = Annotated[
     StringConstraints(min_length=1, max_length=128),
     Rule(
         cel="!self.startsWith('requests.') && !self.startsWith('limits.')",
-        message="that is the spelling of a ResourceQuota: write the plain resource name, such as nvidia.com/gpu",
+        message="that is the spelling of a ResourceQuota: write the plain name, such as nvidia.com/gpu",
         shows=(
             "resource %s is the spelling of a ResourceQuota: write %s",
             "self",
@@ -53,9 +54,9 @@ ResourceName = Annotated[
     Rule(
         cel=f"self.startsWith('requests.') || self.startsWith('limits.') || (self.matches('{_RESOURCE}')"
         " && !self.contains('kubernetes.io/'))",
-        message="that is not an extended resource: write <domain of the vendor>/<name>, such as nvidia.com/gpu",
+        message="that is not an extended resource: write <domain>/<name>, such as nvidia.com/gpu",
         shows=(
-            "resource %s is not an extended resource: write <domain of the vendor>/<name>, such as nvidia.com/gpu",
+            "resource %s is not an extended resource: write <domain>/<name>, such as nvidia.com/gpu",
             "self",
         ),
         holds=_is_resource,

@@ -23,11 +23,11 @@ class Rule:
     """One rule on a model (listed in its `rules`) or on a field (inside `Annotated`).
 
     Attributes:
-        cel: Expression over `self`; with `oldSelf` it is a transition rule and judged by the API server alone.
+        cel: Expression over `self`; with `oldSelf` it is a transition rule, for the API server alone.
         message: What is wrong and how to put it right, without the value.
-        shows: The same sentence with `%s` where values stand, then one CEL string for each of them. It becomes one
-            call of `format`: the size of a string that is glued together is unknown to the cost estimate of the
-            API server, which then refuses the CRD. Empty where the API server prints the value anyway.
+        shows: The same sentence with `%s` where values stand, then one CEL string for each of them. It
+            becomes one call of `format`: strings glued by `+` have no known size in the API server's cost
+            estimate, which then refuses the CRD. Empty where the API server prints the value anyway.
         holds: The Python twin; None for a transition rule, which needs the object before the change.
         field: Name of the field to blame, relative to `self`; empty for `self` as a whole.
     """
@@ -57,7 +57,9 @@ class Rule:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         json = handler(schema)
         json[VALIDATIONS] = [*json.get(VALIDATIONS, []), self.as_validation()]
         return json
@@ -98,7 +100,9 @@ class Distinct:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         json = handler(schema)
         json["x-kubernetes-list-type"] = "map" if self.key else "set"
         if self.key:

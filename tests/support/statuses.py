@@ -1,0 +1,125 @@
+"""Statuses with every field filled, so that a test sees each of them travel."""
+
+from datetime import datetime, timedelta
+
+from gpupool.api.v1alpha1 import (
+    CapacityRequestStatus,
+    Condition,
+    ConditionStatus,
+    EffectivePolicy,
+    GpuPoolStatus,
+    Mode,
+    Purpose,
+    Visibility,
+)
+
+GPU = "nvidia.com/gpu"
+
+
+def condition(type_: str, now: datetime) -> Condition:
+    """Return a condition that is True."""
+    return Condition(
+        type=type_,
+        status=ConditionStatus.TRUE,
+        observed_generation=3,
+        last_transition_time=now,
+        reason="AsPlanned",
+        message="All is as planned.",
+    )
+
+
+def effective_policy() -> EffectivePolicy:
+    """Return a policy with every value resolved."""
+    return EffectivePolicy.model_validate(
+        {
+            "mode": Mode.ENFORCE,
+            "purpose": Purpose.BATCH,
+            "quota": {"mode": Mode.ENFORCE},
+            "isolation": {"mode": Mode.RECOMMEND, "taint": True},
+            "reclaim": {
+                "mode": Mode.OBSERVE,
+                "window": "1h",
+                "lookback": "1d",
+                "threshold": 100,
+                "headroom": 10,
+                "coverage": 90,
+                "grace": "1d",
+                "releaseAfter": "14d",
+                "startupGrace": "30m",
+            },
+            "recall": {"within": "15m", "notice": "5m"},
+            "visibility": Visibility.TEAMS,
+            "telemetry": {"jobs": ["dcgm-exporter"]},
+        }
+    )
+
+
+def full_pool_status(now: datetime) -> GpuPoolStatus:
+    """Return a GpuPool's status with every field filled."""
+    counts = {
+        name: {GPU: number} for name, number in (("granted", 40), ("lent", 8), ("held", 20), ("busy", 12))
+    }
+    row = {"team": "vision", "declared": True, "namespaces": ["vision-lab"], "guaranteed": {GPU: 32}}
+    entry = {"namespace": "nlp", "name": "bert", "team": "nlp", "resource": GPU, "gpus": 32, "position": 1}
+    return GpuPoolStatus.model_validate(
+        {
+            "observedGeneration": 3,
+            "effectivePolicy": effective_policy(),
+            "capacity": {"total": {GPU: 64}, "usable": {GPU: 56}},
+            **counts,
+            "unattributed": {GPU: 2},
+            "overcommitted": {GPU: 1},
+            "summary": {"usable": 56, "granted": 40, "lent": 8, "held": 20, "busy": 12, "queued": 32},
+            "shares": [{**row, "limit": {GPU: 64}, **counts}],
+            "queue": [{**entry, "reason": "InsufficientCapacity", "since": now}],
+            "counts": {"requests": 6, "pending": 1, "queued": 1, "granted": 2, "partial": 1, "refused": 1},
+            "lastCycle": now,
+            "conditions": [condition("Ready", now), condition("Enforced", now)],
+        }
+    )
+
+
+def full_request_status(now: datetime) -> CapacityRequestStatus:
+    """Return a CapacityRequest's status with every field filled."""
+    blocker = {"team": "nlp", "namespace": "nlp", "request": "bert", "gpus": 16, "reason": "HoldsGuarantee"}
+    deadline = now + timedelta(hours=1)
+    return CapacityRequestStatus.model_validate(
+        {
+            "observedGeneration": 3,
+            "phase": "Granted",
+            "pool": "lab",
+            "resource": GPU,
+            "granted": 32,
+            "allowance": 24,
+            "used": 22,
+            "held": 20,
+            "busy": 12,
+            "demand": 30,
+            "position": 3,
+            "efficiency": 37,
+            "activity": 55,
+            "coverage": 98,
+            "dataState": "OK",
+            "decision": {
+                "reason": "InsufficientCapacity",
+                "message": "64 usable, 40 committed: 24 are free.",
+                "arithmetic": "64 usable - 40 committed = 24 free, asked 32",
+                "grantableNow": 24,
+                "blockers": [blocker],
+            },
+            "reclaim": {
+                "stage": "Warned",
+                "since": now,
+                "deadline": deadline,
+                "forcedAt": deadline,
+                "quietSince": now,
+                "keep": 22,
+                "message": "Soon.",
+            },
+            "askedGpus": 64,
+            "queuedAt": now,
+            "grantedAt": now,
+            "lastProvedAt": now,
+            "conditions": [condition("Granted", now), condition("UnderUsed", now)],
+        }
+    )
