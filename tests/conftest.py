@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.processes import wait_until
@@ -25,6 +26,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def plane() -> Iterator[Cluster]:
     """A cluster of this session alone, without the operator's chart."""
     with temporary_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def released_plane() -> Iterator[Cluster]:
+    """A second cluster of this session, with the operator's chart installed and its operator running.
+
+    A module whose tests need it makes it its plane, and the fixtures below follow:
+
+        @pytest.fixture(scope="module")
+        def plane(released_plane: Cluster) -> Cluster:
+            return released_plane
+    """
+    with temporary_cluster() as cluster:
+        release.install(cluster, quiet=True)
         yield cluster
 
 

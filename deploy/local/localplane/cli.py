@@ -3,13 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from localplane import toolchain
+from localplane import nodes, toolchain
 from localplane.cluster import SIGNALS, Cluster
 from localplane.errors import PlaneError
 from localplane.newcomer import up
@@ -36,7 +35,7 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
         case "tools":
             toolchain.build()
         case "up":
-            up(chosen.directory, kind=chosen.cluster == "kind", release=not chosen.no_release)
+            up(chosen.directory, kind=chosen.cluster == "kind", with_release=not chosen.no_release)
         case "down":
             cluster.down()
             say(f"gpupool: nothing runs any more, {chosen.directory} is clean")
@@ -50,7 +49,7 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
             say(f"gpupool: {chosen.part} runs")
         case _:
             cluster.state()  # says what to do where there is no cluster
-            return int(import_module("localplane.nodes").main(rest, cluster.kubeconfig))
+            return nodes.main(rest, cluster.kubeconfig)
     return 0
 
 

@@ -155,9 +155,11 @@ class PodRun:
         self, spec: ContainerSpec, variable: str, own: dict[str, str], ports: dict[str, int]
     ) -> None:
         declared = int(own[variable])
+        serves = declared in spec.ports.values()
         moved = ports.get(str(declared)) or self._choose_port(variable)
         own[variable] = str(moved)
-        self._ports[spec.name, variable] = moved
+        if serves:  # a hook's container is told the port too, and listens on none
+            self._ports[spec.name, variable] = moved
         ports[str(declared)] = moved
         for name, number in spec.ports.items():
             if number == declared:
