@@ -14,6 +14,7 @@ from localplane.errors import PlaneError
 from localplane.gpumodels import DEFAULT_MODEL, GpuModel, find_model
 from localplane.kube import Kube, KubeError
 from localplane.nodefacts import gpu_labels, node_amounts, place_labels
+from localplane.processes import wait_until
 
 Json: TypeAlias = dict[str, Any]
 
@@ -22,6 +23,7 @@ GROUP: Final = "example.com/gpu-group"
 FAKE: Final = {"kwok.x-k8s.io/node": "fake"}
 MAX_GPUS: Final = 64
 WRITERS: Final = 4
+READY_SECONDS: Final = 10.0
 _READY: Final = {
     "type": "Ready",
     "status": "True",
@@ -124,6 +126,12 @@ def add_nodes(kube: Kube, add: int, gpus: int, model: str, labels: Mapping[str, 
     return names
 
 
+def all_ready(kube: Kube, names: Iterable[str]) -> bool:
+    """Whether kwok has made all these nodes Ready."""
+    wanted = set(names)
+    return all(_is_ready(node) for node in kube.list(NODES) if node["metadata"]["name"] in wanted)
+
+
 def parse_labels(text: str) -> dict[str, str]:
     """Read `key=value,key=value`.
 
@@ -178,7 +186,13 @@ def _run(kube: Kube, args: argparse.Namespace) -> str:
         raise NodesError(
             f"add: {args.add} is not a number of nodes; write ADD=2, or REMOVE=name to take one away"
         )
-    return f"added {', '.join(add_nodes(kube, args.add, args.gpus, args.model, parse_labels(args.labels)))}"
+    names = add_nodes(kube, args.add, args.gpus, args.model, parse_labels(args.labels))
+    late = (
+        ""
+        if wait_until(lambda: all_ready(kube, names), READY_SECONDS)
+        else " (not Ready yet: does kwok run?)"
+    )
+    return f"added {', '.join(names)}{late}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -211,8 +225,7 @@ def _existing(kube: Kube, name: str) -> None:
 
 def _row(node: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     labels = node["metadata"].get("labels", {})
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
-    state = "Ready" if ready else "NotReady"
+    state = "Ready" if _is_ready(node) else "NotReady"
     if node["spec"].get("unschedulable"):
         state += ",cordoned"
     held = {
@@ -224,6 +237,10 @@ def _row(node: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     product = labels.get("nvidia.com/gpu.product") or labels.get("amd.com/gpu.product-name") or "-"
     given = ",".join(f"{key}={value}" for key, value in labels.items() if _given(key))
     return node["metadata"]["name"], state, gpus or "-", product, given
+
+
+def _is_ready(node: Mapping[str, Any]) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
 
 
 def _given(key: str) -> bool:
