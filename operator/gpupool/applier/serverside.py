@@ -14,7 +14,7 @@ from typing import Protocol
 from gpupool.applier.retry import RetryPolicy, retried
 from gpupool.errors import FencedError, KubeError, NotFound
 from gpupool.kube.client import KubeClient
-from gpupool.kube.messages import DeleteOptions
+from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import PODS, RESOURCE_QUOTAS, Json, ObjectKey, Resource
 
 CONCURRENCY = 50
@@ -85,7 +85,8 @@ class Writer:
 
         Args:
             resource: the kind.
-            body: identity and owned fields; a field left out that we owned before is given up.
+            body: identity and owned fields; a field left out that we owned before is given up. A
+                vanished object is created anew, unless the body went through `Precondition.guarding`.
             epoch: the leader's.
             force: take fields over from other managers; without it they are a Conflict whose
                 `contested` names them.
@@ -106,25 +107,32 @@ class Writer:
         """Apply the status, which is ours alone: fields that somebody else set are taken over."""
         return await self.apply(resource, body, epoch=epoch, force=True, subresource="status")
 
-    async def raise_quota(self, body: Json, *, version: int, epoch: int) -> Json:
-        """Apply a ResourceQuota only if it is still the version that the decision was made on.
+    async def raise_quota(self, body: Json, *, on: Precondition | None, epoch: int) -> Json:
+        """Apply a ResourceQuota only if it is still what the decision was made on.
+
+        A first quota is made in two steps: an empty one is created, which fails where another
+        process was faster, and our fields are applied to exactly that one. (Fields set by a create
+        would stay owned by the create, and an apply alone overwrites what it meets.) An empty
+        quota limits nothing, so a crash in between leaves the namespace as it was.
 
         Args:
             body: identity and owned fields.
-            version: resourceVersion of the quota in the snapshot; 0 when there was none.
+            on: the quota in the snapshot; None when there was none.
             epoch: the leader's.
 
         Raises:
             Conflict: the quota changed, vanished or appeared since; decide again. A write whose
                 answer was lost and which is tried again ends here too.
         """
-        if version == 0:
-            return await self.create(RESOURCE_QUOTAS, body, epoch=epoch)
-        guarded = body | {"metadata": body["metadata"] | {"resourceVersion": str(version)}}
-        return await self.apply(RESOURCE_QUOTAS, guarded, epoch=epoch, force=True)
+        if on is None:
+            identity = {name: body["metadata"][name] for name in ("namespace", "name")}
+            on = Precondition.of(await self.create(RESOURCE_QUOTAS, {"metadata": identity}, epoch=epoch))
+        return await self.apply(RESOURCE_QUOTAS, on.guarding(body), epoch=epoch, force=True)
 
     async def create(self, resource: Resource, body: Json, *, epoch: int, dry_run: bool = False) -> Json:
         """Create an object that must not exist yet.
+
+        Its fields belong to the create, not to our applies: for what is written once (probes, events).
 
         Raises:
             AlreadyExists: it does.

@@ -44,6 +44,31 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Precondition:
+    """The very state of an object that a decision was made on.
+
+    Both are needed: an apply with only a resourceVersion creates an object that has vanished.
+
+    Attributes:
+        uid: which incarnation of the name.
+        version: its resourceVersion.
+    """
+
+    uid: str
+    version: int
+
+    def guarding(self, body: Json) -> Json:
+        """An apply body that the server refuses (Conflict) unless the object is in this state."""
+        guard = {"uid": self.uid, "resourceVersion": str(self.version)}
+        return body | {"metadata": body["metadata"] | guard}
+
+    @classmethod
+    def of(cls, obj: Json) -> "Precondition":
+        """The present state of a raw object."""
+        return cls(obj["metadata"]["uid"], int(obj["metadata"]["resourceVersion"]))
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteOptions:
     """What a delete, or an eviction, insists on.
 
