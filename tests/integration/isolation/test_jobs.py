@@ -28,6 +28,11 @@ def _complete(kube: Kube, team: str, name: str) -> bool:
     return any(c["type"] == "Complete" and c["status"] == "True" for c in status.get("conditions", []))
 
 
+def _succeeded(kube: Kube, team: str, name: str) -> int:
+    job = kube.get(f"/apis/batch/v1/namespaces/{team}/jobs/{name}")
+    return int(job.get("status", {}).get("succeeded", 0))
+
+
 def _finalizers(kube: Kube, team: str) -> list[str]:
     pods = kube.list(f"/api/v1/namespaces/{team}/pods")
     return [f for p in pods for f in p["metadata"].get("finalizers", [])]
@@ -47,19 +52,22 @@ def test_a_job_that_predates_enforcement_completes_under_it(
     wait_for(lambda: _finalizers(kube, team) == [], "the tracking finalizer to go")
 
 
-def test_a_job_started_under_enforcement_completes_after_it(
+def test_a_job_completes_across_observe_enforce_and_observe(
     kube: Kube, pools: Callable[..., Pool], mutate: bool
 ) -> None:
     pool = pools(mutate=mutate)
     team = team_namespace(pool)
-    pool.enforce()
-    job = _job("late", pool, run_for="5s")
+    job = _job("journey", pool, run_for="4s")
+    job["spec"]["completions"] = 2
     job["spec"]["template"]["spec"] |= pool.two_lines
     create(kube, team, job)
-    wait_for(lambda: runs_on(kube, team) == [pool.nodes[0]], "the Job's pod to run in its pool")
+    wait_for(lambda: len(runs_on(kube, team)) == 1, "the first pod to run under Observe")
+    pool.enforce()
+    wait_for(lambda: _succeeded(kube, team, "journey") == 1, "the first pod to be counted under Enforce")
+    wait_for(lambda: runs_on(kube, team) == [pool.nodes[0]], "the second pod to run in its pool")
     pool.observe()
-    wait_for(lambda: _complete(kube, team, "late"), "the Job to complete under Observe")
-    wait_for(lambda: _finalizers(kube, team) == [], "the tracking finalizer to go")
+    wait_for(lambda: _complete(kube, team, "journey"), "the Job to complete under Observe")
+    wait_for(lambda: _finalizers(kube, team) == [], "the tracking finalizers to go")
 
 
 def test_a_pod_that_predates_enforcement_can_be_changed_and_deleted(
