@@ -48,6 +48,7 @@ def test_a_duration_already_read_passes_through() -> None:
         (timedelta(hours=1), "1h"),
         (timedelta(seconds=5400), "1h30m"),
         (timedelta(days=15), "15d"),
+        (timedelta(days=365) - timedelta(milliseconds=1), "31535999999ms"),
         (timedelta(milliseconds=1), "1ms"),
         (timedelta(), "0s"),
         (timedelta(seconds=-5), "0s"),
@@ -61,6 +62,4 @@ def test_a_duration_is_written_in_its_largest_units(value: timedelta, text: str)
 @given(st.integers(min_value=0, max_value=10**12))
 def test_what_is_written_is_read_back_the_same(milliseconds: int) -> None:
     value = timedelta(milliseconds=milliseconds)
-    text = format_duration(value)
-    if len(text) <= 16:
-        assert parse_duration(text) == value
+    assert parse_duration(format_duration(value)) == value

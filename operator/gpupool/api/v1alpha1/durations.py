@@ -47,9 +47,10 @@ def parse_duration(text: object) -> timedelta:
 def format_duration(value: timedelta) -> str:
     """Write a duration the way `parse_duration` reads it, largest units first; weeks are written as days.
 
-    Shares of a millisecond are dropped, and a negative duration is written as `0s`.
+    Parts below a millisecond are dropped, and a negative duration is written as `0s`. What would be longer
+    than the schema allows is written in milliseconds alone.
     """
-    rest = max(0, value // timedelta(milliseconds=1))
+    whole = rest = max(0, value // timedelta(milliseconds=1))
     parts: list[str] = []
     for unit, size in _MILLISECONDS.items():
         if unit == "w":
@@ -57,7 +58,8 @@ def format_duration(value: timedelta) -> str:
         count, rest = divmod(rest, size)
         if count:
             parts.append(f"{count}{unit}")
-    return "".join(parts) or "0s"
+    text = "".join(parts) or "0s"
+    return text if len(text) <= MAX_LENGTH else f"{whole}ms"
 
 
 Duration = Annotated[
