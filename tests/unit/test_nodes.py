@@ -5,7 +5,8 @@ import re
 import pytest
 
 from localplane.gpumodels import MODELS, UnknownModelError
-from localplane.nodes import GROUP, NodesError, default_nodes, node_manifest, parse_labels, table
+from localplane.nodes import GROUP, NodesError, default_nodes, node_manifest, parse_labels
+from localplane.nodetable import table
 
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 

@@ -14,6 +14,7 @@ from localplane.errors import PlaneError
 from localplane.gpumodels import DEFAULT_MODEL, GpuModel, find_model
 from localplane.kube import Kube, KubeError
 from localplane.nodefacts import gpu_labels, node_amounts, place_labels
+from localplane.nodetable import is_ready, table
 from localplane.processes import wait_until
 
 Json: TypeAlias = dict[str, Any]
@@ -129,7 +130,7 @@ def add_nodes(kube: Kube, add: int, gpus: int, model: str, labels: Mapping[str, 
 def all_ready(kube: Kube, names: Iterable[str]) -> bool:
     """Whether kwok has made all these nodes Ready."""
     wanted = set(names)
-    return all(_is_ready(node) for node in kube.list(NODES) if node["metadata"]["name"] in wanted)
+    return all(is_ready(node) for node in kube.list(NODES) if node["metadata"]["name"] in wanted)
 
 
 def parse_labels(text: str) -> dict[str, str]:
@@ -147,13 +148,6 @@ def parse_labels(text: str) -> dict[str, str]:
             )
         labels[key] = value
     return labels
-
-
-def table(nodes: Iterable[Mapping[str, Any]]) -> str:
-    """A plain table of nodes: name, state, GPUs, product and the labels that people gave."""
-    rows = [("NODE", "STATUS", "GPUS", "PRODUCT", "LABELS"), *(_row(node) for node in nodes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join([*map(str.ljust, row, widths), row[4]]).rstrip() for row in rows)
 
 
 def main(argv: Sequence[str], kubeconfig: Path) -> int:
@@ -221,28 +215,3 @@ def _existing(kube: Kube, name: str) -> None:
     if not kube.exists(f"{NODES}/{name}"):
         known = ", ".join(node["metadata"]["name"] for node in kube.list(NODES))
         raise NodesError(f"node: {name!r} does not exist; use one of {known or '(there are no nodes)'}")
-
-
-def _row(node: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
-    labels = node["metadata"].get("labels", {})
-    state = "Ready" if _is_ready(node) else "NotReady"
-    if node["spec"].get("unschedulable"):
-        state += ",cordoned"
-    held = {
-        name: count
-        for name, count in node["status"].get("allocatable", {}).items()
-        if "/" in name and count != "0"
-    }
-    gpus = ",".join(count if name == "nvidia.com/gpu" else f"{count} {name}" for name, count in held.items())
-    product = labels.get("nvidia.com/gpu.product") or labels.get("amd.com/gpu.product-name") or "-"
-    given = ",".join(f"{key}={value}" for key, value in labels.items() if _given(key))
-    return node["metadata"]["name"], state, gpus or "-", product, given
-
-
-def _is_ready(node: Mapping[str, Any]) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
-
-
-def _given(key: str) -> bool:
-    domain = key.partition("/")[0]
-    return not domain.endswith(("kubernetes.io", "k8s.io", "nvidia.com", "amd.com"))
