@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from typing_extensions import override
@@ -233,7 +235,7 @@ def from_kubeconfig(path: str | None = None, context: str | None = None) -> Cred
     config: Any = import_module("kubernetes.config")
 
     def read() -> Any:
-        settings = client.Configuration()
+        settings = client.Configuration(proxy="")  # "": the environment's proxy is judged below
         try:
             config.load_kube_config(path, context, settings, persist_config=False)
         except (config.ConfigException, OSError, ValueError) as error:
@@ -250,9 +252,17 @@ def from_kubeconfig(path: str | None = None, context: str | None = None) -> Cred
         key_file=found.key_file or None,
         insecure=not found.verify_ssl,
         server_name=found.tls_server_name or None,
-        proxy=found.proxy or None,
+        proxy=found.proxy or _environment_proxy(found.host),
         namespace=_context_namespace(path, context),
     )
+
+
+def _environment_proxy(url: str) -> str | None:
+    """HTTPS_PROXY, as kubectl reads it: NO_PROXY is kept, loopback is never proxied."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.startswith("127.") or host == "::1" or proxy_bypass(host):
+        return None
+    return getproxies().get(urlsplit(url).scheme)
 
 
 def _context_namespace(path: str | None, context: str | None) -> str:

@@ -124,3 +124,22 @@ PODS = Resource("", "v1", "pods", "Pod")
 RESOURCE_QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 GPU_POOLS = Resource("gpupool.dev", "v1alpha1", "gpupools", "GpuPool", namespaced=False)
 CAPACITY_REQUESTS = Resource("gpupool.dev", "v1alpha1", "capacityrequests", "CapacityRequest")
+REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet")
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
+JOBS = Resource("batch", "v1", "jobs", "Job")
+EVENTS = Resource("", "v1", "events", "Event")
+ADMISSION = "admissionregistration.k8s.io"
+VALIDATING_POLICIES = Resource(
+    ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False
+)
+VALIDATING_BINDINGS = Resource(
+    ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
+)
+MUTATING_POLICIES = Resource(
+    ADMISSION, "v1", "mutatingadmissionpolicies", "MutatingAdmissionPolicy", namespaced=False
+)
+MUTATING_BINDINGS = Resource(
+    ADMISSION, "v1", "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", namespaced=False
+)
