@@ -82,7 +82,7 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One team's part of a pool. `guaranteed` and `limit` are GPUs per resource; no limit means all usable."""
+    """One team's part of a pool, in GPUs per resource; no `limit` means all that is usable."""
 
     team: str
     namespaces: tuple[str, ...] = ()
@@ -99,7 +99,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A GpuPool with every default resolved."""
+    """A GpuPool with every default resolved.
+
+    The mode of a layer is its own where it sets one (`overridden` names those layers), else the pool's. A
+    share's mode replaces both; where a layer and a share both set one, the weaker holds (law 12).
+    """
 
     name: str
     uid: str
@@ -120,6 +124,7 @@ class Pool:
     reserve: Mapping[str, int] = field(default_factory=dict)
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)
+    overridden: frozenset[str] = frozenset()
 
     def selects(self, node: str, labels: Mapping[str, str]) -> bool:
         """Whether the pool's `nodes` name this node."""
@@ -133,12 +138,31 @@ class Pool:
 
     def quota_for(self, share: Share | None) -> Mode:
         """The quota layer's mode for a share; a namespace without a share is only looked at."""
-        return Mode.OBSERVE if share is None else weaker(self.quota_mode, share.mode)
+        return self._mode(share, "quota", self.quota_mode)
 
     def isolation_for(self, share: Share | None) -> Mode:
         """The isolation layer's mode for a share."""
-        return Mode.OBSERVE if share is None else weaker(self.isolation_mode, share.mode)
+        return self._mode(share, "isolation", self.isolation_mode)
 
     def reclaim_for(self, share: Share | None) -> Mode:
         """The reclaim layer's mode for a share."""
-        return Mode.OBSERVE if share is None else weaker(self.reclaim.mode, share.mode)
+        return self._mode(share, "reclaim", self.reclaim.mode)
+
+    @property
+    def isolates(self) -> bool:
+        """Whether isolation is enforced for the pool or for any share of it."""
+        modes = [self.isolation_mode, *(self.isolation_for(s) for s in self.shares)]
+        return Mode.ENFORCE in modes
+
+    @property
+    def walls(self) -> bool:
+        """Whether quotas are enforced for the pool or for any share of it."""
+        modes = [self.quota_mode, *(self.quota_for(s) for s in self.shares)]
+        return Mode.ENFORCE in modes
+
+    def _mode(self, share: Share | None, layer: str, mode: Mode) -> Mode:
+        if share is None:
+            return Mode.OBSERVE
+        if share.mode is None:
+            return mode
+        return weaker(mode, share.mode) if layer in self.overridden else share.mode

@@ -89,7 +89,7 @@ class Pod:
 
     @property
     def unit(self) -> str:
-        """The smallest thing taken as a whole: one replica of a ReplicaSet, a bare pod, else the controller."""
+        """The smallest thing taken as a whole: a replica of a ReplicaSet, a bare pod, else the controller."""
         if self.owner is None or self.direct_owner_kind == "ReplicaSet":
             return f"Pod/{self.key.name}"
         return str(self.owner)

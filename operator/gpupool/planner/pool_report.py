@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from gpupool.model.plan import Condition, PoolStatus, QueueRow, RequestStatus, ShareRow, Status
-from gpupool.model.pool import Mode, Share
+from gpupool.model.pool import Share
 from gpupool.model.reasons import DataState, Phase
 from gpupool.model.snapshot import Namespace, Snapshot
 from gpupool.planner.decision import Decision
@@ -154,14 +154,15 @@ def _ready(snapshot: Snapshot) -> Condition:
             "Ready",
             Status.FALSE,
             "GuaranteesExceedCapacity",
-            f"Shares are guaranteed {promised[r]} {r} and {snapshot.pool.reserve.get(r, 0)} are in reserve, and the pool has {capacity[r]}.",
+            f"Shares are guaranteed {promised[r]} {r} and {snapshot.pool.reserve.get(r, 0)} are in reserve,"
+            f" and the pool has {capacity[r]}.",
         )
     return Condition("Ready", Status.TRUE, "Ready", f"{len(snapshot.nodes)} nodes.")
 
 
 def _enforced(snapshot: Snapshot) -> Condition:
     pool, facts = snapshot.pool, snapshot.enforcement
-    if Mode.ENFORCE not in {pool.quota_mode, pool.isolation_mode}:
+    if not (pool.walls or pool.isolates):
         return Condition(
             "Enforced",
             Status.FALSE,
@@ -180,7 +181,7 @@ def _enforced(snapshot: Snapshot) -> Condition:
             "QuotaNotInForce",
             f"Quota is not in force yet in {', '.join(late[:5])}.",
         )
-    if pool.isolation_mode is Mode.ENFORCE:
+    if pool.isolates:
         if not facts.policies_current or not policies_of(snapshot).nodes_labelled:
             return Condition(
                 "Enforced", Status.FALSE, "BeingWritten", "Labels and policies are being written."
@@ -237,5 +238,6 @@ def _daemonsets(snapshot: Snapshot) -> Condition:
         "DaemonSetsTolerate",
         Status.FALSE,
         "NotTolerated",
-        f"No taint is set, because these DaemonSets would not come back: {names}. Add a toleration for key gpupool.dev/pool.",
+        f"No taint is set, because these DaemonSets would not come back: {names}."
+        " Add a toleration for key gpupool.dev/pool.",
     )

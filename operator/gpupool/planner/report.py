@@ -27,7 +27,7 @@ def write(
         court = convene(snapshot.pool.name, snapshot.pool.visibility, decision.desk, decision.outcome)
         for claim in decision.desk.claims:
             if not claim.unowned:
-                found = request_report.status(snapshot, books, measures, decision, court, claim)
+                found = request_report.status(snapshot, books, measures, decision, court=court, claim=claim)
                 requests[claim.key] = found
                 notices += request_report.notices(snapshot, decision, claim, found)
     for request in snapshot.requests:
@@ -53,6 +53,7 @@ def _evicted(snapshot: Snapshot, actions: Iterable[Action]) -> Iterable[Notice]:
                 key,
                 uids.get(key, ""),
                 "PDBOverridden" if action.force else "Recalled",
-                f"Pod {action.pod.name} is asked to leave: its GPUs go back to the share they were borrowed from.",
+                f"Pod {action.pod.name} is asked to leave: its GPUs go back to the share"
+                " they were borrowed from.",
                 warning=True,
             )

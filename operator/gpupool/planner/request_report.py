@@ -26,7 +26,7 @@ REFUSALS = {
 
 
 def status(
-    snapshot: Snapshot, books: Books, measures: Measures, decision: Decision, court: Court, claim: Claim
+    snapshot: Snapshot, books: Books, measures: Measures, decision: Decision, *, court: Court, claim: Claim
 ) -> RequestStatus:
     """The whole status of a governed request."""
     found = measures.of(claim.key)
@@ -98,12 +98,21 @@ def _stage_message(finding: Finding, claim: Claim) -> str:
     keep, unheld = finding.evidence.keep, finding.evidence.unheld
     match claim.stage:
         case Stage.WARNED:
-            return f"{unheld} granted GPUs were never requested; at the deadline they are lent out and {keep} stay."
+            return (
+                f"{unheld} granted GPUs were never requested;"
+                f" at the deadline they are lent out and {keep} stay."
+            )
         case Stage.LENT:
-            return f"{claim.lent} GPUs are lent out; they return when they are requested. At the deadline the claim to them ends."
+            return (
+                f"{claim.lent} GPUs are lent out; they return when they are requested."
+                " At the deadline the claim to them ends."
+            )
         case Stage.RECALLING:
             target = claim.timer.target if claim.timer else 0
-            return f"Borrowed GPUs go back to their owner: {target} stay. Pods above that are evicted after the deadline."
+            return (
+                f"Borrowed GPUs go back to their owner: {target} stay."
+                " Pods above that are evicted after the deadline."
+            )
         case Stage.NONE:
             return ""
 
@@ -118,7 +127,8 @@ def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) 
             "Overlap",
             Status.TRUE,
             "SamePods",
-            f"Pods match this request and {other.name}; the older one gets them. Label pods gpupool.dev/request.",
+            f"Pods match this request and {other.name}; the older one gets them."
+            " Label pods gpupool.dev/request.",
         )
     over = claim.held - claim.allowance
     if over > 0:
@@ -126,7 +136,8 @@ def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) 
             "Overdrawn",
             Status.TRUE,
             "HoldsMoreThanAllowed",
-            f"{claim.held} GPUs are held on an allowance of {claim.allowance}: {over} run on others' allowance.",
+            f"{claim.held} GPUs are held on an allowance of {claim.allowance}:"
+            f" {over} run on others' allowance.",
         )
 
 
@@ -142,7 +153,8 @@ def _under_used(finding: Finding) -> Condition:
             "UnderUsed",
             Status.TRUE,
             "Unheld",
-            f"{proof.claim.granted} granted, peak use keeps {proof.keep}: {proof.unheld} unheld GPUs {doing}.",
+            f"{proof.claim.granted} granted, peak use keeps {proof.keep}:"
+            f" {proof.unheld} unheld GPUs {doing}.",
         )
     unknown = finding.objection.answer is Answer.UNKNOWN
     return Condition(
@@ -204,7 +216,8 @@ def ungoverned(snapshot: Snapshot, request: Request) -> RequestStatus:
     governed = ", ".join(snapshot.pool.resources)
     verdict = Verdict(
         Reason.UNKNOWN_RESOURCE,
-        f"spec.resource {request.resource} is not governed by pool {snapshot.pool.name}: it governs {governed}.",
+        f"spec.resource {request.resource} is not governed by pool {snapshot.pool.name}:"
+        f" it governs {governed}.",
     )
     return outside(request, snapshot.pool.name, Phase.REFUSED, verdict)
 

@@ -111,7 +111,8 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
         court,
         claim,
         Reason.WAITING_FOR_CAPACITY,
-        f"{claim.missing} GPUs asked, {max(0, desk.spare(claim.key.namespace))} free in pool {court.pool}; {where}.",
+        f"{claim.missing} GPUs asked, {max(0, desk.spare(claim.key.namespace))} free in pool"
+        f" {court.pool}; {where}.",
     )
 
 

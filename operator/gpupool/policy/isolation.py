@@ -19,7 +19,7 @@ def actions(snapshot: Snapshot, held: dict[str, int]) -> tuple[Action, ...]:
     marks = tuple(_nodes(snapshot))
     labels = tuple(_namespaces(snapshot, held))
     policies = (policies_of(snapshot),)
-    if snapshot.pool.isolation_mode is Mode.ENFORCE:
+    if snapshot.pool.isolates:
         return (*marks, *policies, *labels)
     return (*labels, *policies, *marks)
 
@@ -29,7 +29,7 @@ def policies_of(snapshot: Snapshot) -> SetPolicies:
     pool = snapshot.pool
     modes = {n.name: pool.isolation_for(_share(snapshot, n)) for n in snapshot.namespaces}
     return SetPolicies(
-        enforce=pool.isolation_mode is Mode.ENFORCE,
+        enforce=pool.isolates,
         recommend=tuple(sorted(n for n, m in modes.items() if m is Mode.RECOMMEND)),
         nodes_labelled=bool(snapshot.nodes) and all(n.pool_label == pool.name for n in snapshot.nodes),
         mutate=snapshot.enforcement.mutate,
@@ -39,7 +39,7 @@ def policies_of(snapshot: Snapshot) -> SetPolicies:
 def taints(snapshot: Snapshot) -> bool:
     """Whether the pool's nodes are to carry the taint: only when every DaemonSet on them tolerates it."""
     pool = snapshot.pool
-    return pool.isolation_mode is Mode.ENFORCE and pool.taint and not snapshot.intolerant_daemonsets
+    return pool.isolates and pool.taint and not snapshot.intolerant_daemonsets
 
 
 def _share(snapshot: Snapshot, namespace: Namespace) -> Share | None:
@@ -61,7 +61,7 @@ def _tainted(node: Node) -> bool:
 def _mark(snapshot: Snapshot, node: Node, *, in_use: bool) -> MarkNode | None:
     """The marks of one node; None where it is left as it is."""
     pool = snapshot.pool
-    if pool.isolation_mode is not Mode.ENFORCE:
+    if not pool.isolates:
         return MarkNode(node.name, None, taint=False) if node.pool_label == pool.name else None
     if not node.selected:
         return None if in_use else MarkNode(node.name, None, taint=False)
@@ -79,6 +79,6 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
         if wanted and namespace.pool_label is None and ready:
             yield LabelNamespace(namespace.name, pool.name)
         elif not wanted and namespace.pool_label == pool.name:
-            leaving = share is None and pool.isolation_mode is Mode.ENFORCE
+            leaving = share is None and pool.isolates
             if not (leaving and held.get(namespace.name, 0) > 0):
                 yield LabelNamespace(namespace.name, None)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gpupool.model.pool import Mode, Pool
+from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Enforcement, Key, Namespace, Node, Pod, Request, Snapshot, Usage
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
 
@@ -75,7 +75,7 @@ def _assign(
     pools: Iterable[Pool], things: Iterable[tuple[str, str | None, list[str]]]
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
     """The label of an enforced pool wins; else exactly one claim."""
-    labelling = {p.name for p in pools if p.isolation_mode is Mode.ENFORCE}
+    labelling = {p.name for p in pools if p.isolates}
     assigned: dict[str, str] = {}
     twice: dict[str, list[str]] = defaultdict(list)
     for name, label, claims in things:
@@ -113,7 +113,7 @@ def view(  # the snapshot has this many sources; each is named at the call
             *(_namespace(n, pool) for n in members.namespaces),
             *(_stranger(facts.get(n), n, world.exempt_namespaces) for n in sorted(strangers)),
         ),
-        requests=tuple(r for r in world.requests if _addressed(r, pool, own)),
+        requests=tuple(_addressed(world.requests, pool, own)),
         pods=pods,
         demands=tuple(d for d in world.demands if d.namespace in own and d.resource in pool.resources),
         usage=usage or Usage(),
@@ -130,8 +130,11 @@ def _concerns(pod: Pod, pool: Pool, nodes: set[str], namespaces: set[str]) -> bo
     return pod.node in nodes or pod.key.namespace in namespaces
 
 
-def _addressed(request: Request, pool: Pool, namespaces: set[str]) -> bool:
-    return request.key.namespace in namespaces and request.pool in {None, pool.name}
+def _addressed(requests: Iterable[Request], pool: Pool, namespaces: set[str]) -> Iterable[Request]:
+    """The requests this pool answers, asking for its first resource where they name none."""
+    for request in requests:
+        if request.key.namespace in namespaces and request.pool in {None, pool.name}:
+            yield request if request.resource else replace(request, resource=pool.resources[0])
 
 
 def _node(facts: NodeFacts, pool: Pool) -> Node:

@@ -78,7 +78,7 @@ def _notice(snapshot: Snapshot, victim: Victim) -> Timer:
 
 
 def _choose(desk: Desk, needed: int) -> Sequence[Victim]:
-    """Borrowers in the order of least harm: unheld first, lower priority, younger; none if all do not suffice."""
+    """Borrowers by least harm: unheld first, lower priority, younger; none if all do not suffice."""
     if needed <= 0:
         return ()
     chosen = []

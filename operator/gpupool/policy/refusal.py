@@ -20,8 +20,8 @@ def above_guarantee(claim: Claim, ledger: Ledger) -> Verdict | None:
         return None
     return Verdict(
         Reason.ABOVE_GUARANTEE,
-        f"spec.gpus {request.gpus} (at least {request.min_gpus}) is more than the {guaranteed} GPUs guaranteed"
-        f" to share {claim.share.team}. Either set spec.preemptible: true to borrow above the guarantee,"
+        f"spec.gpus {request.gpus} (at least {request.min_gpus}) is more than the {guaranteed} GPUs"
+        f" guaranteed to share {claim.share.team}. Either set spec.preemptible: true to borrow above the guarantee,"
         f" or ask for at most {guaranteed}.",
         f"guaranteed {guaranteed} < {request.min_gpus} asked",
     )
@@ -60,7 +60,7 @@ RULES: tuple[Rule, ...] = (above_capacity, above_guarantee, above_limit)
 
 
 def refuse(claim: Claim, ledger: Ledger) -> Verdict | None:
-    """The first rule that can never be met; None where waiting makes sense or something is granted already."""
+    """The first rule that can never be met; None where waiting makes sense."""
     if claim.granted > 0:
         return None
     return next((v for rule in RULES if (v := rule(claim, ledger)) is not None), None)
