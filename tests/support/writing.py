@@ -28,7 +28,7 @@ class Heard:
         self.gone.append((key, uid))
 
 
-def writer_of(client: KubeClient, *, within: float = 10.0, concurrency: int = 50) -> tuple[Writer, Heard]:
+def writer_of(client: KubeClient, *, within: float = 10.0, concurrency: int = 16) -> tuple[Writer, Heard]:
     """Make a writer that gives up after `within` seconds."""
     heard = Heard()
     policy = RetryPolicy(within=within, first=0.05, longest=0.5)

@@ -18,7 +18,7 @@ from gpupool.kube.resources import Json
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 50  # as many as the writer's bound; unbounded clients cost the control plane memory
+CONNECTIONS = 50  # at most; unbounded clients cost the control plane memory
 
 
 @dataclass(frozen=True, slots=True)
