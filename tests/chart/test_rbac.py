@@ -1,0 +1,100 @@
+"""Least privilege: every rule has its reason, none has a wildcard, nothing reaches further than it must."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chart.finding import of_kind, only
+from localplane.paths import CHART
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+
+
+def _rules(manifests: list[Json]) -> list[Json]:
+    return [
+        rule
+        for kind in ("ClusterRole", "Role")
+        for role in of_kind(manifests, kind)
+        for rule in role["rules"]
+    ]
+
+
+def _verbs(role: Json, resource: str) -> set[str]:
+    return {verb for rule in role["rules"] if resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def test_no_rule_has_a_wildcard(defaults: list[Json]) -> None:
+    for rule in _rules(defaults):
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], rule
+
+
+def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
+    lines = (CHART / "templates" / "rbac.yaml").read_text().splitlines()
+    rules = [number for number, line in enumerate(lines) if line.startswith("- apiGroups")]
+    assert len(rules) > 10
+    for number in rules:
+        # Rules of one reason stand together; the reason is above the first.
+        start = number
+        while lines[start].startswith(("-", " ", "{{")):
+            start -= 1
+        assert lines[start].startswith("# "), lines[number]
+
+
+@pytest.mark.parametrize(
+    ("resource", "verbs"),
+    [
+        ("gpupools", {"get", "list", "watch"}),
+        ("capacityrequests", {"get", "list", "watch"}),
+        ("gpupools/status", {"get", "patch", "update"}),
+        ("capacityrequests/status", {"get", "patch", "update"}),
+        ("nodes", {"get", "list", "watch", "patch"}),
+        ("namespaces", {"get", "list", "watch", "patch"}),
+        ("pods", {"get", "list", "watch", "delete"}),
+        ("pods/eviction", {"create"}),
+        ("deployments", {"get", "list", "watch"}),
+        ("jobs", {"get", "list", "watch"}),
+        ("secrets", set()),
+        ("configmaps", set()),
+        ("clusterroles", set()),
+        ("pods/exec", set()),
+    ],
+)
+def test_the_operator_may_do_exactly_this(defaults: list[Json], resource: str, verbs: set[str]) -> None:
+    assert _verbs(only(defaults, "ClusterRole", "gpupool"), resource) == verbs
+
+
+def test_the_operator_creates_pods_in_the_probe_namespace_alone(defaults: list[Json]) -> None:
+    creators = [
+        role["metadata"]
+        for kind in ("ClusterRole", "Role")
+        for role in of_kind(defaults, kind)
+        if "create" in _verbs(role, "pods")
+    ]
+    assert [(m["name"], m["namespace"]) for m in creators] == [("gpupool-probe", "gpupool-probe")]
+
+
+def test_the_hook_may_scale_the_operator_and_nothing_else(defaults: list[Json]) -> None:
+    (rule,) = only(defaults, "Role", "gpupool-release")["rules"]
+    assert rule["resources"] == ["deployments/scale"]
+    assert rule["resourceNames"] == ["gpupool"]
+
+
+@pytest.mark.parametrize("level", ["view", "edit", "admin"])
+def test_the_clusters_own_roles_gain_requests_and_never_status(defaults: list[Json], level: str) -> None:
+    role = only(defaults, "ClusterRole", f"gpupool-{level}")
+    assert role["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{level}"] == "true"
+    verbs = _verbs(role, "capacityrequests")
+    assert {"get", "list", "watch"} <= verbs
+    assert ("create" in verbs) is (level != "view")
+    assert not any("/status" in resource for rule in role["rules"] for resource in rule["resources"])
+    assert "use" not in verbs
+
+
+def test_more_workload_kinds_are_read_and_only_read(render: Callable[..., list[Json]]) -> None:
+    manifests = render("workloadKinds[0].apiGroup=example.com,workloadKinds[0].resources[0]=trainers")
+    assert _verbs(only(manifests, "ClusterRole", "gpupool"), "trainers") == {"get", "list", "watch"}

@@ -1,0 +1,183 @@
+"""What the chart renders, and what it leaves out when a value is unset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from chart.finding import RefusedError, container, environment, of_kind, only
+from localplane.paths import CHART, CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Json = dict[str, Any]
+MONITORING = ("monitoring.coreos.com/v1/ServiceMonitor", "monitoring.coreos.com/v1/PrometheusRule")
+
+
+def test_helm_lint_finds_nothing_wrong(helm: Callable[..., str]) -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
+
+
+def test_the_operator_is_one_replica_that_ends_before_the_next_starts(defaults: list[Json]) -> None:
+    spec = only(defaults, "Deployment")["spec"]
+    assert spec["replicas"] == 1
+    assert spec["strategy"] == {"type": "Recreate"}
+    assert container(only(defaults, "Deployment"))["command"] == ["gpupool", "run"]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_pods_keep_the_restricted_standard(defaults: list[Json], kind: str) -> None:
+    pod = only(defaults, kind)["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == 65532
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container(only(defaults, kind))["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> None:
+    assert environment(only(defaults, "Deployment")) == {
+        "GPUPOOL_PROMETHEUS_URL": "",
+        "GPUPOOL_METRICS_PORT": "8080",
+        "GPUPOOL_HEALTH_PORT": "8081",
+        "GPUPOOL_POLICIES_MUTATE": "Auto",
+        "GPUPOOL_EXEMPT_NAMESPACES": "gpu-operator,gpupool-system,kube-system,monitoring",
+        "GPUPOOL_BREAK_GLASS_GROUP": "gpupool:break-glass",
+        "GPUPOOL_PROBE_NAMESPACE": "gpupool-probe",
+        "GPUPOOL_CYCLE_INTERVAL": "15",
+        "GPUPOOL_LOG_LEVEL": "info",
+        "GPUPOOL_DEPLOYMENT": "gpupool",
+        "GPUPOOL_SERVICE_ACCOUNT": "spec.serviceAccountName",
+        "POD_NAME": "metadata.name",
+        "POD_NAMESPACE": "metadata.namespace",
+    }
+
+
+def test_values_reach_the_operator_and_the_release_hook_alike(render: Callable[..., list[Json]]) -> None:
+    manifests = render(
+        "prometheus.url=http://prometheus:9090",
+        "policies.mutate=false",
+        "metrics.port=9000",
+        "nodeSelector.disk=ssd",
+        "tolerations[0].key=infra,tolerations[0].operator=Exists",
+        "env[0].name=HTTPS_PROXY,env[0].value=http://proxy",
+        "image.repository=registry.example/gpupool,image.tag=1.2.3",
+    )
+    for kind in ("Deployment", "Job"):
+        workload = only(manifests, kind)
+        variables = environment(workload)
+        assert variables["GPUPOOL_PROMETHEUS_URL"] == "http://prometheus:9090"
+        assert variables["GPUPOOL_POLICIES_MUTATE"] == "false"
+        assert variables["GPUPOOL_METRICS_PORT"] == "9000"
+        assert variables["HTTPS_PROXY"] == "http://proxy"
+        pod = workload["spec"]["template"]["spec"]
+        assert pod["nodeSelector"] == {"disk": "ssd"}
+        assert pod["tolerations"] == [{"key": "infra", "operator": "Exists"}]
+        assert container(workload)["image"] == "registry.example/gpupool:1.2.3"
+
+
+def test_a_digest_wins_over_the_tag(render: Callable[..., list[Json]]) -> None:
+    digest = "sha256:" + "a" * 64
+    manifests = render(f"image.digest={digest}", "image.tag=x")
+    assert container(only(manifests, "Deployment"))["image"] == f"gpupool@{digest}"
+
+
+def test_probes_ask_the_health_port(defaults: list[Json]) -> None:
+    operator = container(only(defaults, "Deployment"))
+    assert operator["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "health"}
+    assert operator["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
+    assert {p["name"]: p["containerPort"] for p in operator["ports"]} == {"metrics": 8080, "health": 8081}
+
+
+def test_the_crds_are_the_generated_ones_and_outlive_the_chart(
+    defaults: list[Json], render: Callable[..., list[Json]]
+) -> None:
+    crds = {c["metadata"]["name"]: c for c in of_kind(defaults, "CustomResourceDefinition")}
+    assert crds.keys() == {"gpupools.gpupool.dev", "capacityrequests.gpupool.dev"}
+    for file in (CHECKOUT / "crds").glob("*.yaml"):
+        generated = yaml.safe_load(file.read_text())
+        crd = crds[generated["metadata"]["name"]]
+        assert crd["spec"] == generated["spec"]
+        assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    let_go = of_kind(render("crds.keep=false"), "CustomResourceDefinition")
+    assert len(let_go) == 2
+    assert not any("helm.sh/resource-policy" in c["metadata"].get("annotations", {}) for c in let_go)
+    assert of_kind(render("crds.enabled=false"), "CustomResourceDefinition") == []
+
+
+def test_the_release_hook_runs_before_uninstall_and_can_be_switched_off(
+    defaults: list[Json], render: Callable[..., list[Json]]
+) -> None:
+    job = only(defaults, "Job")
+    annotations = job["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "pre-delete"
+    assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+    assert container(job)["command"] == ["gpupool", "release", "--all"]
+    assert job["spec"]["backoffLimit"] <= 3
+    without = render("release.enabled=false")
+    assert of_kind(without, "Job") == []
+    assert not [r for r in of_kind(without, "Role") if r["metadata"]["name"].endswith("release")]
+
+
+def test_monitoring_objects_appear_only_where_their_kinds_are_served(
+    defaults: list[Json], render: Callable[..., list[Json]]
+) -> None:
+    assert of_kind(defaults, "ServiceMonitor") == []
+    assert of_kind(defaults, "PrometheusRule") == []
+    served = render("metrics.serviceMonitor.labels.team=platform", apis=MONITORING)
+    monitor = only(served, "ServiceMonitor")
+    assert monitor["metadata"]["labels"]["team"] == "platform"
+    labels = only(served, "Service")["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert of_kind(render("metrics.serviceMonitor.enabled=false", apis=MONITORING), "ServiceMonitor") == []
+
+
+def test_unset_values_leave_nothing_behind(render: Callable[..., list[Json]]) -> None:
+    bare = render("policies.enabled=false", "probeNamespace.create=false", "serviceAccount.create=false")
+    kinds = {m["kind"] for m in bare}
+    assert kinds.isdisjoint({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})
+    assert kinds.isdisjoint({"Namespace", "ServiceAccount"})
+    pod = only(bare, "Deployment")["spec"]["template"]["spec"]
+    unset = {"nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets"}
+    assert unset.isdisjoint(pod)
+
+
+def test_without_a_break_glass_group_no_policy_speaks_of_one(render: Callable[..., list[Json]]) -> None:
+    for policy in of_kind(render("breakGlassGroup="), "ValidatingAdmissionPolicy"):
+        text = yaml.safe_dump(policy)
+        assert "break-glass" not in text
+        assert "emergency" not in text
+
+
+def test_the_guards_know_the_operators_account(render: Callable[..., list[Json]]) -> None:
+    manifests = render("serviceAccount.name=keeper")
+    user = "system:serviceaccount:gpupool-system:keeper"
+    guards = [
+        p
+        for p in of_kind(manifests, "ValidatingAdmissionPolicy")
+        if not p["metadata"]["name"].endswith("quota-spelling")
+    ]
+    assert len(guards) == 4
+    for guard in guards:
+        conditions = {c["name"]: c["expression"] for c in guard["spec"]["matchConditions"]}
+        assert conditions["not-operator"] == f"request.userInfo.username != '{user}'"
+    assert only(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "keeper"
+
+
+def test_every_object_is_labelled(defaults: list[Json]) -> None:
+    for manifest in defaults:
+        labels = manifest["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "gpupool", manifest["metadata"]["name"]
+        assert labels["app.kubernetes.io/managed-by"] == "gpupool", manifest["metadata"]["name"]
+
+
+def test_older_clusters_are_refused(render: Callable[..., list[Json]]) -> None:
+    assert render(kube="1.34.2")
+    with pytest.raises(RefusedError, match="incompatible with Kubernetes"):
+        render(kube="1.33.9")
