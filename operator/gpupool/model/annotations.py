@@ -40,6 +40,7 @@ def _timer(raw: Any) -> Timer | None:
             target=raw.get("target"),
             forced_at=_moment(raw.get("forcedAt")),
             workload=raw.get("workload", ""),
+            granted=raw.get("granted"),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -63,5 +64,6 @@ def _row(timer: Timer) -> dict[str, Any]:
         "target": timer.target,
         "forcedAt": timer.forced_at.isoformat() if timer.forced_at else None,
         "workload": timer.workload or None,
+        "granted": timer.granted,
     }
     return {k: v for k, v in row.items() if v is not None}

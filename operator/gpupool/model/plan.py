@@ -109,7 +109,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An Event to publish, once: `kind` and `key` name its object, cluster-scoped ones have no namespace."""
+    """An Event to publish, once: `kind` and `key` name its object, cluster-scoped ones have no namespace.
+
+    Where the next snapshot cannot show that it was told already, `once` is what tells two of them apart.
+    """
 
     kind: str
     key: Key
@@ -117,6 +120,7 @@ class Notice:
     reason: str
     message: str
     warning: bool = False
+    once: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,7 @@ class RequestStatus:
     granted_at: datetime | None = None
     proved_at: datetime | None = None
     quiet_since: datetime | None = None
+    released: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ class Reason(StrEnum):
     """All that was asked is granted."""
     GRANTED_IN_PART = "GrantedInPart"
     """At least `minGpus` is granted; the rest follows when GPUs come free."""
+    RELEASED = "Released"
+    """What was lent out for `releaseAfter` without demand is no longer claimed; a new `gpus` asks anew."""
     INCREASE_QUEUED = "IncreaseQueued"
     """What was granted stays; the increase waits in the queue."""
     WAITING_FOR_CAPACITY = "WaitingForCapacity"

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gpupool.model.pool import Pool
-from gpupool.model.reasons import Stage
+from gpupool.model.reasons import Phase, Stage
 from gpupool.model.selector import Selector
 
 Counts = Mapping[str, int]
@@ -100,7 +100,7 @@ class Timer:
     """An open taking, as it stands on the quota (Enforce) or in status.
 
     `target` is the allowance that will be left; `forced_at` is when a recall stops waiting for budgets;
-    `workload` is what the timed request is for.
+    `workload` is what the timed request is for; `granted` is the claim that a lending leaves to its owner.
     """
 
     stage: Stage
@@ -109,6 +109,7 @@ class Timer:
     target: int | None = None
     forced_at: datetime | None = None
     workload: str = ""
+    granted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix).
 
     `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5).
+    inherits its open deadline (law 5). `pool` is the pool that wrote it.
     """
 
     hard: Counts
@@ -126,6 +127,7 @@ class Quota:
     timers: Mapping[str, Timer] = field(default_factory=dict)
     implicit: Counts = field(default_factory=dict)
     created: datetime | None = None
+    pool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,10 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a request's status says from earlier cycles. None means: nothing was written yet."""
+    """What a request's status says from earlier cycles. None means: nothing was written yet.
+
+    `released` is the number a claim ended at after `releaseAfter`; it holds until `spec.gpus` changes.
+    """
 
     granted: int | None = None
     allowance: int | None = None
@@ -160,6 +165,8 @@ class Remembered:
     proved_at: datetime | None = None
     quiet_since: datetime | None = None
     timer: Timer | None = None
+    phase: Phase | None = None
+    released: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +273,8 @@ class Snapshot:
         namespaces: those a share lists, and those that hold GPUs on member nodes.
         requests: those of member namespaces, and those that name this pool.
         pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
+        stray_nodes: nodes that carry this pool's label and are no members: the label goes.
+        stray_namespaces: namespaces with this pool's label or quota that are no members.
     """
 
     now: datetime
@@ -281,3 +290,5 @@ class Snapshot:
     nodes_claimed_twice: tuple[str, ...] = ()
     namespaces_claimed_twice: tuple[str, ...] = ()
     intolerant_daemonsets: tuple[str, ...] = ()
+    stray_nodes: tuple[Node, ...] = ()
+    stray_namespaces: tuple[Namespace, ...] = ()

@@ -21,8 +21,8 @@ def above_guarantee(claim: Claim, ledger: Ledger) -> Verdict | None:
     return Verdict(
         Reason.ABOVE_GUARANTEE,
         f"spec.gpus {request.gpus} (at least {request.min_gpus}) is more than the {guaranteed} GPUs"
-        f" guaranteed to share {claim.share.team}. Either set spec.preemptible: true to borrow above the guarantee,"
-        f" or ask for at most {guaranteed}.",
+        f" guaranteed to share {claim.share.team}. Either set spec.preemptible: true to borrow above the"
+        f" guarantee, or ask for at most {guaranteed}.",
         f"guaranteed {guaranteed} < {request.min_gpus} asked",
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Kubelets may not set labels under this prefix (NodeRestriction): a node cannot walk into a pool.
-NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
-POOL_LABEL = "gpupool.dev/pool"
-TAINT_KEY = "gpupool.dev/pool"
+from gpupool.policy import membership
+
+# Kubelets may not set labels under the node label's prefix (NodeRestriction): no node walks into a pool.
+NODE_LABEL = membership.NODE_LABEL
+POOL_LABEL = membership.NAMESPACE_LABEL
+TAINT_KEY = membership.TAINT
 PROBE_LABEL = "gpupool.dev/probe"
 NAME_LABEL = "kubernetes.io/metadata.name"
 MANAGED_LABELS = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}

@@ -1,0 +1,200 @@
+"""From decisions to the `status` of our kinds, as server-side apply takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from gpupool.api.v1alpha1 import format_duration, write_time
+from gpupool.api.v1alpha1.conditions import set_condition, shorten
+from gpupool.model.plan import Blocker, Condition, PoolStatus, QueueRow, RequestStatus, ShareRow, Verdict
+from gpupool.model.pool import Pool
+from gpupool.model.reasons import Stage
+
+Json = dict[str, Any]
+MAX_NAMESPACES = 50
+MAX_ROWS = 300
+MAX_NAMED = 10
+
+
+def request_status(status: RequestStatus, before: Mapping[str, Any], now: datetime) -> Json:
+    """The status of a CapacityRequest.
+
+    Args:
+        status: what was decided.
+        before: the status as it was last written; its conditions keep their times.
+        now: the server's time.
+    """
+    body: Json = {
+        "observedGeneration": status.generation,
+        "phase": status.phase.value,
+        "pool": status.pool or None,
+        "resource": status.resource or None,
+        "granted": status.granted,
+        "allowance": status.allowance,
+        "used": status.used,
+        "held": status.held,
+        "busy": status.busy,
+        "demand": status.demand,
+        "position": status.position or None,
+        "efficiency": status.efficiency,
+        "activity": status.activity,
+        "coverage": status.coverage,
+        "dataState": status.data_state.value if status.data_state else None,
+        "decision": _decision(status.verdict),
+        "reclaim": _reclaim(status),
+        "askedGpus": status.asked,
+        "queuedAt": _time(status.queued_at),
+        "grantedAt": _time(status.granted_at),
+        "lastProvedAt": _time(status.proved_at),
+        "conditions": _conditions(status.conditions, before, status.generation, now),
+    }
+    return {k: v for k, v in body.items() if v is not None}
+
+
+def _decision(verdict: Verdict) -> Json:
+    body: Json = {
+        "reason": verdict.reason.value,
+        "message": shorten(verdict.message),
+        "arithmetic": shorten(verdict.arithmetic) or None,
+        "grantableNow": verdict.grantable_now,
+        "blockers": [_blocker(b) for b in verdict.blockers[:MAX_NAMED]],
+    }
+    return {k: v for k, v in body.items() if v is not None}
+
+
+def _blocker(blocker: Blocker) -> Json:
+    body = {
+        "gpus": blocker.gpus,
+        "team": blocker.team,
+        "namespace": blocker.namespace,
+        "request": blocker.request,
+        "reason": blocker.why or "HoldsGpus",
+    }
+    return {k: v for k, v in body.items() if v is not None}
+
+
+def _reclaim(status: RequestStatus) -> Json:
+    timer = status.timer
+    body: Json = {
+        "stage": (timer.stage if timer else Stage.NONE).value,
+        "quietSince": _time(status.quiet_since),
+    }
+    if timer is not None:
+        body |= {
+            "since": _time(timer.since),
+            "deadline": _time(timer.deadline),
+            "forcedAt": _time(timer.forced_at),
+            "keep": timer.target,
+            "message": shorten(status.stage_message) or None,
+        }
+    return {k: v for k, v in body.items() if v is not None}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else write_time(moment)
+
+
+def _conditions(
+    wanted: Sequence[Condition], before: Mapping[str, Any], generation: int, now: datetime
+) -> list[Json]:
+    """Our conditions, each with the time of its last change; those not wanted any more are gone."""
+    types = {c.type for c in wanted}
+    found = [c for c in before.get("conditions", ()) if c.get("type") in types]
+    for condition in wanted:
+        found = set_condition(
+            found,
+            type_=condition.type,
+            status=condition.status == "True" if condition.status != "Unknown" else condition.status,
+            reason=condition.reason,
+            message=condition.message,
+            generation=generation,
+            now=now,
+        )
+    return [dict(c) for c in found]
+
+
+def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: datetime) -> Json:
+    """The status of a GpuPool; arguments as in `request_status`."""
+    first = pool.resources[0]
+    return {
+        "observedGeneration": status.generation,
+        "effectivePolicy": effective_policy(pool),
+        "capacity": {"total": _counts(status.total), "usable": _counts(status.usable)},
+        "granted": _counts(status.granted),
+        "lent": _counts(status.lent),
+        "held": _counts(status.held),
+        "busy": _counts(status.busy),
+        "unattributed": _counts(status.unattributed),
+        "overcommitted": _counts(status.overcommitted),
+        "summary": {
+            "usable": max(0, status.usable.get(first, 0)),
+            "granted": status.granted.get(first, 0),
+            "lent": status.lent.get(first, 0),
+            "held": status.held.get(first, 0),
+            "busy": status.busy.get(first, 0),
+            "queued": sum(q.gpus for q in status.queue if q.resource == first),
+        },
+        "shares": [_share(r) for r in status.shares[:MAX_ROWS]],
+        "queue": [_queued(q) for q in status.queue],
+        "counts": dict(status.counts),
+        "conditions": _conditions(status.conditions, before, status.generation, now),
+    }
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Numbers as the schema takes them: never negative."""
+    return {r: max(0, n) for r, n in sorted(counts.items())}
+
+
+def _share(row: ShareRow) -> Json:
+    return {
+        "team": row.team,
+        "declared": row.declared,
+        "namespaces": list(row.namespaces[:MAX_NAMESPACES]),
+        "guaranteed": _counts(row.guaranteed),
+        "limit": _counts(row.limit),
+        "granted": _counts(row.granted),
+        "lent": _counts(row.lent),
+        "held": _counts(row.held),
+        "busy": _counts(row.busy),
+    }
+
+
+def _queued(row: QueueRow) -> Json:
+    return {
+        "namespace": row.key.namespace,
+        "name": row.key.name,
+        "team": row.team,
+        "resource": row.resource,
+        "gpus": row.gpus,
+        "position": row.position,
+        "reason": row.reason.value,
+        "since": write_time(row.since),
+    }
+
+
+def effective_policy(pool: Pool) -> Json:
+    """Every value that holds, whether it was written or comes from the purpose."""
+    reclaim, recall = pool.reclaim, pool.recall
+    return {
+        "mode": pool.mode.value,
+        "purpose": pool.purpose.value,
+        "quota": {"mode": pool.quota_mode.value},
+        "isolation": {"mode": pool.isolation_mode.value, "taint": pool.taint},
+        "reclaim": {
+            "mode": reclaim.mode.value,
+            "window": format_duration(reclaim.window),
+            "lookback": format_duration(reclaim.lookback),
+            "threshold": reclaim.threshold,
+            "headroom": reclaim.headroom,
+            "coverage": reclaim.coverage,
+            "grace": format_duration(reclaim.grace),
+            "releaseAfter": format_duration(reclaim.release_after),
+            "startupGrace": format_duration(reclaim.startup_grace),
+        },
+        "recall": {"within": format_duration(recall.within), "notice": format_duration(recall.notice)},
+        "visibility": pool.visibility.value,
+        "telemetry": {"jobs": list(pool.jobs)},
+    }

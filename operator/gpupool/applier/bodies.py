@@ -1,0 +1,58 @@
+"""From actions to the bodies of writes: identity and owned fields, nothing else. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from gpupool.kube.resources import Json
+from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, write_timers
+from gpupool.model.plan import LabelNamespace, SetQuota
+from gpupool.model.pool import Pool
+from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
+
+MANAGED = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
+
+
+def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
+    """Our ResourceQuota. It belongs to the pool, so that deleting the pool takes the wall away."""
+    annotations = {EPOCH: str(epoch)}
+    if action.timers:
+        annotations[TIMERS] = write_timers(action.timers)
+    if action.implicit:
+        annotations[IMPLICIT] = json.dumps(dict(action.implicit), sort_keys=True, separators=(",", ":"))
+    return {
+        "metadata": {
+            "name": QUOTA_NAME,
+            "namespace": action.namespace,
+            "labels": {**MANAGED, NAMESPACE_LABEL: pool.name},
+            "annotations": annotations,
+            "ownerReferences": [
+                {
+                    "apiVersion": "gpupool.dev/v1alpha1",
+                    "kind": "GpuPool",
+                    "name": pool.name,
+                    "uid": pool.uid,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "spec": {"hard": {f"{REQUESTS}{r}": str(n) for r, n in sorted(action.hard.items())}},
+    }
+
+
+def namespace_label(action: LabelNamespace) -> Json:
+    """A namespace with our label; left out, server-side apply takes it away again."""
+    labels = {} if action.pool is None else {NAMESPACE_LABEL: action.pool}
+    return {"metadata": {"name": action.namespace, "labels": labels}}
+
+
+def node_label(name: str, pool: str | None) -> Json:
+    """A node with our label, or without it."""
+    return {"metadata": {"name": name, "labels": {} if pool is None else {NODE_LABEL: pool}}}
+
+
+def taints(present: Sequence[Mapping[str, str]], pool: str | None) -> list[dict[str, str]]:
+    """The node's taints with ours set or removed; the list is atomic, so all others are kept as they are."""
+    kept = [dict(t) for t in present if t.get("key") != TAINT]
+    return kept if pool is None else [*kept, {"key": TAINT, "value": pool, "effect": "NoSchedule"}]

@@ -1,0 +1,162 @@
+"""Carries out a plan, in its order, each write with the leader's epoch.
+
+Lowerings are confirmed before any raise is sent; marks and policies follow in the order the plan gives
+them, because isolation must not send pods to nodes that are not marked yet; evictions come last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from gpupool.applier import bodies
+from gpupool.applier.evict import BlockedByBudget, delete_pod, evict
+from gpupool.applier.policyset import PolicySet
+from gpupool.applier.serverside import Writer
+from gpupool.errors import KubeError
+from gpupool.kube.client import KubeClient
+from gpupool.kube.messages import DeleteOptions
+from gpupool.kube.resources import NAMESPACES, NODES, RESOURCE_QUOTAS, ObjectKey
+from gpupool.model.annotations import QUOTA_NAME
+from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
+from gpupool.model.pool import Pool
+
+
+@dataclass(slots=True)
+class Results:
+    """What became of a plan's actions.
+
+    Attributes:
+        done: actions that the server confirmed.
+        failed: actions and the errors that stopped them.
+        blocked: evictions that a disruption budget holds for now.
+        unwalled: namespaces whose quota could not be written; nothing new is said to be granted there.
+    """
+
+    done: list[Action] = field(default_factory=list)
+    failed: list[tuple[Action, KubeError]] = field(default_factory=list)
+    blocked: list[Evict] = field(default_factory=list)
+
+    @property
+    def unwalled(self) -> frozenset[str]:
+        """Namespaces whose quota could not be written."""
+        return frozenset(a.namespace for a, _ in self.failed if isinstance(a, SetQuota))
+
+
+class Executor:
+    """Applies the actions of one pool's plans.
+
+    Args:
+        client: for reading a node's taints before they are changed.
+        writer: the only way to write.
+        policies: the pool policies, kept as the plan asks.
+    """
+
+    def __init__(self, client: KubeClient, writer: Writer, policies: PolicySet) -> None:
+        self._client = client
+        self._writer = writer
+        self._policies = policies
+
+    async def run(self, pool: Pool, actions: Sequence[Action], *, epoch: int) -> Results:
+        """Carry out the actions; a failure is noted and does not stop those that do not depend on it."""
+        results = Results()
+
+        async def attempt(action: Action) -> None:
+            await self._attempt(pool, action, results, epoch)
+
+        lowers = [a for a in actions if isinstance(a, SetQuota | DropQuota) and not _raises(a)]
+        raises = [a for a in actions if isinstance(a, SetQuota) and _raises(a)]
+        marks = [a for a in actions if isinstance(a, MarkNode | LabelNamespace | SetPolicies)]
+        evictions = [a for a in actions if isinstance(a, Evict)]
+        await _together(attempt, lowers)
+        await _together(attempt, raises)
+        for group in _runs(marks):
+            await _together(attempt, group)
+        await _together(attempt, evictions)
+        return results
+
+    async def _attempt(self, pool: Pool, action: Action, results: Results, epoch: int) -> None:
+        try:
+            finished = await self._do(pool, action, epoch)
+        except KubeError as error:
+            results.failed.append((action, error))
+            return
+        if finished:
+            results.done.append(action)
+        elif isinstance(action, Evict):
+            results.blocked.append(action)
+
+    async def _do(self, pool: Pool, action: Action, epoch: int) -> bool:
+        match action:
+            case SetQuota():
+                await self._quota(pool, action, epoch)
+            case DropQuota():
+                await self._drop_quota(action, epoch)
+            case LabelNamespace() | MarkNode():
+                await self.mark(action, epoch=epoch)
+            case SetPolicies():
+                return await self._policies.ensure(pool, action, epoch=epoch)
+            case Evict():
+                return await self._evict(action, epoch)
+        return True
+
+    async def _quota(self, pool: Pool, action: SetQuota, epoch: int) -> None:
+        body = bodies.quota(pool, action, epoch)
+        version = int(action.resource_version or 0)
+        if action.raises or version == 0:
+            await self._writer.raise_quota(body, version=version, epoch=epoch)
+        else:
+            await self._writer.apply(RESOURCE_QUOTAS, body, epoch=epoch, force=True)
+
+    async def _drop_quota(self, action: DropQuota, epoch: int) -> None:
+        key = ObjectKey(action.namespace, QUOTA_NAME)
+        await self._writer.delete(RESOURCE_QUOTAS, key, epoch=epoch, options=DeleteOptions())
+
+    async def mark(self, action: LabelNamespace | MarkNode, *, epoch: int) -> None:
+        """Write the labels and the taint of one node or namespace."""
+        if isinstance(action, LabelNamespace):
+            await self._writer.apply(NAMESPACES, bodies.namespace_label(action), epoch=epoch, force=True)
+        else:
+            await self._mark(action, epoch)
+
+    async def _mark(self, action: MarkNode, epoch: int) -> None:
+        """Label by server-side apply; the taint by a guarded patch, because that list has no owners."""
+        node = await self._writer.apply(
+            NODES, bodies.node_label(action.node, action.pool), epoch=epoch, force=True
+        )
+        present = node.get("spec", {}).get("taints", [])
+        wanted = bodies.taints(present, action.pool if action.taint else None)
+        if wanted != present:
+            operation = {"op": "add", "path": "/spec/taints", "value": wanted}
+            version = int(node["metadata"]["resourceVersion"])
+            await self._writer.json_patch(
+                NODES, ObjectKey("", action.node), [operation], version=version, epoch=epoch
+            )
+
+    async def _evict(self, action: Evict, epoch: int) -> bool:
+        pod = action.pod
+        if action.force:
+            await delete_pod(self._writer, pod.namespace, pod.name, action.uid, epoch=epoch)
+            return True
+        answer = await evict(self._writer, pod.namespace, pod.name, action.uid, epoch=epoch)
+        return not isinstance(answer, BlockedByBudget)
+
+
+def _raises(action: SetQuota | DropQuota) -> bool:
+    return isinstance(action, SetQuota) and action.raises
+
+
+def _runs(marks: Iterable[Action]) -> list[list[Action]]:
+    """Neighbours of one kind, which may be written together."""
+    groups: list[list[Action]] = []
+    for action in marks:
+        if groups and type(groups[-1][0]) is type(action):
+            groups[-1].append(action)
+        else:
+            groups.append([action])
+    return groups
+
+
+async def _together(attempt: Callable[[Action], Awaitable[None]], actions: Iterable[Action]) -> None:
+    await asyncio.gather(*(attempt(a) for a in actions))

@@ -1,0 +1,117 @@
+"""From projections to the World: owners resolved, quotas sorted, refused demand counted. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gpupool.collector.projections import Controller, NamespaceLabels, QuotaFacts, Refusal, names
+from gpupool.model.pool import Pool
+from gpupool.model.snapshot import Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
+from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
+
+REFUSAL_HOLDS = timedelta(minutes=30)
+"""Controllers retry a refused pod with pauses of up to a quarter of an hour: a younger refusal is current."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projections:
+    """All values of all stores at one moment."""
+
+    pools: Sequence[Pool] = ()
+    nodes: Sequence[NodeFacts] = ()
+    namespaces: Sequence[NamespaceLabels] = ()
+    quotas: Sequence[QuotaFacts] = ()
+    pods: Sequence[Pod] = ()
+    requests: Sequence[Request] = ()
+    controllers: Sequence[Controller] = ()
+    daemonsets: Sequence[DaemonSetFacts] = ()
+    refusals: Sequence[Refusal] = field(default_factory=tuple)
+
+
+def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
+    """The cluster at `now`, the API server's time in whole seconds, as status keeps it."""
+    whole = now.replace(microsecond=0)
+    tree = names(found.controllers)
+    return World(
+        now=whole,
+        pools=tuple(found.pools),
+        nodes=tuple(found.nodes),
+        namespaces=tuple(_namespaces(found.namespaces, found.quotas)),
+        pods=tuple(_owned(p, tree) for p in found.pods),
+        requests=tuple(found.requests),
+        demands=tuple(_demands(found, tree, whole)),
+        daemonsets=tuple(found.daemonsets),
+        exempt_namespaces=exempt,
+    )
+
+
+def _namespaces(labels: Iterable[NamespaceLabels], quotas: Iterable[QuotaFacts]) -> Iterable[NamespaceFacts]:
+    ours: dict[str, Quota] = {}
+    foreign: dict[str, list[ForeignQuota]] = defaultdict(list)
+    for quota in quotas:
+        if quota.ours:
+            ours[quota.namespace] = _our_quota(quota)
+        else:
+            foreign[quota.namespace].append(ForeignQuota(quota.name, quota.hard))
+    for namespace in labels:
+        yield NamespaceFacts(
+            name=namespace.name,
+            labels=namespace.labels,
+            quota=ours.get(namespace.name),
+            foreign=tuple(foreign.get(namespace.name, ())),
+        )
+
+
+def _our_quota(facts: QuotaFacts) -> Quota:
+    return Quota(
+        hard=facts.hard,
+        status_hard=facts.status_hard,
+        used=facts.used,
+        resource_version=facts.resource_version,
+        timers=facts.timers,
+        implicit=facts.implicit,
+        created=facts.created,
+    )
+
+
+Tree = Mapping[tuple[str, str, str], Controller]
+
+
+def _owned(pod: Pod, tree: Tree) -> Pod:
+    if pod.owner is None:
+        return pod
+    top = _top(pod.key.namespace, pod.owner, tree)
+    return pod if top == pod.owner else replace(pod, owner=top)
+
+
+def _top(namespace: str, ref: ObjectRef, tree: Tree) -> ObjectRef:
+    """The highest owner that can be followed; an owner of a kind we do not watch is the top."""
+    seen = set()
+    while ref not in seen:
+        seen.add(ref)
+        found = tree.get((namespace, ref.kind, ref.name))
+        if found is None or found.owner is None:
+            return ref
+        ref = found.owner
+    return ref
+
+
+def _demands(found: Projections, tree: Tree, now: datetime) -> Iterable[Demand]:
+    refused = {r.uid for r in found.refusals if now - r.at <= REFUSAL_HOLDS}
+    for controller in found.controllers:
+        lacking = controller.wanted - controller.existing
+        current = controller.refused or controller.suspended or controller.uid in refused
+        if lacking <= 0 or not current:
+            continue
+        for resource, gpus in controller.gpus.items():
+            yield Demand(
+                namespace=controller.namespace,
+                owner=_top(controller.namespace, controller.ref, tree),
+                labels=controller.labels,
+                resource=resource,
+                gpus=lacking * gpus,
+                gpus_per_pod=gpus,
+            )

@@ -1,0 +1,150 @@
+"""`gpupool run`: everything put together, started in order and ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from gpupool.applier.execute import Executor
+from gpupool.applier.policyset import PolicyContext, PolicySet
+from gpupool.applier.serverside import Writer
+from gpupool.collector.prometheus.usage import UsageReader, open_reader
+from gpupool.errors import KubeError
+from gpupool.handlers import watch
+from gpupool.kube.auth import Credentials, load
+from gpupool.kube.client import KubeClient
+from gpupool.kube.resources import ADMISSION
+from gpupool.runtime.clockwork import Alarm
+from gpupool.runtime.context import Context
+from gpupool.runtime.manager import Manager
+from gpupool.runtime.mirror import Mirror
+from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.serve import Doors, serving
+from gpupool.runtime.settings import Mutate, Settings
+from gpupool.telemetry.events import EventBook
+from gpupool.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds between attempts to reach the API server at start."""
+DRAIN = 10.0
+"""Seconds that writes under way get at the end."""
+
+
+async def run(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Govern until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: no credentials.
+        OSError: a port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    credentials = load(environ)
+    async with KubeClient(credentials) as client:
+        mutating = await _first_contact(client, stop)
+        if stop.is_set():
+            return
+        async with _parts(settings, client, mutate=_mutate(settings, served=mutating), served=mutating) as (
+            context,
+            manager,
+        ):
+            await _govern(settings, credentials, context, manager, stop)
+
+
+async def _first_contact(client: KubeClient, stop: asyncio.Event) -> bool:
+    """Wait for the API server; says whether it serves mutating policies."""
+    while not stop.is_set():
+        try:
+            return await client.has_resource(ADMISSION, "v1", "mutatingadmissionpolicies")
+        except KubeError as error:
+            log.warning("API server not reached", extra={"error": str(error)})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), PATIENCE)
+    return False
+
+
+def _mutate(settings: Settings, *, served: bool) -> bool:
+    return served and settings.policies_mutate is not Mutate.FALSE
+
+
+@asynccontextmanager
+async def _parts(
+    settings: Settings, client: KubeClient, *, mutate: bool, served: bool
+) -> AsyncIterator[tuple[Context, Manager]]:
+    alarm = Alarm()
+    managers: list[Manager] = []
+
+    def wake() -> None:
+        alarm.ring()
+        for manager in managers:
+            manager.wake()
+
+    metrics = Metrics()
+    mirror = Mirror(client, settings, wake, mutating=served)
+    writer = Writer(client, mirror)
+    policies = PolicySet(client, writer, _policy_context(settings), mirror.present_policies)
+    reader = _reader(settings, metrics)
+    context = Context(
+        settings=settings,
+        client=client,
+        mirror=mirror,
+        writer=writer,
+        policies=policies,
+        executor=Executor(client, writer, policies),
+        usage=reader,
+        metrics=metrics,
+        mutate=mutate,
+    )
+    manager = Manager(context, Publisher(client, metrics, EventBook()), alarm)
+    managers.append(manager)
+    try:
+        yield context, manager
+    finally:
+        if reader is not None:
+            await reader.aclose()
+
+
+def _reader(settings: Settings, metrics: Metrics) -> UsageReader | None:
+    return open_reader(settings.prometheus_url, metrics) if settings.prometheus_url else None
+
+
+def _policy_context(settings: Settings) -> PolicyContext:
+    return PolicyContext(
+        exempt_namespaces=settings.exempt_namespaces,
+        break_glass_group=settings.break_glass_group,
+        probe_namespace=settings.probe_namespace,
+    )
+
+
+async def _govern(
+    settings: Settings, credentials: Credentials, context: Context, manager: Manager, stop: asyncio.Event
+) -> None:
+    def ready() -> str:
+        return "" if manager.ready else "not every pool has been decided yet"
+
+    doors = Doors(settings.host, settings.metrics_port, settings.health_port)
+    async with serving(doors, context.metrics.render, lambda: "", ready):
+        log.info("started", extra={"settings": settings.model_dump(mode="json")})
+        tasks = [
+            asyncio.create_task(context.mirror.run(), name="mirror"),
+            asyncio.create_task(manager.run(), name="manager"),
+            asyncio.create_task(watch(credentials, manager.wake, stop), name="kopf"),
+        ]
+        ended = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+        broken = [t for t in tasks if t.done()]
+        stop.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=DRAIN)
+        log.info("stopped")
+        # A part that ended by itself ended wrongly: say it, and let the process be restarted.
+        for task in broken:
+            task.result()

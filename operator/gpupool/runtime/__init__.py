@@ -1,0 +1,1 @@
+"""The process: settings, mirrors of the cluster, the cycle per pool."""

@@ -1,0 +1,65 @@
+"""Waking up: many changes, one cycle. And how long cycles have followed each other without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+QUIET = 0.2
+"""Seconds without a change after which a cycle starts."""
+LONGEST_WAIT = 2.0
+"""Seconds after the first change at which a cycle starts in any case."""
+
+
+class Alarm:
+    """Debounces: wakes when changes have been quiet for a moment, or when the interval is over."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rung = asyncio.Event()
+        self._first = 0.0
+        self._monotonic = monotonic
+
+    def ring(self) -> None:
+        """Something changed."""
+        if not self._rung.is_set():
+            self._first = self._monotonic()
+        self._rung.set()
+
+    async def wait(self, interval: float) -> None:
+        """Wait for a change and then for quiet, at most `interval` seconds without one."""
+        try:
+            await asyncio.wait_for(self._rung.wait(), interval)
+        except TimeoutError:
+            return
+        while self._monotonic() - self._first < LONGEST_WAIT:
+            self._rung.clear()
+            try:
+                await asyncio.wait_for(self._rung.wait(), QUIET)
+            except TimeoutError:
+                return
+        self._rung.clear()
+
+
+@dataclass(slots=True)
+class Continuity:
+    """Since when a pool's cycles have followed each other without a gap (law 5).
+
+    Args:
+        interval: seconds between cycles in which nothing happens; two missed ones are a gap.
+    """
+
+    interval: float
+    since: datetime | None = None
+    last: datetime | None = None
+
+    def tick(self, now: datetime) -> tuple[datetime, datetime]:
+        """Note a cycle. Returns its time, which never runs backwards, and the start of the unbroken run."""
+        now = now if self.last is None else max(now, self.last)
+        gap = timedelta(seconds=2 * self.interval + LONGEST_WAIT)
+        if self.since is None or self.last is None or now - self.last > gap:
+            self.since = now
+        self.last = now
+        return now, self.since

@@ -1,0 +1,33 @@
+"""What one process has once: clients, mirrors, writers. Handed down, never global."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpupool.applier.execute import Executor
+from gpupool.applier.policyset import PolicySet
+from gpupool.applier.serverside import Writer
+from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.kube.client import KubeClient
+from gpupool.runtime.mirror import Mirror
+from gpupool.runtime.settings import Settings
+from gpupool.telemetry.metrics import Metrics
+
+EPOCH = 1
+"""The writer's epoch; constant until there is leader election."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the process. `usage` is None where no Prometheus is configured."""
+
+    settings: Settings
+    client: KubeClient
+    mirror: Mirror
+    writer: Writer
+    policies: PolicySet
+    executor: Executor
+    usage: UsageReader | None
+    metrics: Metrics
+    mutate: bool
+    epoch: int = EPOCH

@@ -1,0 +1,189 @@
+"""One pool's life: collect, plan, recheck, apply, report; again when something changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from gpupool.applier.execute import Results
+from gpupool.kube.resources import ObjectKey
+from gpupool.model.plan import Plan, RequestStatus
+from gpupool.model.pool import Pool
+from gpupool.model.snapshot import Enforcement, Snapshot, Usage
+from gpupool.planner.planner import plan as decide
+from gpupool.planner.recheck import recheck
+from gpupool.policy.isolation import policies_of
+from gpupool.policy.membership import resolve, view
+from gpupool.runtime.clockwork import Alarm, Continuity
+from gpupool.runtime.context import Context
+from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.statuswriter import StatusWriter
+
+log = logging.getLogger(__name__)
+
+PROBE_PAUSE = 30.0
+"""Seconds between two probes of policies that nobody touched."""
+FASTEST_USAGE = 1.0
+"""Seconds between two looks at Prometheus, at least."""
+PROBE_RETRY = 1.0
+"""Seconds until policies that do not deny yet are probed again: they take effect a moment after writing."""
+
+
+class PoolLoop:
+    """Governs one pool until it is gone.
+
+    Args:
+        name: the pool.
+        context: the process's parts.
+        publisher: Events and metrics.
+    """
+
+    def __init__(self, name: str, context: Context, publisher: Publisher) -> None:
+        self.name = name
+        self.alarm = Alarm()
+        self.decided = asyncio.Event()
+        self._context = context
+        self._publisher = publisher
+        self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
+        self._continuity = Continuity(context.settings.cycle_interval)
+        self._usage: tuple[float, Usage] | None = None
+        self._probe: tuple[float, tuple[str, ...]] | None = None
+
+    async def run(self) -> None:
+        """Cycle until cancelled; what goes wrong is logged, counted and tried again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._measure())
+            pause = 1.0
+            while True:
+                try:
+                    await self.cycle()
+                    pause = 1.0
+                except Exception:
+                    # A bug or an outage of one pool must not end the others, nor this one for good.
+                    log.exception("cycle failed", extra={"pool": self.name})
+                    await asyncio.sleep(pause)
+                    pause = min(30.0, 2 * pause)
+                await self.alarm.wait(self._context.settings.cycle_interval)
+
+    async def cycle(self) -> Plan | None:
+        """One cycle; None when the pool is not there any more."""
+        began = time.perf_counter()
+        seen = self._context.mirror.changes
+        snapshot = self._collect()
+        if snapshot is None:
+            return None
+        collected = time.perf_counter()
+        plan = decide(snapshot)
+        planned = time.perf_counter()
+        await asyncio.sleep(0)  # what arrived meanwhile reaches the stores
+        plan = self._recheck(plan, seen)
+        results = await self._context.executor.run(snapshot.pool, plan.actions, epoch=self._context.epoch)
+        applied = time.perf_counter()
+        written = await self._report(plan, snapshot, results)
+        self.decided.set()
+        ended = time.perf_counter()
+        steps = {
+            "collect": collected - began,
+            "plan": planned - collected,
+            "apply": applied - planned,
+            "report": ended - applied,
+        }
+        self._publisher.cycle(snapshot, plan, results, written=written, steps=steps)
+        return plan
+
+    # ------------------------------------------------------------------ 1 collect
+
+    def _collect(self) -> Snapshot | None:
+        pool = self._pool()
+        if pool is None:
+            return None
+        world = self._context.mirror.world()
+        now, since = self._continuity.tick(world.now)
+        world = replace(world, now=now)
+        snapshot = view(world, resolve(world), pool, uninterrupted_since=since, usage=self._fresh_usage())
+        return replace(snapshot, enforcement=self._enforcement(snapshot))
+
+    def _pool(self) -> Pool | None:
+        tracked = self._context.mirror.pools.store.get(ObjectKey("", self.name))
+        return tracked.value if tracked is not None else None
+
+    def _enforcement(self, snapshot: Snapshot) -> Enforcement:
+        plain = Enforcement(mutate=self._context.mutate)
+        asked = policies_of(replace(snapshot, enforcement=plain))
+        current = self._context.policies.current(snapshot.pool, asked)
+        return replace(plain, policies_current=current, probe=self._probe[1] if self._probe else None)
+
+    def _fresh_usage(self) -> Usage:
+        """What Prometheus said last; too old an answer is no answer (law 1)."""
+        if self._context.usage is None:
+            return Usage()
+        if self._usage is None:
+            return Usage(problem="Prometheus has not been asked yet")
+        at, usage = self._usage
+        age = time.monotonic() - at
+        if age <= 2 * self._usage_pause() + FASTEST_USAGE:
+            return usage
+        return replace(usage, fresh=False, problem=f"Prometheus answered {age:.0f} s ago for the last time")
+
+    # ------------------------------------------------------------------ 3 recheck
+
+    def _recheck(self, plan: Plan, seen: int) -> Plan:
+        """Keep only what a plan of the present still wants."""
+        if self._context.mirror.changes == seen:
+            return plan
+        fresh = self._collect()
+        if fresh is None:
+            return replace(plan, actions=())
+        kept, refused = recheck(plan, fresh)
+        self._publisher.refused(refused)
+        return kept
+
+    # ------------------------------------------------------------------ 5 report
+
+    async def _report(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
+        before = {r.key: r.remembered.granted or 0 for r in snapshot.requests}
+        told = [s for s in plan.requests if _standing(s, before.get(s.key, 0), results)]
+        written = await self._statuses.requests(told, snapshot.now, self._context.epoch)
+        written += await self._statuses.pool(plan, snapshot, self._context.epoch)
+        await self._publisher.notices(plan, results)
+        await self._prove(snapshot)
+        return written
+
+    async def _prove(self, snapshot: Snapshot) -> None:
+        """Probe the policies when they are new, and now and then."""
+        asked = policies_of(snapshot)
+        if not asked.enforce or not self._context.policies.current(snapshot.pool, asked):
+            self._probe = None
+            return
+        pause = PROBE_RETRY if self._probe and self._probe[1] else PROBE_PAUSE
+        if self._probe is not None and time.monotonic() - self._probe[0] < pause:
+            return
+        known = self._probe[1] if self._probe else None
+        found = await self._context.policies.probe(snapshot.pool, asked)
+        self._probe = (time.monotonic(), found)
+        if found != known:
+            self.alarm.ring()
+
+    # ------------------------------------------------------------------ Prometheus, beside the cycle
+
+    def _usage_pause(self) -> float:
+        pool = self._pool()
+        window = 0.0 if pool is None else pool.reclaim.window.total_seconds()
+        return max(FASTEST_USAGE, min(self._context.settings.cycle_interval, window / 10))
+
+    async def _measure(self) -> None:
+        """Ask Prometheus at a pace of its own: giving never waits for it."""
+        while self._context.usage is not None:
+            snapshot = self._collect()
+            if snapshot is not None:
+                usage = await self._context.usage.read(snapshot.pool, snapshot.pods, snapshot.now)
+                self._usage = (time.monotonic(), usage)
+                self.alarm.ring()
+            await asyncio.sleep(self._usage_pause())
+
+
+def _standing(status: RequestStatus, before: int, results: Results) -> bool:
+    """Nothing is called granted that the wall does not carry."""
+    return status.granted <= before or status.key.namespace not in results.unwalled

@@ -1,0 +1,98 @@
+"""A loop for every pool, and what belongs to none: orphaned requests, labels of pools that are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from gpupool.model.plan import LabelNamespace, MarkNode
+from gpupool.planner.orphans import plan_orphans
+from gpupool.planner.sweep import sweep
+from gpupool.policy.membership import resolve
+from gpupool.runtime.clockwork import Alarm
+from gpupool.runtime.context import Context
+from gpupool.runtime.cycle import PoolLoop
+from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.statuswriter import StatusWriter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Running:
+    loop: PoolLoop
+    task: asyncio.Task[None]
+
+
+class Manager:
+    """Starts and ends pool loops as pools come and go.
+
+    Args:
+        context: the process's parts.
+        publisher: Events and metrics.
+        alarm: rung by every change of the mirrors.
+    """
+
+    def __init__(self, context: Context, publisher: Publisher, alarm: Alarm) -> None:
+        self._context = context
+        self._publisher = publisher
+        self._alarm = alarm
+        self._running: dict[str, _Running] = {}
+        self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
+        self._swept = False
+
+    def wake(self, pool: str | None = None) -> None:
+        """Something changed: for one pool, or for all."""
+        self._alarm.ring()
+        for name, running in self._running.items():
+            if pool is None or pool == name:
+                running.loop.alarm.ring()
+
+    @property
+    def ready(self) -> bool:
+        """Mirrors are complete and every pool was decided once."""
+        synced = all(r.synced.is_set() for r in self._context.mirror.reflectors.values())
+        return synced and self._swept and all(r.loop.decided.is_set() for r in self._running.values())
+
+    async def run(self) -> None:
+        """Govern until cancelled."""
+        await self._context.mirror.synced()
+        try:
+            while True:
+                self._match_pools()
+                await self._tidy()
+                self._swept = True
+                await self._alarm.wait(self._context.settings.cycle_interval)
+        finally:
+            await self._drain()
+
+    def _match_pools(self) -> None:
+        present = {t.value.name for t in self._context.mirror.pools.store.values()}
+        for name in present - set(self._running):
+            loop = PoolLoop(name, self._context, self._publisher)
+            self._running[name] = _Running(loop, asyncio.create_task(loop.run(), name=f"pool {name}"))
+        for name in set(self._running) - present:
+            self._running.pop(name).task.cancel()
+            self._publisher.forget(name)
+
+    async def _tidy(self) -> None:
+        world = self._context.mirror.world()
+        found = resolve(world)
+        try:
+            await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
+            for action in sweep(world):
+                await self._take_back(action)
+        except Exception:
+            # The pools must not stop because of what belongs to none of them.
+            log.exception("tidying failed")
+
+    async def _take_back(self, action: LabelNamespace | MarkNode) -> None:
+        log.info("a pool is gone", extra={"action": str(action)})
+        await self._context.executor.mark(action, epoch=self._context.epoch)
+
+    async def _drain(self) -> None:
+        """End the loops; a write under way is finished or given up by its own limits."""
+        for running in self._running.values():
+            running.task.cancel()
+        await asyncio.gather(*(r.task for r in self._running.values()), return_exceptions=True)

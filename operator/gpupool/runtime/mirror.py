@@ -1,0 +1,179 @@
+"""Mirrors of everything a decision looks at, and the World made of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpupool.api import convert
+from gpupool.api.v1alpha1 import explain
+from gpupool.collector import projections as see
+from gpupool.collector.assemble import Projections, world
+from gpupool.collector.reflector import Reflector
+from gpupool.collector.store import Change
+from gpupool.kube import resources as kinds
+from gpupool.kube.client import KubeClient
+from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
+from gpupool.model.pool import Pool
+from gpupool.model.snapshot import Request
+from gpupool.model.world import World
+from gpupool.runtime.memo import StatusMemo, memo
+from gpupool.runtime.settings import Settings
+
+log = logging.getLogger(__name__)
+
+OURS = "app.kubernetes.io/managed-by=gpupool,gpupool.dev/pool"
+LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One of our objects: what it asks, and what of its status must be remembered."""
+
+    value: Pool | Request
+    memo: StatusMemo
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """One of our policy objects as it stands."""
+
+    kind: str
+    name: str
+    pool: str
+    version: str
+
+
+class Mirror:
+    """All reflectors of the operator.
+
+    Args:
+        client: where to read.
+        settings: exempt namespaces.
+        wake: called when anything a decision looks at has changed.
+        mutating: whether the server serves mutating policies.
+    """
+
+    def __init__(
+        self, client: KubeClient, settings: Settings, wake: Callable[[], None], *, mutating: bool
+    ) -> None:
+        self._client = client
+        self._exempt = frozenset(settings.exempt_namespaces)
+        self._wake = wake
+        self.changes = 0
+        self.pools = self._mirror(kinds.GPU_POOLS, _pool)
+        self.requests = self._mirror(kinds.CAPACITY_REQUESTS, _request)
+        self.nodes = self._mirror(kinds.NODES, see.node)
+        self.namespaces = self._mirror(kinds.NAMESPACES, see.namespace)
+        self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, see.quota)
+        self.pods = self._mirror(kinds.PODS, see.pod, fields=LIVE_PODS)
+        self.replicasets = self._mirror(kinds.REPLICA_SETS, see.replicaset)
+        self.statefulsets = self._mirror(kinds.STATEFUL_SETS, see.statefulset)
+        self.jobs = self._mirror(kinds.JOBS, see.job)
+        self.daemonsets = self._mirror(kinds.DAEMON_SETS, see.daemonset)
+        self.refusals = self._mirror(kinds.EVENTS, see.refusal, fields="reason=FailedCreate")
+        policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
+        policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
+        self.policies = {r.kind: self._mirror(r, _policy(r.kind), labels=OURS) for r in policies}
+
+    def _mirror(
+        self, resource: Resource, project: Callable[[Json], Any], *, labels: str = "", fields: str = ""
+    ) -> Reflector[Any]:
+        selection = Selection(resource, labels=labels, fields=fields)
+        return Reflector(self._client, selection, project, self._changed)
+
+    def _changed(self, _change: Change[Any]) -> None:
+        self.changes += 1
+        self._wake()
+
+    @property
+    def reflectors(self) -> Mapping[str, Reflector[Any]]:
+        """All reflectors by the plural of what they mirror."""
+        own = [v for v in vars(self).values() if isinstance(v, Reflector)]
+        return {r.selection.resource.plural: r for r in [*own, *self.policies.values()]}
+
+    async def run(self) -> None:
+        """Mirror until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for reflector in self.reflectors.values():
+                group.create_task(reflector.run())
+
+    async def synced(self) -> None:
+        """Wait until every mirror has listed once."""
+        await asyncio.gather(*(r.synced.wait() for r in self.reflectors.values()))
+
+    # ------------------------------------------------------------------ our own writes
+
+    def written(self, resource: Resource, obj: Json) -> None:
+        """Take the server's answer to our own write."""
+        for reflector in self._of(resource):
+            reflector.observe_write(obj)
+
+    def deleted(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        """Take note of our own delete."""
+        for reflector in self._of(resource):
+            reflector.observe_delete(key, uid)
+
+    def _of(self, resource: Resource) -> Iterable[Reflector[Any]]:
+        found = self.reflectors.get(resource.plural)
+        return () if found is None or resource.plural == "pods" else (found,)
+
+    # ------------------------------------------------------------------ what is known
+
+    def present_policies(self, pool: str) -> dict[tuple[str, str], str]:
+        """Versions of the policy objects that carry a pool's label, by kind and name."""
+        facts = (f for reflector in self.policies.values() for f in reflector.store.values())
+        return {(f.kind, f.name): f.version for f in facts if f.pool == pool}
+
+    def world(self) -> World:
+        """The cluster as it is known now, at the API server's time."""
+        found = Projections(
+            pools=[t.value for t in self.pools.store.values()],
+            nodes=self.nodes.store.values(),
+            namespaces=self.namespaces.store.values(),
+            quotas=self.quotas.store.values(),
+            pods=self.pods.store.values(),
+            requests=[t.value for t in self.requests.store.values()],
+            controllers=(
+                *self.replicasets.store.values(),
+                *self.statefulsets.store.values(),
+                *self.jobs.store.values(),
+            ),
+            daemonsets=self.daemonsets.store.values(),
+            refusals=self.refusals.store.values(),
+        )
+        return world(found, self._client.server_time(), self._exempt)
+
+
+def _pool(raw: Json) -> Tracked | None:
+    return _tracked(raw, convert.pool)
+
+
+def _request(raw: Json) -> Tracked | None:
+    return _tracked(raw, convert.request)
+
+
+def _tracked(raw: Json, read: Callable[[Mapping[str, Any]], Pool | Request]) -> Tracked | None:
+    """An object of ours; one that an older CRD let through is named in the log and left alone."""
+    try:
+        return Tracked(read(raw), memo(raw.get("status", {})))
+    except ValidationError as error:
+        meta = raw["metadata"]
+        log.warning(
+            "object breaks the rules of this version",
+            extra={"object": meta["name"], "namespace": meta.get("namespace", ""), "error": explain(error)},
+        )
+        return None
+
+
+def _policy(kind: str) -> Callable[[Json], PolicyFacts]:
+    def project(raw: Json) -> PolicyFacts:
+        meta = raw["metadata"]
+        return PolicyFacts(kind, meta["name"], meta["labels"]["gpupool.dev/pool"], meta["resourceVersion"])
+
+    return project

@@ -1,0 +1,146 @@
+"""`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
+
+In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, taints and
+labels of nodes, quotas, labels of namespaces. Objects are found by our labels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from gpupool.applier import bodies
+from gpupool.applier.serverside import Writer
+from gpupool.errors import Conflict, KubeError, NotFound
+from gpupool.kube import resources as kinds
+from gpupool.kube.auth import load
+from gpupool.kube.client import KubeClient
+from gpupool.kube.messages import DeleteOptions
+from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
+from gpupool.model.annotations import QUOTA_NAME
+from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
+from gpupool.runtime.settings import Settings
+
+OURS = f"app.kubernetes.io/managed-by=gpupool,{NAMESPACE_LABEL}"
+LAST = (1 << 31) - 1
+"""The epoch of a release: nothing the operator still writes counts after it."""
+Say = Callable[[str], None]
+
+
+class _Nobody:
+    """Nothing is mirrored here."""
+
+    def written(self, resource: Resource, obj: Json) -> None:
+        """Ignore."""
+
+    def deleted(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        """Ignore."""
+
+
+async def release_all(settings: Settings, environ: Mapping[str, str], say: Say) -> int:
+    """Take everything back; 0 when nothing is left, 1 when something could not be removed."""
+    async with KubeClient(load(environ)) as client:
+        release = _Release(client, say)
+        await release.stop_operator(environ.get("POD_NAMESPACE", ""), settings.deployment)
+        for resource in (kinds.VALIDATING_BINDINGS, kinds.MUTATING_BINDINGS):
+            await release.delete(resource)
+        for resource in (kinds.VALIDATING_POLICIES, kinds.MUTATING_POLICIES):
+            await release.delete(resource)
+        await release.nodes()
+        await release.delete(kinds.RESOURCE_QUOTAS)
+        await release.namespaces()
+        say(f"release: {release.count} objects taken back, {release.failures} failures")
+        return 1 if release.failures else 0
+
+
+class _Release:
+    def __init__(self, client: KubeClient, say: Say) -> None:
+        self._client = client
+        self._writer = Writer(client, _Nobody())
+        self._say = say
+        self.count = 0
+        self.failures = 0
+
+    async def stop_operator(self, namespace: str, deployment: str) -> None:
+        """Scale our own Deployment to 0 and wait for its pods to end, so that nothing is written again."""
+        if not namespace:
+            return
+        patch: Json = {"spec": {"replicas": 0}}
+        try:
+            await self._client.merge_patch(
+                kinds.DEPLOYMENTS, deployment, patch, namespace=namespace, subresource="scale"
+            )
+        except NotFound:
+            return
+        except KubeError as error:
+            self._failed(f"stop {deployment}", error)
+            return
+        await self._until_gone(namespace)
+
+    async def _until_gone(self, namespace: str) -> None:
+        labels = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=operator"
+        for _ in range(120):
+            if not await self._client.list_all(Selection(kinds.PODS, namespace, labels=labels)):
+                return
+            await asyncio.sleep(0.5)
+        self._say("release: the operator's pod is still there; going on")
+
+    async def delete(self, resource: Resource) -> None:
+        """Delete our objects of one kind."""
+        try:
+            found = await self._client.list_all(Selection(resource, labels=OURS))
+        except NotFound:  # this server does not serve the kind
+            return
+        for raw in found:
+            if resource is kinds.RESOURCE_QUOTAS and raw["metadata"]["name"] != QUOTA_NAME:
+                continue
+            await self._attempt(f"delete {resource} {key_of(raw).name}", self._delete(resource, raw))
+
+    async def _delete(self, resource: Resource, raw: Json) -> None:
+        options = DeleteOptions(uid=raw["metadata"]["uid"])
+        await self._writer.delete(resource, key_of(raw), epoch=LAST, options=options)
+
+    async def nodes(self) -> None:
+        """Remove our label and taint from every node that carries one of them."""
+        for raw in await self._client.list_all(Selection(kinds.NODES)):
+            taints = raw.get("spec", {}).get("taints", [])
+            labelled = NODE_LABEL in raw["metadata"].get("labels", {})
+            if labelled or any(t["key"] == TAINT for t in taints):
+                await self._attempt(f"unmark node {raw['metadata']['name']}", self._node(raw))
+
+    async def _node(self, raw: Json) -> None:
+        name = raw["metadata"]["name"]
+        patch: Json = {"metadata": {"labels": {NODE_LABEL: None}}}
+        node = await self._client.merge_patch(kinds.NODES, name, patch)
+        present = node.get("spec", {}).get("taints", [])
+        wanted = bodies.taints(present, None)
+        if wanted != present:
+            version = int(node["metadata"]["resourceVersion"])
+            operation = {"op": "add", "path": "/spec/taints", "value": wanted}
+            await self._writer.json_patch(
+                kinds.NODES, ObjectKey("", name), [operation], version=version, epoch=LAST
+            )
+
+    async def namespaces(self) -> None:
+        """Remove our label from every namespace that carries it."""
+        for raw in await self._client.list_all(Selection(kinds.NAMESPACES, labels=NAMESPACE_LABEL)):
+            name = raw["metadata"]["name"]
+            patch: Json = {"metadata": {"labels": {NAMESPACE_LABEL: None}}}
+            await self._attempt(
+                f"unlabel namespace {name}", self._client.merge_patch(kinds.NAMESPACES, name, patch)
+            )
+
+    async def _attempt(self, what: str, work: object) -> None:
+        try:
+            await work  # type: ignore[misc] # any awaitable; its result is not needed
+        except Conflict:
+            self._say(f"release: {what}: changed meanwhile, left to its new owner")
+        except KubeError as error:
+            self._failed(what, error)
+        else:
+            self.count += 1
+            self._say(f"release: {what}")
+
+    def _failed(self, what: str, error: KubeError) -> None:
+        self.failures += 1
+        self._say(f"release: {what}: {error}")

@@ -1,0 +1,101 @@
+"""The operator's configuration: environment variables, validated once at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gpupool.errors import SettingsError
+
+PREFIX = "GPUPOOL_"
+
+
+class Mutate(StrEnum):
+    """Whether GPU pods are given their pool's selector and toleration."""
+
+    AUTO = "auto"
+    TRUE = "true"
+    FALSE = "false"
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _split(value: Any) -> Any:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseModel):
+    """One field per variable `GPUPOOL_<FIELD>`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    prometheus_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    """Base URL of a Prometheus-compatible store; empty: use is not measured and nothing is taken for it."""
+    metrics_port: Port = 8080
+    """Where our own metrics are served."""
+    health_port: Port = 8081
+    """Where /healthz and /readyz are served."""
+    policies_mutate: Annotated[Mutate, BeforeValidator(_lower)] = Mutate.AUTO
+    """Inject selector and toleration: by discovery, always, never."""
+    exempt_namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ("kube-system",)
+    """Namespaces no policy looks at; their GPUs are the system's."""
+    break_glass_group: str = ""
+    """People of this group pass every policy."""
+    probe_namespace: str = "gpupool-probe"
+    """Where policies are proved by dry run."""
+    cycle_interval: Annotated[float, Field(gt=0, le=3600)] = 15.0
+    """Seconds between two looks at a pool in which nothing happened."""
+    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
+    """How much is logged."""
+    deployment: str = "gpupool"
+    """Our own Deployment, which the release stops first."""
+    service_account: str = "gpupool"
+    """Our own ServiceAccount."""
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and metrics come from outside the pod
+    """Address that metrics and health are served on."""
+
+
+_FOREIGN = {"SERVICEACCOUNT_DIR", "CACHE", "LOCAL", "METRICS_URL"}
+"""Variables of the same prefix that are read elsewhere."""
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: every wrong variable with its value and what is asked instead.
+    """
+    given = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX)
+        and name.removeprefix(PREFIX) not in _FOREIGN
+        and not name.startswith(f"{PREFIX}MOUNT_")
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{PREFIX}{'_'.join(str(part) for part in e['loc']).upper()}={e['input']!r}: {e['msg']}"
+            for e in error.errors()
+        )
+        raise SettingsError(f"configuration: {wrong}") from error

@@ -1,0 +1,83 @@
+"""Writes statuses that differ from what stands; when nothing changes, nothing is written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from gpupool.api import statuses
+from gpupool.applier.serverside import Writer
+from gpupool.errors import KubeError, NotFound
+from gpupool.kube.resources import CAPACITY_REQUESTS, GPU_POOLS, Json, ObjectKey, Resource
+from gpupool.model.plan import Plan, RequestStatus
+from gpupool.model.snapshot import Snapshot
+from gpupool.runtime.memo import memo
+from gpupool.runtime.mirror import Mirror, Tracked
+
+log = logging.getLogger(__name__)
+
+
+class StatusWriter:
+    """Keeps the statuses of one pool and its requests.
+
+    Args:
+        writer: the only way to write.
+        mirror: where the present statuses are known.
+        pace: least seconds between two writes that differ only in measured numbers.
+        monotonic: seconds that never run backwards.
+    """
+
+    def __init__(
+        self, writer: Writer, mirror: Mirror, pace: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._writer = writer
+        self._mirror = mirror
+        self._pace = pace
+        self._monotonic = monotonic
+        self._written_at: dict[ObjectKey, float] = {}
+
+    async def requests(self, found: Iterable[RequestStatus], now: datetime, epoch: int) -> int:
+        """Write the requests' statuses; returns how many were written."""
+        writes = []
+        for status in found:
+            key = ObjectKey(status.key.namespace, status.key.name)
+            tracked = self._mirror.requests.store.get(key)
+            if tracked is not None:
+                body = statuses.request_status(status, tracked.memo.before, now)
+                writes.append(self._write(CAPACITY_REQUESTS, key, tracked, body, epoch))
+        return sum(await asyncio.gather(*writes))
+
+    async def pool(self, plan: Plan, snapshot: Snapshot, epoch: int) -> int:
+        """Write the pool's status."""
+        key = ObjectKey("", plan.pool)
+        tracked = self._mirror.pools.store.get(key)
+        if tracked is None or plan.status is None:
+            return 0
+        body = statuses.pool_status(snapshot.pool, plan.status, tracked.memo.before, snapshot.now)
+        return await self._write(GPU_POOLS, key, tracked, body, epoch)
+
+    async def _write(
+        self, resource: Resource, key: ObjectKey, tracked: Tracked, status: Json, epoch: int
+    ) -> int:
+        if not self._due(key, tracked, status):
+            return 0
+        metadata = {"name": key.name} | ({"namespace": key.namespace} if key.namespace else {})
+        try:
+            await self._writer.apply_status(resource, {"metadata": metadata, "status": status}, epoch=epoch)
+        except NotFound:
+            return 0
+        except KubeError as error:
+            log.warning("status not written", extra={"object": str(key), "error": str(error)})
+            return 0
+        self._written_at[key] = self._monotonic()
+        return 1
+
+    def _due(self, key: ObjectKey, tracked: Tracked, status: Json) -> bool:
+        wanted = memo(status)
+        if wanted.whole == tracked.memo.whole:
+            return False
+        moved = wanted.decided != tracked.memo.decided
+        return moved or self._monotonic() - self._written_at.get(key, float("-inf")) >= self._pace
