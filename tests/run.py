@@ -1,4 +1,4 @@
-"""`make test`: every part of the suite as a pytest of its own, with the time of each and one sum at the end."""
+"""`make test`: each part of the suite as a pytest of its own, with its time, and one sum at the end."""
 
 import os
 import subprocess
@@ -72,7 +72,7 @@ def run(part: Part) -> Outcome:
 
 
 def count(name: str, seconds: float, code: int, report: Path) -> Outcome:
-    """Numbers of one run; one that went wrong without a failed test (coverage, a crash) counts as one failure."""
+    """Numbers of one run; one that went wrong without a failed test (coverage, a crash) counts as one."""
     if not report.exists():
         return Outcome(name, seconds, 0, 1, 0)
     suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - pytest wrote it a moment ago

@@ -10,6 +10,7 @@ from localplane.cluster import Cluster
 from localplane.errors import PlaneError, UnknownPartError
 from localplane.parts import PARTS, part_named
 from localplane.processes import Process, marked, wait_until
+from localplane.state import Options
 from support.plane import prometheus, temporary_cluster
 
 
@@ -25,7 +26,7 @@ def process_of(cluster: Cluster, part: str) -> Process:
 
 
 def answers(cluster: Cluster, part: str) -> bool:
-    return part_named(part).ready(cluster.layout, cluster.state())
+    return part_named(part, Options()).ready(cluster.layout, cluster.state())
 
 
 def test_up_repairs_parts_that_were_killed_and_keeps_data_and_ports(plane: Cluster) -> None:

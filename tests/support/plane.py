@@ -1,5 +1,6 @@
 """Helpers of the tests that use the real control plane: pods for the runner, waits, Prometheus answers."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -27,7 +28,8 @@ WAIT_SECONDS = 30.0
 def temporary_cluster(options: Options | None = None) -> Iterator[Cluster]:
     """A cluster in a directory of its own that is gone when the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="gpupool-plane-"))
-    cluster = Cluster(directory, options=options)
+    kind = os.environ.get("GPUPOOL_TEST_CLUSTER", "local") == "kind"
+    cluster = Cluster(directory, options=options or Options(kind=kind))
     try:
         cluster.up()
         yield cluster

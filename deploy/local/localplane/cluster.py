@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from localplane import podholds, supervise, toolchain
+from localplane import kind, podholds, supervise, toolchain
 from localplane.certs import write_certificates
 from localplane.controlplane import server_url
 from localplane.errors import PlaneError
@@ -100,6 +100,8 @@ class Cluster:
             PartError: A part did not become ready; the message ends with its log's last lines.
         """
         tools = toolchain.build(quiet=True)
+        if self._options.kind:
+            kind.require()  # before a directory is made that would only have to be taken down again
         with directory_lock(self.layout.root):
             state = load_state(self.layout.state) or self._fresh_state()
             self._write_files(state, tools)
@@ -112,6 +114,8 @@ class Cluster:
         with directory_lock(self.layout.root):
             state = load_state(self.layout.state) or State()
             supervise.kill_everything(self.layout, state.processes.values())
+            if state.options.kind:
+                kind.delete_cluster(self.layout)
             for name in OWN_FILES:
                 _remove(self.layout.root / name)
             self.layout.state.unlink(missing_ok=True)  # last: a `down` that was killed can be repeated
@@ -132,7 +136,7 @@ class Cluster:
         number = SIGNALS[signal_name]
         with directory_lock(self.layout.root):
             state = self.state()
-            part = None if name == OPERATOR else part_named(name)
+            part = None if name == OPERATOR else part_named(name, state.options)
             state.holds[name] = signal_name
             state.save(self.layout.state)
             if part is None:
@@ -150,7 +154,7 @@ class Cluster:
         tools = toolchain.build(quiet=True)
         with directory_lock(self.layout.root):
             state = self.state()
-            part = None if name == OPERATOR else part_named(name)
+            part = None if name == OPERATOR else part_named(name, state.options)
             state.holds.pop(name, None)
             state.save(self.layout.state)
             if part is None:
@@ -201,7 +205,9 @@ class Cluster:
     def _write_files(self, state: State, tools: Toolchain) -> None:
         self.layout.create()
         state.save(self.layout.state)
-        if not state.options.kind:
+        if state.options.kind:
+            kind.ensure_cluster(self.layout)
+        else:
             self._write_identities(state)
         for name in LINKED:
             link = self.layout.bin / name

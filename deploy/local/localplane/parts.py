@@ -135,14 +135,15 @@ def parts_of(options: Options) -> tuple[Part, ...]:
     )
 
 
-def part_named(name: str) -> Part:
-    """Look a part up.
+def part_named(name: str, options: Options) -> Part:
+    """Look up a part that runs as our own process.
 
     Raises:
-        UnknownPartError: No part has this name; the message lists those that exist.
+        UnknownPartError: No such part runs here (kind keeps its own); the message lists those that do.
     """
-    for part in PARTS:
+    parts = parts_of(options)
+    for part in parts:
         if part.name == name:
             return part
-    known = ", ".join([OPERATOR, *(part.name for part in PARTS)])
+    known = ", ".join([OPERATOR, *(part.name for part in parts)])
     raise UnknownPartError(f"no part is called {name!r}; parts are: {known}")

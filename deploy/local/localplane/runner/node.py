@@ -59,7 +59,8 @@ def node_manifest(name: str) -> Json:
         "kind": "Node",
         "metadata": {
             "name": name,
-            "labels": {LABEL: "true", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"},
+            # No kubernetes.io/os: the DaemonSets of kind select it, and their pods could never run here.
+            "labels": {LABEL: "true", "kubernetes.io/hostname": name},
         },
         "spec": {
             # A provider nobody manages keeps cloud controllers from deleting the node.
