@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from integration.isolation.rig import OPERATOR, Pool, bind, make_pool, unique, wait_for
+from integration.isolation.rig import OPERATOR, Pool, bind, make_pool, unique, wait_for, warnings
 from localplane.kube import Kube, KubeError
 from localplane.paths import CHART, CHECKOUT
 from localplane.resources import resource_path
@@ -45,9 +45,10 @@ def guards(plane: Cluster) -> Iterator[None]:
             kube.apply(manifest)
         wait_for(lambda: _served(kube), "the CRDs and the guards")
         yield
-        for manifest in reversed(manifests):
+        for manifest in manifests:
             if manifest["kind"] != "Namespace":
                 kube.delete(resource_path(manifest))
+        wait_for(lambda: not _speaking(kube), "the guards to be gone")
 
 
 @pytest.fixture(params=[True, False], ids=["mutate", "validate-only"])
@@ -113,10 +114,11 @@ def _served(kube: Kube) -> bool:
     with kube.impersonating(OPERATOR) as operator:
         if not _may_list(operator, "/api/v1/resourcequotas"):
             return False
-    # The spelling policy was written last, so the server knows the others when this one speaks.
+    return _speaking(kube)
+
+
+def _speaking(kube: Kube) -> bool:
+    """Whether the spelling policy acts; the last one written and deleted, it speaks for all guards."""
     spec = {"hard": {"limits.nvidia.com/gpu": "1"}}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "trial"}, "spec": spec}
-    answer = kube._http.post(
-        "/api/v1/namespaces/default/resourcequotas", json=quota, params={"dryRun": "All"}
-    )
-    return bool(answer.headers.get_list("Warning"))
+    return bool(warnings(kube, "default", quota))

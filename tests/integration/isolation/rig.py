@@ -100,9 +100,7 @@ class Pool:
         """Write the policies of a pool at Recommend and wait until they warn."""
         self._write(replace(self.spec, enforce=False, recommend_namespaces=namespaces, **changes))
         trial = pod("trial", 1, nodeName="nowhere")
-        wait_for(
-            lambda: bool(warnings(self.kube, namespaces[0], trial, dry_run=True)), "the policies to warn"
-        )
+        wait_for(lambda: bool(warnings(self.kube, namespaces[0], trial)), "the policies to warn")
 
     def observe(self) -> None:
         """Remove the policies and wait until they no longer act."""
@@ -250,15 +248,14 @@ def create(client: Kube, namespace: str, manifest: Mapping[str, Any], *, dry_run
     return client.create(placed, dry_run=dry_run)
 
 
-def warnings(client: Kube, namespace: str, manifest: Mapping[str, Any], *, dry_run: bool = True) -> list[str]:
-    """Create an object and return the API server's warnings.
+def warnings(client: Kube, namespace: str, manifest: Mapping[str, Any]) -> list[str]:
+    """Create an object as a dry run and return the API server's warnings.
 
     Raises:
         AssertionError: It was refused.
     """
     path = collection_path(manifest["apiVersion"], manifest["kind"], namespace)
-    query = {"dryRun": "All"} if dry_run else {}
-    answer = client._http.post(path, json=manifest, params=query)
+    answer = client._http.post(path, json=manifest, params={"dryRun": "All"})
     assert answer.is_success, answer.text
     return answer.headers.get_list("Warning")
 
