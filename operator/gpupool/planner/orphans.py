@@ -1,0 +1,38 @@
+"""Requests that no pool answers for, with the sentence that says why and what to do."""
+
+from __future__ import annotations
+
+from gpupool.model.plan import RequestStatus, Verdict
+from gpupool.model.reasons import Phase, Reason
+from gpupool.model.snapshot import Request
+from gpupool.model.world import World
+from gpupool.planner.request_report import outside
+from gpupool.policy.membership import Map
+
+
+def plan_orphans(world: World, found: Map) -> tuple[RequestStatus, ...]:
+    """Statuses of all requests that are in no pool's view."""
+    pools = {p.name for p in world.pools}
+    return tuple(s for r in world.requests if (s := _judge(r, pools, found)) is not None)
+
+
+def _judge(request: Request, pools: set[str], found: Map) -> RequestStatus | None:
+    namespace = request.key.namespace
+    home = found.pool_of_namespace.get(namespace)
+    if request.pool is not None and request.pool not in pools:
+        known = ", ".join(sorted(pools)) or "none"
+        text = f"spec.pool {request.pool} does not exist; there are: {known}. It is granted once the pool exists."
+        return outside(request, request.pool, Phase.PENDING, Verdict(Reason.UNKNOWN_POOL, text))
+    if namespace in found.claimed_twice:
+        text = f"Shares of two pools list namespace {namespace}, so it belongs to none: remove it from one of them."
+        return outside(request, "", Phase.PENDING, Verdict(Reason.NAMESPACE_CLAIMED_TWICE, text))
+    if home is None:
+        text = f"No share of a GpuPool lists namespace {namespace}: ask the pool's owner to add it to spec.shares."
+        return outside(request, "", Phase.PENDING, Verdict(Reason.NAMESPACE_WITHOUT_POOL, text))
+    if request.pool not in {None, home}:
+        text = (
+            f"spec.pool {request.pool} is not the pool of namespace {namespace}, which is {home}:"
+            f" delete this request and make one without spec.pool, or in a namespace of {request.pool}."
+        )
+        return outside(request, home, Phase.REFUSED, Verdict(Reason.OTHER_POOL, text))
+    return None
