@@ -6,11 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from gpupool.applier.serverside import Deletion
-from gpupool.errors import AlreadyExists, Conflict, FencedError, Invalid, NotFound, Unreachable
+from gpupool.errors import AlreadyExists, Conflict, FencedError, Invalid, NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import PODS, RESOURCE_QUOTAS, Json, ObjectKey, Resource
-from localplane.cluster import Cluster
 from localplane.kube import Kube
 from support.polling import eventually
 from support.writing import CONFIG_MAPS, config_map, quota, writer_of
@@ -206,34 +205,6 @@ async def test_a_delete_by_uid_spares_a_namesake(
     with pytest.raises(Conflict):
         await writer.delete(CONFIG_MAPS, ObjectKey(home, "one"), epoch=1, options=options)
     assert kube.exists(f"/api/v1/namespaces/{home}/configmaps/one")
-
-
-async def test_a_write_waits_for_a_server_that_restarts(
-    plane: Cluster, client: KubeClient, namespace: Callable[..., str]
-) -> None:
-    home = namespace("write")
-    writer, _ = writer_of(client, within=60)
-    try:
-        await asyncio.to_thread(plane.stop, "apiserver", "KILL")
-        write = asyncio.create_task(writer.apply(CONFIG_MAPS, config_map(home, "one", v="1"), epoch=1))
-        await eventually(lambda: client.transport.answers["PATCH", 0] > 1, what="a second attempt")
-    finally:
-        await asyncio.to_thread(plane.start, "apiserver")
-    assert (await write)["data"] == {"v": "1"}
-
-
-async def test_a_write_gives_up_when_its_time_is_over(
-    plane: Cluster, client: KubeClient, namespace: Callable[..., str]
-) -> None:
-    home = namespace("write")
-    writer, heard = writer_of(client, within=0.5)
-    try:
-        await asyncio.to_thread(plane.stop, "apiserver", "KILL")
-        with pytest.raises(Unreachable):
-            await writer.apply(CONFIG_MAPS, config_map(home, "one", v="1"), epoch=1)
-    finally:
-        await asyncio.to_thread(plane.start, "apiserver")
-    assert heard.objects == []
 
 
 async def test_a_write_of_an_older_leader_is_refused(

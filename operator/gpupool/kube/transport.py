@@ -130,7 +130,8 @@ class Transport:
         self, http: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
     ) -> httpx.Response:
         sent = self.clock.sent()
-        response = await http.send(request, stream=stream)
+        async with _Handshake(request):
+            response = await http.send(request, stream=stream)
         self.clock.observe(response.headers.get("Date"), sent)
         self.answers[request.method, response.status_code] += 1
         for warning in response.headers.get_list("Warning"):
@@ -145,6 +146,30 @@ class Transport:
             self.answers[request.method, 0] += 1
             message = f"{type(error).__name__}: {error}"
             raise kube_error(_describe(request), Failure(message=message)) from error
+
+
+class _Handshake:
+    """Closes the socket of a TLS handshake that is cancelled, which httpcore 1.0 leaves to the collector.
+
+    It listens to httpcore's trace events and remembers a connection between TCP and TLS.
+    """
+
+    def __init__(self, request: httpx.Request) -> None:
+        self._stream: Any = None
+        request.extensions = {**request.extensions, "trace": self._heard}
+
+    async def _heard(self, event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
+        elif event == "connection.start_tls.complete":
+            self._stream = None
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is not None and self._stream is not None:
+            await self._stream.aclose()
 
 
 def _clients(credentials: Credentials, limits: Limits) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
@@ -163,7 +188,7 @@ def _clients(credentials: Credentials, limits: Limits) -> tuple[httpx.AsyncClien
             # Compressing a 60 MB list costs the server more than sending it.
             headers={"User-Agent": f"gpupool/{__version__}", "Accept-Encoding": "identity"},
         )
-        for pool in (bounded, httpx.Limits(max_keepalive_connections=0))
+        for pool in (bounded, httpx.Limits(max_connections=None, max_keepalive_connections=None))
     )
     return calls, streams
 
