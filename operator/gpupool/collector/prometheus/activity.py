@@ -1,0 +1,93 @@
+"""PromQL of the activity of GPUs, in percent: the engine's where it is measured, else utilisation.
+
+The same expressions stand in the recording rules (`charts/gpupool/files/recording-rules.yaml`), without a
+job and with fixed steps; a test compares the two.
+
+Traps that the expressions know (facts of dcgm-exporter):
+
+- GR_ENGINE_ACTIVE is a ratio and may be missing; GPU_UTIL is a percentage and always 0 on MIG slices, where
+  it would make a busy slice idle. It counts only for whole GPUs without the former.
+- Blank and sentinel values (2147483632, 9.2e18, NaN) are no activity: what is out of range was not seen.
+- A series with an explicit timestamp gets no staleness marker: Prometheus returns it for five minutes
+  after its last sample. A step counts only while the newest sample is young.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+ENGINE: Final = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
+UTILISATION: Final = "DCGM_FI_DEV_GPU_UTIL"
+
+DEVICE: Final = ("job", "instance", "hostname", "Hostname", "UUID", "gpu", "GPU_I_ID", "vgpu")
+"""Labels that name a device as one exporter sees it."""
+
+HOLDER: Final = (
+    "exported_namespace",
+    "exported_pod",
+    "pod_namespace",
+    "pod_name",
+    "namespace",
+    "pod",
+)
+"""Labels that may name the pod that holds it, best first."""
+
+KEPT: Final = (*DEVICE, *HOLDER)
+
+LARGEST_RATIO: Final = "1.01"
+"""Real ratios exceed 1 by rounding."""
+
+
+def quoted(text: str) -> str:
+    """A PromQL string."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'"{escaped}"'
+
+
+def one_of(label: str, values: Sequence[str]) -> str:
+    """A matcher for any of some literal values."""
+    if len(values) == 1:
+        return f"{label}={quoted(values[0])}"
+    return f"{label}=~{quoted('|'.join(_literal(v) for v in values))}"
+
+
+def _literal(text: str) -> str:
+    """A value as an RE2 expression that matches only itself."""
+    return "".join(f"\\{c}" if c in r"\.+*?()|[]{}^$" else c for c in text)
+
+
+def duration(seconds: float) -> str:
+    """A PromQL duration, in milliseconds where it is not whole; at least one."""
+    milliseconds = max(1, round(seconds * 1000))
+    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
+
+
+def labels(names: Sequence[str]) -> str:
+    """A list of label names in parentheses."""
+    return f"({', '.join(names)})"
+
+
+def _selectors(matcher: str) -> tuple[str, str]:
+    whole = ",".join(part for part in (matcher, 'GPU_I_PROFILE=""') if part)
+    return f"{ENGINE}{{{matcher}}}" if matcher else ENGINE, f"{UTILISATION}{{{whole}}}"
+
+
+def activity(matcher: str) -> str:
+    """Activity per GPU and holder, 0 to 101 percent, good values only.
+
+    Args:
+        matcher: of the jobs, or empty.
+    """
+    engine, utilisation = _selectors(matcher)
+    on = labels(DEVICE)
+    return f"(100 * ({engine} >= 0 <= {LARGEST_RATIO}) or on {on} ({utilisation} >= 0 <= 100))"
+
+
+def stamp(matcher: str) -> str:
+    """Unix time of the newest sample per GPU and holder, within Prometheus' lookback."""
+    engine, utilisation = _selectors(matcher)
+    return f"(timestamp({engine}) or on {labels(DEVICE)} timestamp({utilisation}))"
+
+
+def lively(matcher: str, limit: str) -> str:
+    """Activity where the newest sample is younger than `limit` seconds (a number)."""
+    return f"({activity(matcher)} unless (time() - {stamp(matcher)} >= {limit}))"
