@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from integration.isolation.rig import OPERATOR, Pool, bind, make_pool, unique, wait_for, warnings
+from integration.isolation.asking import OPERATOR, unique, wait_for, warnings
+from integration.isolation.rig import Pool, bind, make_pool
 from localplane.kube import Kube, KubeError
 from localplane.paths import CHART, CHECKOUT
 from localplane.resources import resource_path

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpupool.applier.policies import NODE_LABEL
-from integration.isolation.rig import GPU, create, phase, pod, refusal, team_namespace, wait_for
+from integration.isolation.asking import GPU, create, phase, pod, refusal, wait_for
+from integration.isolation.rig import team_namespace
 from localplane.kube import KubeError
 from localplane.nodes import node_manifest
 

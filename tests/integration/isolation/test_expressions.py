@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gpupool.applier.policies import pool_policies
-from integration.isolation.rig import create, pod, refusal, team_namespace, wait_for
+from integration.isolation.asking import create, pod, refusal, wait_for
+from integration.isolation.rig import team_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

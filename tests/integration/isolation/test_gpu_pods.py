@@ -6,17 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gpupool.applier.policies import NODE_LABEL, TAINT_KEY
-from integration.isolation.rig import (
-    BREAK_GLASS,
-    GPU,
-    create,
-    phase,
-    pod,
-    refusal,
-    runs_on,
-    team_namespace,
-    wait_for,
-)
+from integration.isolation.asking import BREAK_GLASS, GPU, create, phase, pod, refusal, runs_on, wait_for
+from integration.isolation.rig import team_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from integration.isolation.rig import create, phase, pod, refusal, runs_on, team_namespace, wait_for
+from integration.isolation.asking import create, phase, pod, refusal, runs_on, wait_for
+from integration.isolation.rig import team_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

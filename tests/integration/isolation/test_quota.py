@@ -6,18 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gpupool.applier.policies import POOL_LABEL
-from integration.isolation.rig import (
-    BREAK_GLASS,
-    GPU,
-    create,
-    pod,
-    put_quota,
-    refusal,
-    team_namespace,
-    unique,
-    wait_for,
-    warnings,
-)
+from integration.isolation.asking import BREAK_GLASS, GPU, create, pod, refusal, unique, wait_for, warnings
+from integration.isolation.rig import put_quota, team_namespace
 from localplane.kube import KubeError
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from integration.isolation.rig import BREAK_GLASS, OPERATOR, create, refusal, team_namespace, unique, wait_for
+from integration.isolation.asking import BREAK_GLASS, OPERATOR, create, refusal, unique, wait_for
+from integration.isolation.rig import team_namespace
 from localplane.kube import KubeError
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpupool.applier.policies import NODE_LABEL, POOL_LABEL
-from integration.isolation.rig import create, pod, team_namespace, wait_for, warnings
+from integration.isolation.asking import create, pod, wait_for, warnings
+from integration.isolation.rig import team_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ pod is then told what to add.
 
 from __future__ import annotations
 
+from gpupool.applier.policies.bindings import API, enforced_namespaces
 from gpupool.applier.policies.expressions import exempt_conditions, governed, literal, requests
 from gpupool.applier.policies.spec import NODE_LABEL, TAINT_KEY, PoolPolicySpec, metadata, policy_name
-from gpupool.applier.policies.validate import API, enforced_namespaces
 
 INJECT = "inject"
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpupool.applier.policies import rules
+from gpupool.applier.policies.bindings import (
+    API,
+    binding,
+    enforced_namespaces,
+    probe_binding,
+    recommended_namespaces,
+)
 from gpupool.applier.policies.expressions import any_gpu, exempt_conditions, literal, requests
 from gpupool.applier.policies.spec import (
-    NAME_LABEL,
     NODE_LABEL,
-    POOL_LABEL,
-    PROBE_LABEL,
     PoolPolicySpec,
     metadata,
-    policy_name,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     from gpupool.applier.policies.rules import Rule
 
-API = "admissionregistration.k8s.io/v1"
 PODS, PODS_RECOMMEND = "pods", "pods-recommend"
 TEMPLATES, TEMPLATES_RECOMMEND = "templates", "templates-recommend"
 
@@ -82,7 +84,7 @@ def pod_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
         objects += [
             _pod_policy(spec, PODS, kept),
             binding(spec, PODS, "enforce", ["Deny", "Audit"], enforced_namespaces(spec)),
-            _probe_binding(spec),
+            probe_binding(spec, PODS),
         ]
     if spec.recommended:
         objects += [
@@ -109,48 +111,6 @@ def template_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
             binding(spec, TEMPLATES_RECOMMEND, "", ["Warn", "Audit"], recommended_namespaces(spec)),
         ]
     return objects
-
-
-def enforced_namespaces(spec: PoolPolicySpec) -> dict[str, object]:
-    """The namespaces that carry the pool's label, without the exempt ones."""
-    selector: dict[str, object] = {"matchLabels": {POOL_LABEL: spec.pool}}
-    if spec.exempt_namespaces:
-        selector["matchExpressions"] = [
-            {"key": NAME_LABEL, "operator": "NotIn", "values": sorted(set(spec.exempt_namespaces))}
-        ]
-    return {"namespaceSelector": selector}
-
-
-def recommended_namespaces(spec: PoolPolicySpec) -> dict[str, object]:
-    """The namespaces that are warned, by name: Recommend writes no label."""
-    named = {"key": NAME_LABEL, "operator": "In", "values": list(spec.recommended)}
-    return {"namespaceSelector": {"matchExpressions": [named]}}
-
-
-def binding(
-    spec: PoolPolicySpec, part: str, suffix: str, actions: Sequence[str], resources: Mapping[str, object]
-) -> dict[str, object]:
-    """Bind the policy `part` to the namespaces that `resources` selects."""
-    return {
-        "apiVersion": API,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": metadata(spec, f"{part}-{suffix}" if suffix else part),
-        "spec": {
-            "policyName": policy_name(spec.pool, part),
-            "validationActions": list(actions),
-            "matchResources": dict(resources),
-        },
-    }
-
-
-def _probe_binding(spec: PoolPolicySpec) -> dict[str, object]:
-    """Deny in the probe namespace too, where each pool judges only its own probe pods."""
-    named = {"key": NAME_LABEL, "operator": "In", "values": [spec.probe_namespace]}
-    resources: dict[str, object] = {
-        "namespaceSelector": {"matchExpressions": [named]},
-        "objectSelector": {"matchLabels": {PROBE_LABEL: spec.pool}},
-    }
-    return binding(spec, PODS, "probe", ["Deny"], resources)
 
 
 def _common_rules(spec: PoolPolicySpec) -> list[Rule]:
