@@ -1,0 +1,170 @@
+"""Words to tell a story on a governed cluster: nodes of a group of their own, a pool, teams, asks, pods."""
+
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from localplane.kube import Kube
+from localplane.nodes import create_nodes, node_manifest
+from support.gpupods import gpu_pod
+from support.plane import eventually
+
+Json: TypeAlias = dict[str, Any]
+GROUP = "test.example/gpu-group"
+RESOURCE = "nvidia.com/gpu"
+QUOTA = "gpupool"
+
+_numbers = itertools.count(1)
+
+QUICK = {
+    "reclaim": {
+        "window": "6s",
+        "lookback": "6s",
+        "grace": "5s",
+        "startupGrace": "0s",
+        "releaseAfter": "10m",
+        "headroom": 0,
+        "coverage": 50,
+    },
+    "recall": {"within": "15s", "notice": "5s"},
+}
+"""Durations that let a story end within a minute."""
+
+
+@dataclass
+class Story:
+    """One pool with its nodes and namespaces, torn down by the fixture."""
+
+    kube: Kube
+    make_namespace: Callable[..., str]
+    name: str = field(default_factory=lambda: f"pool-{os.getpid()}-{next(_numbers)}")
+    nodes: list[str] = field(default_factory=list)
+
+    # ------------------------------------------------------------------ stage
+
+    def add_nodes(self, count: int = 2, gpus: int = 8) -> list[str]:
+        """Fake nodes of this story's group."""
+        start = len(self.nodes)
+        names = [f"{self.name}-node-{start + i + 1}" for i in range(count)]
+        create_nodes(self.kube, [node_manifest(n, gpus, labels={GROUP: self.name}) for n in names])
+        self.nodes += names
+        return names
+
+    def team(self, name: str) -> str:
+        """A namespace for a team."""
+        return self.make_namespace(f"{self.name}-{name}")
+
+    def pool(self, mode: str = "Enforce", *, shares: list[Json] | None = None, **spec: Any) -> Json:
+        """Create the pool, or change it."""
+        body = {
+            "apiVersion": "gpupool.dev/v1alpha1",
+            "kind": "GpuPool",
+            "metadata": {"name": self.name},
+            "spec": {
+                "mode": mode,
+                "nodes": {"selector": {"matchLabels": {GROUP: self.name}}},
+                "shares": shares or [],
+                **spec,
+            },
+        }
+        return self.kube.apply(body)
+
+    def share(self, namespace: str, guaranteed: int = 0, **more: Any) -> Json:
+        """A share of one namespace, named like it."""
+        return {"team": namespace, "namespaces": [namespace], "guaranteed": guaranteed, **more}
+
+    # ------------------------------------------------------------------ actors
+
+    def ask(self, namespace: str, name: str, gpus: int, **spec: Any) -> Json:
+        """Apply a CapacityRequest."""
+        body = {
+            "apiVersion": "gpupool.dev/v1alpha1",
+            "kind": "CapacityRequest",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "gpus": gpus,
+                "owner": {"team": namespace, "contact": "people@example.com"},
+                "workload": {"selector": {"matchLabels": {"app": name}}},
+                "expectedUtilization": 80,
+                **spec,
+            },
+        }
+        return self.kube.apply(body)
+
+    def run(self, namespace: str, app: str, pods: int, gpus: int = 1, use: str = "50") -> list[str]:
+        """Bare pods of an app; they run until deleted."""
+        names = [f"{app}-{next(_numbers)}" for _ in range(pods)]
+        for name in names:
+            pod = gpu_pod(namespace, name, gpus, annotations={"fake.gpupool.dev/gpu-utilization": use})
+            pod["metadata"]["labels"] = {"app": app}
+            self.kube.create(pod)
+        return names
+
+    # ------------------------------------------------------------------ what is seen
+
+    def request(self, namespace: str, name: str) -> Json:
+        """A request as it stands."""
+        return self.kube.get(self.request_path(namespace, name))
+
+    def status(self, namespace: str, name: str) -> Json:
+        """A request's status."""
+        return dict(self.request(namespace, name).get("status", {}))
+
+    def pool_status(self) -> Json:
+        """The pool's status."""
+        found = self.kube.get(f"/apis/gpupool.dev/v1alpha1/gpupools/{self.name}")
+        return dict(found.get("status", {}))
+
+    def hard(self, namespace: str) -> int | None:
+        """What our quota allows in a namespace; None without a quota."""
+        quota = self.kube.find(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
+        return None if quota is None else int(quota["spec"]["hard"][f"requests.{RESOURCE}"])
+
+    def held(self, namespace: str) -> int:
+        """GPUs of the namespace's bound, living pods."""
+        pods = self.kube.list(f"/api/v1/namespaces/{namespace}/pods")
+        living = [p for p in pods if p["status"].get("phase") in {"Pending", "Running"} and p["spec"].get("nodeName")]
+        return sum(int(c["resources"]["limits"][RESOURCE]) for p in living for c in p["spec"]["containers"])
+
+    def events(self, namespace: str, name: str) -> list[str]:
+        """Reasons of the Events about a request, in order."""
+        found = self.kube.list(
+            f"/api/v1/namespaces/{namespace}/events", fields=f"involvedObject.name={name}"
+        )
+        return [e["reason"] for e in sorted(found, key=lambda e: e["metadata"]["creationTimestamp"])]
+
+    @staticmethod
+    def request_path(namespace: str, name: str) -> str:
+        """Path of a request."""
+        return f"/apis/gpupool.dev/v1alpha1/namespaces/{namespace}/capacityrequests/{name}"
+
+    # ------------------------------------------------------------------ waiting
+
+    def until_phase(self, namespace: str, name: str, *phases: str, seconds: float = 20) -> Json:
+        """Wait for a phase; returns the status."""
+        return eventually(
+            lambda: s if (s := self.status(namespace, name)).get("phase") in phases else None,
+            f"{name} becomes {' or '.join(phases)} (now {self.status(namespace, name)})",
+            seconds,
+        )
+
+    def until(self, ask: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+        """Wait until an answer is truthy."""
+        return eventually(ask, what, seconds)
+
+    def condition(self, kind: str, owner: Json | None = None) -> Json:
+        """A condition of the pool (or of a given status), empty where it is not set."""
+        status = self.pool_status() if owner is None else owner
+        return next((c for c in status.get("conditions", []) if c["type"] == kind), {})
+
+    # ------------------------------------------------------------------ curtain
+
+    def end(self) -> None:
+        """Take the pool and its nodes away."""
+        path = f"/apis/gpupool.dev/v1alpha1/gpupools/{self.name}"
+        if self.kube.exists(path):
+            self.kube.delete(path)
+        for node in self.nodes:
+            self.kube.delete(f"/api/v1/nodes/{node}")
