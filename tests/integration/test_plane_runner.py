@@ -1,6 +1,7 @@
 """The runner runs the release's pods as local processes and alone reports what they do."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.processes import marked
+from localplane.runner.podspec import parse_pod
 from localplane.runner.settings import NAMESPACE, NODE
+from localplane.runner.volumes import Volumes
 from support.plane import (
     Json,
     condition,
@@ -196,6 +199,38 @@ while True: time.sleep(0.1)
     eventually(lambda: not pod(kube, "stubborn"), "pod object gone")
     assert log.read_text() == "asked"
     assert not list(marked(plane.layout.root, pods_only=True))
+
+
+def test_a_killed_runner_is_repaired_and_nothing_runs_twice(plane: Cluster, kube: Kube) -> None:
+    kube.create(runner_deployment("alone", python_container(serving_script(), **PROBES)))
+    eventually(lambda: [p for p in pods_of(kube, "alone") if condition(p, "Ready") == "True"], "Ready")
+    orphans = set(marked(plane.layout.root, pods_only=True))
+    plane.state().processes["runner"].kill()
+    assert all(process.alive for process in orphans)
+    plane.up()
+    eventually(lambda: main_status(pods_of(kube, "alone")[0])["restartCount"] == 1, "the restart is counted")
+    eventually(lambda: [p for p in pods_of(kube, "alone") if condition(p, "Ready") == "True"], "Ready again")
+    assert not any(process.alive for process in orphans)
+    assert len(list(marked(plane.layout.root, pods_only=True))) == 1
+
+
+def test_a_token_is_renewed_before_it_expires(
+    kube: Kube, system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = kube.create(runner_pod("holder", python_container("import time; time.sleep(600)")))
+    assert created["metadata"]["namespace"] == system
+    holder = Volumes(kube, parse_pod(created), tmp_path)
+    holder.write()
+    token = next(tmp_path.rglob("token"))
+    first = token.read_text()
+    stale = [holder.stale]
+    now = time.monotonic()
+    monkeypatch.setattr("localplane.runner.volumes.time.monotonic", lambda: now + 3600)
+    stale.append(holder.stale)
+    holder.write()
+    stale.append(holder.stale)
+    assert stale == [False, True, False]
+    assert token.read_text() != first
 
 
 def test_another_image_is_not_run(kube: Kube) -> None:

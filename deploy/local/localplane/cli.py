@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(chosen, rest)
     except (PlaneError, TimeoutError) as error:
         print(f"gpupool: {error}", file=sys.stderr)
-        return 1
+    except httpx.HTTPError as error:
+        print(f"gpupool: a part does not answer ({error}); see `make status`", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("gpupool: interrupted; the same command goes on from here", file=sys.stderr)
+    return 1
 
 
 def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
@@ -62,7 +67,13 @@ def show(cluster: Cluster) -> None:
     for row in rows:
         colour = "green" if row.state == "running" else "yellow" if row.state.startswith("held") else "red"
         pids = " ".join(str(pid) for pid in row.pids)
-        table.add_row(row.name, pids, f"[{colour}]{row.state}[/]", str(row.port or ""), str(row.log))
+        table.add_row(
+            row.name,
+            pids,
+            f"[{colour}]{row.state}[/]",
+            str(row.port or ""),
+            str(row.log.relative_to(cluster.layout.root)),
+        )
     Console().print(table)
     say(cluster.layout.env.read_text().strip())
     say(f"export KUBECONFIG={cluster.kubeconfig} PATH={cluster.layout.bin}:$PATH")

@@ -14,7 +14,7 @@ from localplane.errors import PlaneError, ReleaseError
 from localplane.kube import Kube, KubeError
 from localplane.parts import OPERATOR
 from localplane.paths import CHART
-from localplane.progress import say, step
+from localplane.progress import Step, say, step
 from localplane.runner.podspec import Json
 from localplane.runner.settings import LABEL, NAMESPACE
 
@@ -48,8 +48,7 @@ def install(cluster: Cluster, values: Mapping[str, Any] | None = None, *, quiet:
         say(f"  the operator is held down; `make start PART={OPERATOR}` brings it back")
         return
     with step("operator", quiet=quiet) as progress, cluster.kube() as kube:
-        progress.detail = "waiting for the Deployment to be Available"
-        _wait(lambda: _available(kube), AVAILABLE_SECONDS, lambda: _why_unavailable(cluster, kube))
+        _wait(lambda: _available(kube, progress), AVAILABLE_SECONDS, lambda: _why_unavailable(cluster, kube))
         progress.result = "available"
     with step("policies", quiet=quiet) as progress, cluster.kube() as kube:
         progress.detail = "waiting for a denial (dry run)"
@@ -104,7 +103,9 @@ def _helm(cluster: Cluster, arguments: list[str]) -> None:
         raise ReleaseError(f"helm {arguments[0]} failed:\n{done.stderr.strip() or done.stdout.strip()}")
 
 
-def _available(kube: Kube) -> bool:
+def _available(kube: Kube, progress: Step) -> bool:
+    pods = kube.list(f"/api/v1/namespaces/{NAMESPACE}/pods")
+    progress.detail = f"waiting for Available; {'; '.join(_describe(pod) for pod in pods) or 'no pods yet'}"
     deployments = kube.list(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")
     return bool(deployments) and all(_is_available(item) for item in deployments)
 
@@ -120,10 +121,21 @@ def _is_available(deployment: Json) -> bool:
 def _why_unavailable(cluster: Cluster, kube: Kube) -> str:
     lines = [f"the operator is not available after {AVAILABLE_SECONDS:.0f} s"]
     for pod in kube.list(f"/api/v1/namespaces/{NAMESPACE}/pods"):
-        states = [row.get("state") for row in pod.get("status", {}).get("containerStatuses", [])]
-        lines.append(f"  pod {pod['metadata']['name']}: {pod.get('status', {}).get('phase')} {states}")
+        lines.append(f"  {_describe(pod)}")
         lines += [f"  {line}" for log in _logs(cluster, pod) for line in _tail(log)]
     return "\n".join(lines)
+
+
+def _describe(pod: Json) -> str:
+    rows = pod.get("status", {}).get("containerStatuses", [])
+    states = [f"{_state(row)}, {row['restartCount']} restarts" for row in rows]
+    return f"pod {pod['metadata']['name']}: {', '.join(states) or 'not started'}"
+
+
+def _state(row: Json) -> str:
+    state: Json = row.get("state", {})
+    reasons = [detail["reason"] for detail in state.values() if "reason" in detail]
+    return str(reasons[0]) if reasons else ("ready" if row["ready"] else f"{' '.join(state)}, not ready")
 
 
 def _logs(cluster: Cluster, pod: Json) -> list[Path]:

@@ -1,12 +1,13 @@
 """What the runner is told: where it works and which pods are its own."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from localplane.paths import CHART, CHECKOUT, Layout
+from localplane.paths import CHART, Layout
 
 NODE: Final = "gpupool-runner"
 NAMESPACE: Final = "gpupool-system"
@@ -32,8 +33,8 @@ class RunnerSettings:
 
     namespace: str = NAMESPACE
     node: str = NODE
-    programs: Path = CHECKOUT / ".venv" / "bin"
-    """First on the PATH of every container: the image's content, so to speak."""
+    programs: Path = Path(sys.executable).parent
+    """First on the PATH of every container: the image's content, so to speak (the checkout's `.venv/bin`)."""
 
 
 def chart_image() -> str:
