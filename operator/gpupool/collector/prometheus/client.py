@@ -60,6 +60,8 @@ class PrometheusClient:
             timeout=httpx.Timeout(endpoint.read, connect=endpoint.connect),
             limits=httpx.Limits(max_connections=CONNECTIONS),
             transport=transport,
+            # The way to Prometheus is the settings' business, not the environment's.
+            trust_env=False,
             headers={"User-Agent": f"gpupool/{__version__}"},
         )
 

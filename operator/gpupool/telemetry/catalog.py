@@ -1,0 +1,164 @@
+"""Every metric of the operator: name, kind, labels, help. The documentation is generated from here."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """Prometheus' types that are used."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric name. Counters are named as they are exported, with `_total`."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Kind = Kind.GAUGE
+    buckets: tuple[float, ...] = ()
+
+
+_POOL: Final = ("pool", "resource")
+_SHARE: Final = ("pool", "team", "resource")
+_REQUEST: Final = ("namespace", "request", "pool", "resource")
+
+# Read back by the operator: the keys of peaks and of dead pods (collector/prometheus/ownqueries.py).
+USED: Final = Metric(
+    "gpupool_request_used_gpus",
+    "GPUs that non-terminal pods of a request ask for, Pending ones included; request is empty for those of a"
+    " namespace that no request answers for. Its peak over reclaim.lookback is never lent.",
+    _REQUEST,
+)
+POD: Final = Metric(
+    "gpupool_pod_gpus",
+    "GPUs that a bound pod with a running container holds; dead pods of reclaim.window are read back from it.",
+    ("namespace", "pod", "node", "request", "pool", "resource"),
+)
+
+REQUEST_GRANTED: Final = Metric("gpupool_request_granted_gpus", "GPUs granted to a request.", _REQUEST)
+REQUEST_ALLOWANCE: Final = Metric(
+    "gpupool_request_allowance_gpus", "Granted GPUs less those that are lent out.", _REQUEST
+)
+REQUEST_HELD: Final = Metric(
+    "gpupool_request_held_gpus", "GPUs of a request's pods that are bound to a node of the pool.", _REQUEST
+)
+REQUEST_BUSY: Final = Metric(
+    "gpupool_request_busy_gpus",
+    "Held GPUs with a busy sample in reclaim.window; absent where it is not known.",
+    _REQUEST,
+)
+REQUEST_DEMAND: Final = Metric(
+    "gpupool_request_demand_gpus", "GPUs that a request's controllers want beyond what exists.", _REQUEST
+)
+REQUEST_EFFICIENCY: Final = Metric(
+    "gpupool_request_efficiency_percent",
+    "Busy GPU-hours over granted GPU-hours of reclaim.window; absent where it is not known.",
+    _REQUEST,
+)
+REQUEST_ACTIVITY: Final = Metric(
+    "gpupool_request_activity_percent",
+    "Mean activity of held GPUs over reclaim.window; absent where it is not known.",
+    _REQUEST,
+)
+REQUEST_COVERAGE: Final = Metric(
+    "gpupool_request_coverage_percent", "Part of held GPU-hours of reclaim.window with samples.", _REQUEST
+)
+DEADLINE: Final = Metric(
+    "gpupool_reclaim_deadline_timestamp_seconds",
+    "When GPUs of a request will be lent, released or recalled; absent where nothing is due.",
+    ("namespace", "request"),
+)
+
+POOL_TOTAL: Final = Metric(
+    "gpupool_pool_total_gpus", "Allocatable GPUs of the member nodes, or as declared.", _POOL
+)
+POOL_USABLE: Final = Metric(
+    "gpupool_pool_usable_gpus", "GPUs that can be granted: of Ready, schedulable nodes, less reserve.", _POOL
+)
+POOL_GRANTED: Final = Metric("gpupool_pool_granted_gpus", "GPUs granted to requests.", _POOL)
+POOL_LENT: Final = Metric("gpupool_pool_lent_gpus", "Granted GPUs that are lent out.", _POOL)
+POOL_HELD: Final = Metric("gpupool_pool_held_gpus", "GPUs of pods bound to the pool's nodes.", _POOL)
+POOL_BUSY: Final = Metric("gpupool_pool_busy_gpus", "Held GPUs with a busy sample in reclaim.window.", _POOL)
+POOL_UNATTRIBUTED: Final = Metric(
+    "gpupool_pool_unattributed_gpus", "GPUs asked for by pods that no request answers for.", _POOL
+)
+OVERCOMMITTED: Final = Metric(
+    "gpupool_overcommitted_gpus", "GPUs committed beyond capacity; above 0 nothing is raised.", _POOL
+)
+
+SHARE_GUARANTEED: Final = Metric("gpupool_share_guaranteed_gpus", "GPUs guaranteed to a share.", _SHARE)
+SHARE_LIMIT: Final = Metric("gpupool_share_limit_gpus", "The most a share may be granted.", _SHARE)
+SHARE_GRANTED: Final = Metric("gpupool_share_granted_gpus", "GPUs granted to a share's requests.", _SHARE)
+SHARE_LENT: Final = Metric("gpupool_share_lent_gpus", "Granted GPUs of a share that are lent out.", _SHARE)
+SHARE_HELD: Final = Metric("gpupool_share_held_gpus", "GPUs of a share's pods on the pool's nodes.", _SHARE)
+SHARE_BUSY: Final = Metric(
+    "gpupool_share_busy_gpus", "Held GPUs of a share with a busy sample in reclaim.window.", _SHARE
+)
+
+REQUESTS: Final = Metric("gpupool_requests", "CapacityRequests by phase.", ("pool", "phase"))
+TELEMETRY_FRESH: Final = Metric(
+    "gpupool_telemetry_fresh", "1 when use was measured freshly in the last cycle, else 0.", ("pool",)
+)
+LAST_CYCLE: Final = Metric(
+    "gpupool_last_cycle_timestamp_seconds", "When a pool's last cycle was completed.", ("pool",)
+)
+
+CYCLE_SECONDS: Final = Metric(
+    "gpupool_cycle_duration_seconds",
+    "How long the steps of a cycle take.",
+    ("step",),
+    Kind.HISTOGRAM,
+    (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+CYCLES: Final = Metric("gpupool_cycles_total", "Cycles by result.", ("result",), Kind.COUNTER)
+WRITES: Final = Metric(
+    "gpupool_writes_total", "Writes to the API server.", ("kind", "verb", "result"), Kind.COUNTER
+)
+RECHECK_REFUSALS: Final = Metric(
+    "gpupool_recheck_refusals_total",
+    "Actions that no longer held when they were checked again before being applied.",
+    ("reason",),
+    Kind.COUNTER,
+)
+PROMETHEUS_QUERIES: Final = Metric(
+    "gpupool_prometheus_queries_total", "Questions to Prometheus.", (), Kind.COUNTER
+)
+PROMETHEUS_ERRORS: Final = Metric(
+    "gpupool_prometheus_errors_total", "Questions without a whole answer.", ("reason",), Kind.COUNTER
+)
+PROMETHEUS_SECONDS: Final = Metric(
+    "gpupool_prometheus_query_duration_seconds",
+    "How long Prometheus takes to answer.",
+    (),
+    Kind.HISTOGRAM,
+    (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+REFLECTOR_LISTS: Final = Metric(
+    "gpupool_reflector_lists_total", "Lists completed, the first included.", ("kind",), Kind.COUNTER
+)
+REFLECTOR_EVENTS: Final = Metric(
+    "gpupool_reflector_events_total", "Changes told by watches.", ("kind",), Kind.COUNTER
+)
+REFLECTOR_DRIFTS: Final = Metric(
+    "gpupool_reflector_drifts_total",
+    "Counts that differed from the API server's, each followed by a list.",
+    ("kind",),
+    Kind.COUNTER,
+)
+REFLECTOR_FAILURES: Final = Metric(
+    "gpupool_reflector_failures_total", "Lists and watches that ended in an error.", ("kind",), Kind.COUNTER
+)
+REFLECTOR_AGE: Final = Metric(
+    "gpupool_reflector_age_seconds", "Seconds since the API server was last heard.", ("kind",)
+)
+
+CATALOG: Final = tuple(
+    sorted((v for v in list(globals().values()) if isinstance(v, Metric)), key=lambda m: m.name)
+)
+"""All of them, by name."""

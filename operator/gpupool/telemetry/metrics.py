@@ -1,0 +1,154 @@
+"""The operator's metrics: one typed helper each, on a registry of their own.
+
+What speaks about objects of the cluster is replaced whole with every plan, so that series of vanished
+objects vanish with them; what counts the operator's own doings only ever rises.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from gpupool.model.plan import Plan
+from gpupool.model.snapshot import Snapshot
+from gpupool.telemetry import catalog
+from gpupool.telemetry.catalog import CATALOG, Kind, Metric
+from gpupool.telemetry.poolseries import Series, merged, pool_series
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorReading:
+    """What one reflector says of itself when asked.
+
+    Attributes:
+        kind: resource it reflects, for example `pods`.
+        lists: lists completed.
+        events: changes told by watches.
+        drifts: counts that differed from the server's.
+        failures: attempts that ended in an error.
+        age: seconds since the server was last heard.
+    """
+
+    kind: str
+    lists: int
+    events: int
+    drifts: int
+    failures: int
+    age: float
+
+
+Reflectors = Callable[[], Iterable[ReflectorReading]]
+
+
+class Metrics:
+    """All metrics of one process. Safe to render from another thread."""
+
+    def __init__(self) -> None:
+        # A `_created` series per counter would double them for nothing. (The function has no annotations.)
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._pools: dict[str, Series] = {}
+        self._cycle_seconds = self._histogram(catalog.CYCLE_SECONDS)
+        self._cycles = self._counter(catalog.CYCLES)
+        self._writes = self._counter(catalog.WRITES)
+        self._refusals = self._counter(catalog.RECHECK_REFUSALS)
+        self._queries = self._counter(catalog.PROMETHEUS_QUERIES)
+        self._query_errors = self._counter(catalog.PROMETHEUS_ERRORS)
+        self._query_seconds = self._histogram(catalog.PROMETHEUS_SECONDS)
+        self._registry.register(_Objects(lambda: merged(self._pools.values())))
+        self._reflected = _Reflected()
+        self._registry.register(self._reflected)
+
+    def publish(self, plan: Plan, snapshot: Snapshot) -> None:
+        """Replace all series of the plan's pool, at once."""
+        self._pools = {**self._pools, plan.pool: pool_series(plan, snapshot)}
+
+    def forget(self, pool: str) -> None:
+        """Drop all series of a pool that is gone."""
+        self._pools = {name: series for name, series in self._pools.items() if name != pool}
+
+    def render(self) -> bytes:
+        """The page for Prometheus, in CONTENT_TYPE."""
+        return generate_latest(self._registry)
+
+    def watch_reflectors(self, ask: Reflectors) -> None:
+        """Name who is asked for the reflectors' readings at every scrape."""
+        self._reflected.ask = ask
+
+    def step_took(self, step: str, seconds: float) -> None:
+        """One step of a cycle (collect, plan, recheck, apply, report) is done."""
+        self._cycle_seconds.labels(step).observe(seconds)
+
+    def cycle_ended(self, result: str) -> None:
+        """A cycle is over (`ok`, or the word of its error)."""
+        self._cycles.labels(result).inc()
+
+    def wrote(self, kind: str, verb: str, result: str) -> None:
+        """One write to the API server was tried (`ok`, or the server's reason)."""
+        self._writes.labels(kind, verb, result).inc()
+
+    def recheck_refused(self, reason: str) -> None:
+        """An action no longer held when it was checked again."""
+        self._refusals.labels(reason).inc()
+
+    def prometheus_asked(self, outcome: str, seconds: float) -> None:
+        """A question to Prometheus ended (`ok`, or the kind of its error): an observer of its client."""
+        self._queries.inc()
+        self._query_seconds.observe(seconds)
+        if outcome != "ok":
+            self._query_errors.labels(outcome).inc()
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(
+            metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self._registry
+        )
+
+
+class _Objects(Collector):
+    """Gauges of objects, as the last plans left them."""
+
+    def __init__(self, series: Callable[[], Series]) -> None:
+        self._series = series
+
+    @override
+    def collect(self) -> Iterable[Family]:
+        series = self._series()
+        for metric in CATALOG:
+            if values := series.get(metric):
+                family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for labels, value in sorted(values.items()):
+                    family.add_metric(labels, value)
+                yield family
+
+
+class _Reflected(Collector):
+    """Readings of the reflectors, asked for when scraped."""
+
+    def __init__(self) -> None:
+        self.ask: Reflectors = tuple
+
+    @override
+    def collect(self) -> Iterable[Family]:
+        readings = tuple(self.ask())
+        yield _family(catalog.REFLECTOR_LISTS, ((r.kind, r.lists) for r in readings))
+        yield _family(catalog.REFLECTOR_EVENTS, ((r.kind, r.events) for r in readings))
+        yield _family(catalog.REFLECTOR_DRIFTS, ((r.kind, r.drifts) for r in readings))
+        yield _family(catalog.REFLECTOR_FAILURES, ((r.kind, r.failures) for r in readings))
+        yield _family(catalog.REFLECTOR_AGE, ((r.kind, r.age) for r in readings))
+
+
+def _family(metric: Metric, values: Iterable[tuple[str, float]]) -> Family:
+    made = CounterMetricFamily if metric.kind is Kind.COUNTER else GaugeMetricFamily
+    family = made(metric.name, metric.help, labels=metric.labels)
+    for kind, value in values:
+        family.add_metric((kind,), value)
+    return family
