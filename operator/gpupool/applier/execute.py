@@ -16,7 +16,7 @@ from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.errors import KubeError
 from gpupool.kube.client import KubeClient
-from gpupool.kube.messages import DeleteOptions
+from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import NAMESPACES, NODES, RESOURCE_QUOTAS, ObjectKey
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
@@ -31,17 +31,20 @@ class Results:
         done: actions that the server confirmed.
         failed: actions and the errors that stopped them.
         blocked: evictions that a disruption budget holds for now.
+        refused: actions that the recheck kept from being tried.
         unwalled: namespaces whose quota could not be written; nothing new is said to be granted there.
     """
 
     done: list[Action] = field(default_factory=list)
     failed: list[tuple[Action, KubeError]] = field(default_factory=list)
     blocked: list[Evict] = field(default_factory=list)
+    refused: list[Action] = field(default_factory=list)
 
     @property
     def unwalled(self) -> frozenset[str]:
         """Namespaces whose quota could not be written."""
-        return frozenset(a.namespace for a, _ in self.failed if isinstance(a, SetQuota))
+        missed = [*self.refused, *(action for action, _ in self.failed)]
+        return frozenset(a.namespace for a in missed if isinstance(a, SetQuota))
 
 
 class Executor:
@@ -103,10 +106,14 @@ class Executor:
 
     async def _quota(self, pool: Pool, action: SetQuota, epoch: int) -> None:
         body = bodies.quota(pool, action, epoch)
-        version = int(action.resource_version or 0)
-        if action.raises or version == 0:
-            await self._writer.raise_quota(body, version=version, epoch=epoch)
+        if not action.uid:
+            await self._writer.raise_quota(body, on=None, epoch=epoch)
+        elif action.raises:
+            on = Precondition(action.uid, int(action.resource_version))
+            await self._writer.raise_quota(body, on=on, epoch=epoch)
         else:
+            # A lowering is right whatever happened meanwhile, as long as it meets the same object.
+            body["metadata"]["uid"] = action.uid
             await self._writer.apply(RESOURCE_QUOTAS, body, epoch=epoch, force=True)
 
     async def _drop_quota(self, action: DropQuota, epoch: int) -> None:

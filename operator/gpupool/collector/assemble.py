@@ -74,6 +74,8 @@ def _our_quota(facts: QuotaFacts) -> Quota:
         timers=facts.timers,
         implicit=facts.implicit,
         created=facts.created,
+        uid=facts.uid,
+        pool=facts.pool,
     )
 
 

@@ -12,6 +12,7 @@ from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIM
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, ObjectRef, Pod, Timer
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
+from gpupool.policy.membership import NAMESPACE_LABEL
 
 
 def moment(text: str | None) -> datetime | None:
@@ -167,6 +168,8 @@ class QuotaFacts:
     timers: Mapping[str, Timer] = field(default_factory=dict)
     implicit: Mapping[str, int] = field(default_factory=dict)
     epoch: str = ""
+    uid: str = ""
+    pool: str = ""
 
 
 def quota(raw: Json) -> QuotaFacts | None:
@@ -191,6 +194,8 @@ def quota(raw: Json) -> QuotaFacts | None:
         timers=read_timers(notes.get(TIMERS, "")),
         implicit=_numbers(notes.get(IMPLICIT, "")),
         epoch=notes.get(EPOCH, ""),
+        uid=meta["uid"],
+        pool=meta.get("labels", {}).get(NAMESPACE_LABEL, ""),
     )
 
 

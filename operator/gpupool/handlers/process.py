@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
-from gpupool.collector.prometheus.usage import UsageReader, open_reader
+from gpupool.collector.prometheus.client import PrometheusClient
+from gpupool.collector.prometheus.endpoint import Endpoint
+from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
 from gpupool.handlers import watch
 from gpupool.kube.auth import Credentials, load
@@ -24,7 +26,6 @@ from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.serve import Doors, serving
 from gpupool.runtime.settings import Mutate, Settings
-from gpupool.telemetry.events import EventBook
 from gpupool.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -88,31 +89,35 @@ async def _parts(
 
     metrics = Metrics()
     mirror = Mirror(client, settings, wake, mutating=served)
+    metrics.watch_reflectors(mirror.readings)
     writer = Writer(client, mirror)
     policies = PolicySet(client, writer, _policy_context(settings), mirror.present_policies)
-    reader = _reader(settings, metrics)
-    context = Context(
-        settings=settings,
-        client=client,
-        mirror=mirror,
-        writer=writer,
-        policies=policies,
-        executor=Executor(client, writer, policies),
-        usage=reader,
-        metrics=metrics,
-        mutate=mutate,
-    )
-    manager = Manager(context, Publisher(client, metrics, EventBook()), alarm)
-    managers.append(manager)
-    try:
+    async with _reader(settings, metrics) as reader:
+        context = Context(
+            settings=settings,
+            client=client,
+            mirror=mirror,
+            writer=writer,
+            policies=policies,
+            executor=Executor(client, writer, policies),
+            usage=reader,
+            metrics=metrics,
+            mutate=mutate,
+        )
+        manager = Manager(context, Publisher(client, metrics, settings.pod_name), alarm)
+        managers.append(manager)
         yield context, manager
-    finally:
-        if reader is not None:
-            await reader.aclose()
 
 
-def _reader(settings: Settings, metrics: Metrics) -> UsageReader | None:
-    return open_reader(settings.prometheus_url, metrics) if settings.prometheus_url else None
+@asynccontextmanager
+async def _reader(settings: Settings, metrics: Metrics) -> AsyncIterator[UsageReader | None]:
+    if not settings.prometheus_url:
+        yield None
+        return
+    async with PrometheusClient(
+        Endpoint(url=settings.prometheus_url), observe=metrics.prometheus_asked
+    ) as client:
+        yield UsageReader(client)
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

@@ -21,6 +21,7 @@ class SetQuota:
     implicit: Counts
     resource_version: str
     raises: bool
+    uid: str = ""
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{k}={v}" for k, v in sorted(self.hard.items()))

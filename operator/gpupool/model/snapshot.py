@@ -128,6 +128,7 @@ class Quota:
     implicit: Counts = field(default_factory=dict)
     created: datetime | None = None
     pool: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from gpupool.applier.execute import Results
 from gpupool.kube.resources import ObjectKey
-from gpupool.model.plan import Plan, RequestStatus
+from gpupool.model.plan import Action, Plan, RequestStatus
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Enforcement, Snapshot, Usage
 from gpupool.planner.planner import plan as decide
@@ -18,7 +18,7 @@ from gpupool.policy.isolation import policies_of
 from gpupool.policy.membership import resolve, view
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
-from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.publisher import Cycle, Publisher
 from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class PoolLoop:
         self._context = context
         self._publisher = publisher
         self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
+        self._cycles = 0
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._probe: tuple[float, tuple[str, ...]] | None = None
@@ -63,6 +64,7 @@ class PoolLoop:
                 except Exception:
                     # A bug or an outage of one pool must not end the others, nor this one for good.
                     log.exception("cycle failed", extra={"pool": self.name})
+                    self._publisher.failed()
                     await asyncio.sleep(pause)
                     pause = min(30.0, 2 * pause)
                 await self.alarm.wait(self._context.settings.cycle_interval)
@@ -78,8 +80,9 @@ class PoolLoop:
         plan = decide(snapshot)
         planned = time.perf_counter()
         await asyncio.sleep(0)  # what arrived meanwhile reaches the stores
-        plan = self._recheck(plan, seen)
+        plan, refused = self._recheck(plan, seen)
         results = await self._context.executor.run(snapshot.pool, plan.actions, epoch=self._context.epoch)
+        results.refused += refused
         applied = time.perf_counter()
         written = await self._report(plan, snapshot, results)
         self.decided.set()
@@ -90,7 +93,8 @@ class PoolLoop:
             "apply": applied - planned,
             "report": ended - applied,
         }
-        self._publisher.cycle(snapshot, plan, results, written=written, steps=steps)
+        self._cycles += 1
+        self._publisher.cycle(snapshot, plan, results, Cycle(self._cycles, written, steps, len(refused)))
         return plan
 
     # ------------------------------------------------------------------ 1 collect
@@ -129,16 +133,16 @@ class PoolLoop:
 
     # ------------------------------------------------------------------ 3 recheck
 
-    def _recheck(self, plan: Plan, seen: int) -> Plan:
+    def _recheck(self, plan: Plan, seen: int) -> tuple[Plan, list[Action]]:
         """Keep only what a plan of the present still wants."""
         if self._context.mirror.changes == seen:
-            return plan
+            return plan, []
         fresh = self._collect()
         if fresh is None:
-            return replace(plan, actions=())
+            return replace(plan, actions=()), list(plan.actions)
         kept, refused = recheck(plan, fresh)
         self._publisher.refused(refused)
-        return kept
+        return kept, [action for action, _ in refused]
 
     # ------------------------------------------------------------------ 5 report
 

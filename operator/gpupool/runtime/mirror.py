@@ -24,6 +24,7 @@ from gpupool.model.snapshot import Request
 from gpupool.model.world import World
 from gpupool.runtime.memo import StatusMemo, memo
 from gpupool.runtime.settings import Settings
+from gpupool.telemetry.metrics import ReflectorReading
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,20 @@ class Mirror:
         """All reflectors by the plural of what they mirror."""
         own = [v for v in vars(self).values() if isinstance(v, Reflector)]
         return {r.selection.resource.plural: r for r in [*own, *self.policies.values()]}
+
+    def readings(self) -> list[ReflectorReading]:
+        """What the reflectors say of themselves, for metrics."""
+        return [
+            ReflectorReading(
+                kind=kind,
+                lists=r.counters.lists,
+                events=r.counters.events,
+                drifts=r.counters.drifts,
+                failures=r.counters.failures,
+                age=r.age(),
+            )
+            for kind, r in self.reflectors.items()
+        ]
 
     async def run(self) -> None:
         """Mirror until cancelled."""

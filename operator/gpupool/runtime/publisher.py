@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from gpupool.applier.execute import Results
-from gpupool.errors import KubeError
+from gpupool.errors import AlreadyExists, KubeError
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import EVENTS
-from gpupool.model.plan import Action, Evict, Plan, SetPolicies
+from gpupool.model.plan import Action, Evict, Notice, Plan, SetPolicies
 from gpupool.model.snapshot import Snapshot
-from gpupool.telemetry.events import EventBook
+from gpupool.telemetry.events import Said, event
+from gpupool.telemetry.logs import CycleLine, cycle_line
 from gpupool.telemetry.metrics import Metrics
 
-log = logging.getLogger("gpupool.cycle")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """What a cycle came to: statuses written, seconds per step, actions the recheck refused."""
+
+    number: int
+    written: int
+    steps: Mapping[str, float]
+    refused: int = 0
 
 
 class Publisher:
@@ -25,38 +36,31 @@ class Publisher:
     Args:
         client: where Events go; losing one is not worth a retry.
         metrics: the process's metrics.
-        events: says which notices are new, and what their Events look like.
+        instance: name of this process, shown in Events.
     """
 
-    def __init__(self, client: KubeClient, metrics: Metrics, events: EventBook) -> None:
+    def __init__(self, client: KubeClient, metrics: Metrics, instance: str = "") -> None:
         self._client = client
         self._metrics = metrics
-        self._events = events
+        self._instance = instance
+        self._said = Said()
 
     async def notices(self, plan: Plan, results: Results) -> None:
-        """Publish the plan's notices, except of evictions that did not happen."""
-        missed = {
-            (a.pod.namespace, a.request)
-            for a in (*results.blocked, *_failed(results))
-            if isinstance(a, Evict)
-        }
-        due = [
-            n
-            for n in plan.notices
-            if n.reason not in {"Recalled", "PDBOverridden"} or (n.key.namespace, n.key.name) not in missed
-        ]
-        bodies = self._events.due(due, self._client.server_time())
-        await asyncio.gather(*(self._publish(body) for body in bodies))
+        """Publish the plan's notices, except those of evictions that did not happen."""
+        missed = {(a.pod.namespace, a.request) for a in _missed(results) if isinstance(a, Evict)}
+        due = [n for n in plan.notices if not _of_eviction(n) or (n.key.namespace, n.key.name) not in missed]
+        news = self._said.news(due, self._client.server_time())
+        await asyncio.gather(*(self._publish(notice) for notice in news))
 
-    async def _publish(self, body: dict[str, object]) -> None:
+    async def _publish(self, notice: Notice) -> None:
+        body = event(notice, self._client.server_time(), instance=self._instance)
         try:
             await self._client.create(EVENTS, body)
+        except AlreadyExists:
+            return
         except KubeError as error:
+            self._said.unsay(notice)
             log.debug("event not published", extra={"error": str(error)})
-
-    def forget(self, pool: str) -> None:
-        """A pool is gone, and with it its series."""
-        self._metrics.forget(pool)
 
     def refused(self, refusals: Iterable[tuple[Action, str]]) -> None:
         """Count what the recheck refused."""
@@ -64,38 +68,54 @@ class Publisher:
             log.info("refused by recheck", extra={"action": str(action), "reason": reason})
             self._metrics.recheck_refused(reason)
 
-    def cycle(
-        self, snapshot: Snapshot, plan: Plan, results: Results, *, written: int, steps: Mapping[str, float]
-    ) -> None:
+    def failed(self) -> None:
+        """Count a cycle that ended in an error."""
+        self._metrics.cycle_ended("failed")
+
+    def cycle(self, snapshot: Snapshot, plan: Plan, results: Results, cycle: Cycle) -> None:
         """Metrics, and the canonical line of a cycle."""
         self._metrics.publish(plan, snapshot)
-        self._metrics.cycle(plan.pool, steps)
+        self._metrics.cycle_ended("ok")
+        for step, seconds in cycle.steps.items():
+            self._metrics.step_took(step, seconds)
         for action, error in results.failed:
-            self._metrics.write(type(action).__name__, "failed")
+            self._metrics.wrote(type(action).__name__, "apply", "failed")
             log.warning("action failed", extra={"action": str(action), "error": str(error)})
         for action in results.done:
-            self._metrics.write(type(action).__name__, "done")
-        done = [a for a in results.done if not isinstance(a, SetPolicies)]
-        if done or results.failed or written:
-            log.info("cycle", extra=_keys(plan, done, results, written, steps))
-        else:
-            log.debug("cycle", extra=_keys(plan, done, results, written, steps))
+            self._metrics.wrote(type(action).__name__, "apply", "done")
+            if not isinstance(action, SetPolicies):
+                log.info("action done", extra={"pool": plan.pool, "action": str(action)})
+        cycle_line(_line(snapshot, plan, results, cycle))
+
+    def forget(self, pool: str) -> None:
+        """A pool is gone, and with it its series."""
+        self._metrics.forget(pool)
 
 
-def _failed(results: Results) -> list[Action]:
-    return [a for a, _ in results.failed]
+def _missed(results: Results) -> list[Action]:
+    return [*results.blocked, *(action for action, _ in results.failed)]
 
 
-def _keys(
-    plan: Plan, done: Sequence[Action], results: Results, written: int, steps: Mapping[str, float]
-) -> dict[str, object]:
-    return {
-        "pool": plan.pool,
-        "actions": [str(a) for a in done[:20]],
-        "done": len(done),
-        "failed": len(results.failed),
-        "blocked": len(results.blocked),
-        "statuses": written,
-        "phases": dict(Counter(r.phase.value for r in plan.requests)),
-        "milliseconds": {name: round(1000 * seconds, 1) for name, seconds in steps.items()},
-    }
+def _of_eviction(notice: Notice) -> bool:
+    return notice.reason in {"Recalled", "PDBOverridden"}
+
+
+def _line(snapshot: Snapshot, plan: Plan, results: Results, cycle: Cycle) -> CycleLine:
+    return CycleLine(
+        pool=plan.pool,
+        cycle=str(cycle.number),
+        result="incomplete" if results.failed else "ok",
+        durations=cycle.steps,
+        counts={
+            "nodes": len(snapshot.nodes),
+            "pods": len(snapshot.pods),
+            "requests": len(snapshot.requests),
+            "done": len(results.done),
+            "failed": len(results.failed),
+            "blocked": len(results.blocked),
+            "refused": cycle.refused,
+            "statuses": cycle.written,
+        },
+        fresh=snapshot.usage.fresh,
+        problem="" if snapshot.usage.fresh else snapshot.usage.problem,
+    )

@@ -70,6 +70,8 @@ class Settings(BaseModel):
     """Our own Deployment, which the release stops first."""
     service_account: str = "gpupool"
     """Our own ServiceAccount."""
+    pod_name: str = ""
+    """Name of this process, shown in Events."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and metrics come from outside the pod
     """Address that metrics and health are served on."""
 
@@ -91,6 +93,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         and name.removeprefix(PREFIX) not in _FOREIGN
         and not name.startswith(f"{PREFIX}MOUNT_")
     }
+    if "POD_NAME" in environ:
+        given["pod_name"] = environ["POD_NAME"]
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
