@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +114,22 @@ def test_two_clusters_live_side_by_side_and_down_leaves_nothing(plane: Cluster) 
             second.state()
     assert prometheus(plane, "vector(1)")
     assert answers(plane, "apiserver")
+
+
+def test_a_cluster_does_not_outlive_a_test_run_that_was_killed(tmp_path: Path) -> None:
+    told = tmp_path / "directory"
+    script = f"""
+import os, pathlib
+from support.plane import temporary_cluster
+with temporary_cluster() as cluster:
+    pathlib.Path({str(told)!r}).write_text(str(cluster.layout.root))
+    os._exit(1)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", script], env=environment, timeout=60, check=False)
+    directory = Path(told.read_text())
+    assert wait_until(lambda: not directory.exists(), 30)
+    assert not list(marked(directory))
 
 
 def test_down_leaves_files_that_are_not_its_own(plane: Cluster) -> None:

@@ -14,6 +14,7 @@ import httpx
 
 from localplane.cluster import Cluster
 from localplane.kube import Kube
+from localplane.reaper import guard
 from localplane.runner.settings import LABEL, NAMESPACE
 from localplane.state import Options
 
@@ -26,9 +27,10 @@ WAIT_SECONDS = 30.0
 
 @contextmanager
 def temporary_cluster(options: Options | None = None) -> Iterator[Cluster]:
-    """A cluster in a directory of its own that is gone when the block ends."""
+    """A cluster in a directory of its own that is gone when the block ends, or this process dies."""
     directory = Path(tempfile.mkdtemp(prefix="gpupool-plane-"))
     kind = os.environ.get("GPUPOOL_TEST_CLUSTER", "local") == "kind"
+    guard(directory)
     cluster = Cluster(directory, options=options or Options(kind=kind))
     try:
         cluster.up()
