@@ -37,7 +37,7 @@ USED: Final = Metric(
 )
 POD: Final = Metric(
     "gpupool_pod_gpus",
-    "GPUs that a bound pod with a running container holds; dead pods of reclaim.window are read back from it.",
+    "GPUs that a bound pod with a running container holds; dead pods are read back from it.",
     ("namespace", "pod", "node", "request", "pool", "resource"),
 )
 

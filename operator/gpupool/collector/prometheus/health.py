@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -9,10 +10,13 @@ from typing import Final
 from gpupool.collector.prometheus.activity import ENGINE, UTILISATION
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.combine import believed, bound
-from gpupool.collector.prometheus.devices import Readings
+from gpupool.collector.prometheus.devices import FRESH_SCRAPES, Readings
 from gpupool.collector.prometheus.queries import WITNESSES, is_long
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Key, Pod, PodUsage
+
+CLOCK_TOLERANCE: Final = 60.0
+"""Seconds by which the clocks of Prometheus and of the API server may differ at least."""
 
 MIN_SCRAPES: Final = 3
 """A window must hold so many scrapes, or nothing can be measured in it."""
@@ -60,10 +64,30 @@ def no_targets(pool: Pool, up: Mapping[str, Sequence[str]]) -> str:
     return ""
 
 
+def not_now(at: float, now: datetime, scrapes: Iterable[Sample], slowest: float) -> str:
+    """What is wrong with Prometheus' time: an old answer, or targets that are shown but scraped no more.
+
+    Args:
+        at: Prometheus' time of evaluation, unix seconds.
+        now: the API server's time.
+        scrapes: of the witnesses.
+        slowest: the longest scrape interval, seconds.
+    """
+    off = abs(now.timestamp() - at)
+    if off > max(CLOCK_TOLERANCE, FRESH_SCRAPES * slowest):
+        return (
+            f"Prometheus' time differs from the API server's by {off:.0f}s: set the clocks, cache no answers"
+        )
+    last = max(s.timestamp for s in scrapes)
+    if at - last > FRESH_SCRAPES * slowest:
+        return f"The last scrape is {at - last:.0f}s old, the interval is {slowest:g}s: see Prometheus itself"
+    return ""
+
+
 def no_interval(pool: Pool, found: Mapping[str, float]) -> str:
     """What is wrong with the scrapes' rhythm, where measuring makes no sense yet."""
     if not found:
-        return f"{_jobs(pool.jobs).capitalize()} has been scraped less than twice: wait for the next scrape"
+        return f"{_jobs(pool.jobs, 'J')} has been scraped less than twice: wait for the next scrape"
     slowest = max(found.values())
     window = pool.reclaim.window.total_seconds()
     if window < MIN_SCRAPES * slowest:
@@ -98,12 +122,13 @@ def not_fresh(pool: Pool, pods: Sequence[Pod], usage: Iterable[PodUsage], readin
     due = {u.key for u in usage if u.alive and u.held_seconds > 0 and alive[u.key].running}
     if not due:
         return ""
-    if not due & believed(readings, alive).keys():
+    series = believed(readings, alive)
+    if not due & series.keys():
         return _unattributed(pool, alive, readings)
-    hosts = {pod.node for pod in alive.values()}
-    age = min((s.age for s in readings.series if s.age is not None and s.host in hosts), default=None)
+    ages = (s.age for key in alive for s in series.get(key, ()))
+    age = min((a for a in ages if a is not None), default=None)
     if age is None:
-        return f"{_jobs(pool.jobs).capitalize()} stopped to show the pool's GPUs: see the exporter's log"
+        return f"{_jobs(pool.jobs, 'J')} stopped to show the pool's GPUs: see the exporter's log"
     if age > readings.fresh_within:
         return f"Samples are {age:.0f}s old, scraped every {readings.interval:g}s: see the exporter's log"
     return ""
@@ -121,8 +146,8 @@ def _unattributed(pool: Pool, alive: Mapping[Key, Pod], readings: Readings) -> s
     if any(s.host in hosts for s in readings.series):
         return f"Series of {names} do not name the pods that hold GPUs: set DCGM_EXPORTER_KUBERNETES=true"
     metrics = f"{ENGINE} nor {UTILISATION}"
-    return f"{names.capitalize()} shows neither {metrics} of the pool's nodes: run the exporter there"
+    return f"{_jobs(pool.jobs, 'J')} shows neither {metrics} of the pool's nodes: run the exporter there"
 
 
-def _jobs(jobs: Sequence[str]) -> str:
-    return f"job {jobs[0]}" if len(jobs) == 1 else f"jobs {', '.join(jobs)}"
+def _jobs(jobs: Sequence[str], first: str = "j") -> str:
+    return f"{first}ob {jobs[0]}" if len(jobs) == 1 else f"{first}obs {', '.join(jobs)}"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -29,12 +29,21 @@ class Scene:
     Attributes:
         at: Prometheus' time; all other questions are evaluated there.
         up: targets that are up, by job.
+        scrapes: of a few targets per job.
         intervals: scrape interval per job, seconds.
     """
 
     at: float | None
     up: Mapping[str, Sequence[str]]
-    intervals: Mapping[str, float]
+    scrapes: Sequence[Sample] = ()
+    intervals: Mapping[str, float] = field(default_factory=dict)
+
+    def problem(self, pool: Pool, now: datetime) -> str:
+        """Why nothing can be measured here; empty when it can."""
+        found = health.no_targets(pool, self.up) or health.no_interval(pool, self.intervals)
+        if found or self.at is None:
+            return found
+        return health.not_now(self.at, now, self.scrapes, max(self.intervals.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,7 @@ class UsageReader:
 
     async def _read(self, pool: Pool, pods: Sequence[Pod], now: datetime) -> Usage:
         scene = await self._scene(pool)
-        problem = health.no_targets(pool, scene.up) or health.no_interval(pool, scene.intervals)
-        if problem:
+        if problem := scene.problem(pool, now):
             return Usage(problem=problem)
         answers, own = await asyncio.gather(self._use(pool, scene), self._own(pool, scene.at))
         slowest = max(scene.intervals.values())
@@ -100,9 +108,9 @@ class UsageReader:
         up = health.working(targets)
         at = max((t.timestamp for t in targets), default=None)
         if not any(up.values()):
-            return Scene(at, up, {})
+            return Scene(at, up)
         scrapes = await self._client.query(queries.scrapes(tuple(up), health.witnesses(up)), at)
-        return Scene(at, up, health.intervals(scrapes))
+        return Scene(at, up, scrapes, health.intervals(scrapes))
 
     async def _use(self, pool: Pool, scene: Scene) -> Answers:
         rhythm = scene.intervals.values()
