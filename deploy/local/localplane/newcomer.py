@@ -1,22 +1,15 @@
 """`make up`: everything a newcomer needs, with a line for each thing that happens."""
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from localplane import companions, release, toolchain
+from localplane import release, toolchain
 from localplane.cluster import Cluster
-from localplane.nodes import add_nodes
+from localplane.nodes import GROUP, Json, create_nodes, default_nodes
 from localplane.paths import CHART
 from localplane.progress import say, step
 from localplane.state import Options
-
-GROUP: Final = "example.com/gpu-group"
-DEFAULT_NODES: Final = (
-    (2, 8, "NVIDIA-H100-80GB-HBM3", "research"),
-    (2, 8, "NVIDIA-A100-SXM4-80GB", "lab"),
-    (2, 4, "NVIDIA-L40S", "inference"),
-)
-"""Count, GPUs, model and group label of the fake nodes of a new cluster."""
 
 
 def up(directory: Path, *, kind: bool = False, with_release: bool = True) -> None:
@@ -42,17 +35,20 @@ def _ensure_nodes(cluster: Cluster) -> None:
         existing = kube.list("/api/v1/nodes")
         if any("kwok.x-k8s.io/node" in node["metadata"].get("annotations", {}) for node in existing):
             return
-        for count, gpus, model, group in DEFAULT_NODES:
-            names = add_nodes(kube, count, gpus, model, {GROUP: group})
-            say(f"  fake nodes: {', '.join(names)}: {gpus} x {model}, {GROUP}={group}")
+        wanted = default_nodes()
+        create_nodes(kube, wanted)
+        say(f"  fake nodes: {_summary(wanted)}")
+
+
+def _summary(manifests: Iterable[Json]) -> str:
+    """`4 in research, 8 in lab, 2 without GPUs`."""
+    groups = Counter(m["metadata"]["labels"].get(GROUP, "") for m in manifests)
+    return ", ".join(f"{n} in {GROUP}={g}" if g else f"{n} without GPUs" for g, n in groups.items())
 
 
 def _ensure_release(cluster: Cluster) -> None:
     if not (CHART / "Chart.yaml").exists():
         say("  operator: charts/gpupool does not exist yet, nothing installed")
-        return
-    if not companions.exists_module("gpupool.runtime"):
-        say("  operator: `gpupool run` is not part of this checkout yet, nothing installed")
         return
     if "apiserver" in cluster.state().holds:
         say("  operator: the API server is held down, nothing installed")

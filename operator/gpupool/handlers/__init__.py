@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ def registry(credentials: Credentials, wake: Wake) -> kopf.OperatorRegistry:
 
 def tune(settings: kopf.OperatorSettings) -> None:
     """Settings measured at 10,000 objects: bounded workers that go idle at once, no Events of kopf's own."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)  # a line per event would drown ours
     settings.posting.enabled = False
     settings.queueing.worker_limit = 200
     settings.queueing.idle_timeout = 0.1

@@ -76,8 +76,8 @@ class Settings(BaseModel):
     """Address that metrics and health are served on."""
 
 
-_FOREIGN = {"SERVICEACCOUNT_DIR", "CACHE", "LOCAL", "METRICS_URL"}
-"""Variables of the same prefix that are read elsewhere."""
+_FOREIGN = ("SERVICEACCOUNT_DIR", "CACHE", "LOCAL", "METRICS_URL", "MOUNT_", "PLANE")
+"""Beginnings of variables of the same prefix that are read elsewhere (client, local plane)."""
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -89,9 +89,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     given = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(PREFIX)
-        and name.removeprefix(PREFIX) not in _FOREIGN
-        and not name.startswith(f"{PREFIX}MOUNT_")
+        if name.startswith(PREFIX) and not name.removeprefix(PREFIX).startswith(_FOREIGN)
     }
     if "POD_NAME" in environ:
         given["pod_name"] = environ["POD_NAME"]
