@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from gpupool.model.plan import RequestStatus, Verdict
 from gpupool.model.reasons import Phase, Reason
 from gpupool.model.snapshot import Request
@@ -16,19 +18,30 @@ def plan_orphans(world: World, found: Map) -> tuple[RequestStatus, ...]:
     return tuple(s for r in world.requests if (s := _judge(r, pools, found)) is not None)
 
 
-def _judge(request: Request, pools: set[str], found: Map) -> RequestStatus | None:
+def _judge(request: Request, pools: AbstractSet[str], found: Map) -> RequestStatus | None:
     namespace = request.key.namespace
     home = found.pool_of_namespace.get(namespace)
     if request.pool is not None and request.pool not in pools:
-        known = ", ".join(sorted(pools)) or "none"
-        text = f"spec.pool {request.pool} does not exist; there are: {known}. It is granted once the pool exists."
-        return outside(request, request.pool, Phase.PENDING, Verdict(Reason.UNKNOWN_POOL, text))
+        return _pending(
+            request,
+            Reason.UNKNOWN_POOL,
+            f"spec.pool {request.pool} does not exist; there are: {', '.join(sorted(pools)) or 'none'}."
+            " It is granted once the pool exists.",
+        )
     if namespace in found.claimed_twice:
-        text = f"Shares of two pools list namespace {namespace}, so it belongs to none: remove it from one of them."
-        return outside(request, "", Phase.PENDING, Verdict(Reason.NAMESPACE_CLAIMED_TWICE, text))
+        return _pending(
+            request,
+            Reason.NAMESPACE_CLAIMED_TWICE,
+            f"Shares of two pools list namespace {namespace}, so it belongs to none:"
+            " remove it from one of them.",
+        )
     if home is None:
-        text = f"No share of a GpuPool lists namespace {namespace}: ask the pool's owner to add it to spec.shares."
-        return outside(request, "", Phase.PENDING, Verdict(Reason.NAMESPACE_WITHOUT_POOL, text))
+        return _pending(
+            request,
+            Reason.NAMESPACE_WITHOUT_POOL,
+            f"No share of a GpuPool lists namespace {namespace}:"
+            " ask the pool's owner to add it to spec.shares.",
+        )
     if request.pool not in {None, home}:
         text = (
             f"spec.pool {request.pool} is not the pool of namespace {namespace}, which is {home}:"
@@ -36,3 +49,8 @@ def _judge(request: Request, pools: set[str], found: Map) -> RequestStatus | Non
         )
         return outside(request, home, Phase.REFUSED, Verdict(Reason.OTHER_POOL, text))
     return None
+
+
+def _pending(request: Request, reason: Reason, message: str) -> RequestStatus:
+    pool = request.pool if reason is Reason.UNKNOWN_POOL else None
+    return outside(request, pool or "", Phase.PENDING, Verdict(reason, message))

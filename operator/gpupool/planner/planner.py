@@ -6,20 +6,21 @@ from gpupool.model.plan import Action, Plan
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner import report
 from gpupool.planner.decision import Decision
-from gpupool.policy import isolation, quotas, recall, reclaim
+from gpupool.policy import adoption, isolation, ledger, quotas, recall, reclaim
 from gpupool.policy.allocation import allocate
 from gpupool.policy.attribution import Books, attribute
-from gpupool.policy.claims import build
 from gpupool.policy.desk import Desk
-from gpupool.policy.ledger import build as build_ledger
+from gpupool.policy.eviction import evictions
 from gpupool.policy.measure import Measures, measure
+from gpupool.policy.territory import Territory, survey
 
 
 def plan(snapshot: Snapshot) -> Plan:
     """What this cycle does and says. Same snapshot, same plan, byte for byte (law 9)."""
+    territory = survey(snapshot)
     books = attribute(snapshot)
     measures = measure(snapshot, books)
-    decisions = {r: decide(snapshot, books, measures, r) for r in snapshot.pool.resources}
+    decisions = {r: decide(snapshot, territory, books, measures, r) for r in snapshot.pool.resources}
     desks = {r: d.desk for r, d in decisions.items()}
     held = {
         n.name: sum(d.ledger.books[n.name].held for d in desks.values())
@@ -27,23 +28,30 @@ def plan(snapshot: Snapshot) -> Plan:
         if not n.system
     }
     actions: tuple[Action, ...] = (
-        *quotas.actions(snapshot, desks),
+        *quotas.actions(snapshot, territory, desks),
         *isolation.actions(snapshot, held),
         *(e for d in decisions.values() for e in d.evictions),
     )
-    return report.write(snapshot, books, measures, decisions, actions)
+    return report.write(
+        snapshot,
+        territory=territory,
+        books=books,
+        measures=measures,
+        decisions=decisions,
+        actions=actions,
+    )
 
 
-def decide(snapshot: Snapshot, books: Books, measures: Measures, resource: str) -> Decision:
+def decide(
+    snapshot: Snapshot, territory: Territory, books: Books, measures: Measures, resource: str
+) -> Decision:
     """Decide one resource. The order of these steps is the policy; it must not change lightly."""
-    ledger = build_ledger(snapshot, resource)
-    claims = build(snapshot, books, ledger)
-    desk = Desk(ledger, claims)
+    counts = ledger.build(snapshot, territory, resource)
+    desk = Desk(counts, adoption.build(snapshot, territory, books, counts))
     # Lowering first: whatever the steps below give, they give of what the snapshot shows to be free.
     recall.lower(desk)
     findings = reclaim.advance(snapshot, desk, books, measures)
     outcome = allocate(desk)
-    recall.decide(snapshot, desk, outcome)
-    reclaim.settle(desk)
-    evictions = recall.evictions(snapshot, desk, books, outcome)
-    return Decision(desk, outcome, findings, evictions)
+    needed = recall.decide(snapshot, desk, outcome)
+    reclaim.settle(snapshot, desk)
+    return Decision(desk, outcome, findings, evictions(snapshot, desk, books, needed))

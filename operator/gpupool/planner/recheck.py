@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
 from gpupool.model.plan import Action, Plan
@@ -21,7 +22,9 @@ def recheck(plan: Plan, fresh: Snapshot) -> tuple[Plan, tuple[tuple[Action, str]
     Returns:
         The plan with what is left of its actions, and the refused ones with a machine reason.
     """
-    wanted = decide(fresh).actions
-    kept = tuple(a for a in plan.actions if a in wanted)
-    refused = tuple((a, NO_LONGER_WANTED) for a in plan.actions if a not in wanted)
+    wanted: dict[str, list[Action]] = defaultdict(list)
+    for action in decide(fresh).actions:
+        wanted[str(action)].append(action)
+    kept = tuple(a for a in plan.actions if a in wanted[str(a)])
+    refused = tuple((a, NO_LONGER_WANTED) for a in plan.actions if a not in wanted[str(a)])
     return replace(plan, actions=kept), refused

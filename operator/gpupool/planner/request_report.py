@@ -1,20 +1,22 @@
-"""The status of one CapacityRequest, and the Events that tell its story."""
+"""The status of one CapacityRequest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from gpupool.model.plan import Condition, Notice, RequestStatus, Status, Verdict
+from gpupool.model.plan import Condition, RequestStatus, Status, Verdict
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import DataState, Phase, Reason, Stage
 from gpupool.model.snapshot import Request, Snapshot
 from gpupool.planner.decision import Decision
+from gpupool.planner.notices import stage_moved
 from gpupool.policy.attribution import Books
 from gpupool.policy.claims import Claim
 from gpupool.policy.explain import Court, explain
 from gpupool.policy.measure import Measures
-from gpupool.policy.reclaim import Answer, Finding
+from gpupool.policy.reclaim import Finding
+from gpupool.policy.underuse import Answer
 
 REFUSALS = {
     Reason.ABOVE_GUARANTEE,
@@ -58,14 +60,15 @@ def status(
         asked=claim.request.gpus,
         queued_at=claim.since,
         granted_at=_granted_at(snapshot.now, claim),
-        proved_at=snapshot.now if _stage_moved(claim) else memory.proved_at,
+        proved_at=snapshot.now if _taken(claim) else memory.proved_at,
         quiet_since=snapshot.now if _lending_changed(claim) else memory.quiet_since,
+        released=claim.released,
     )
 
 
 def phase(claim: Claim, verdict: Verdict) -> Phase:
     """Summary of where a request stands."""
-    if claim.missing == 0:
+    if claim.missing == 0 and claim.released is None:
         return Phase.GRANTED
     if claim.granted > 0:
         return Phase.PARTIAL
@@ -76,13 +79,15 @@ def _granted_at(now: datetime, claim: Claim) -> datetime | None:
     memory = claim.request.remembered
     if claim.granted == 0:
         return None
+    if claim.fresh and claim.timer is not None:
+        # A recreated request goes on where its workload was: its notice stands (law 5).
+        return claim.timer.since
     raised = claim.granted > (memory.granted or 0)
     return now if raised or memory.granted_at is None else memory.granted_at
 
 
-def _stage_moved(claim: Claim) -> bool:
-    before = claim.request.remembered.timer
-    return (before.stage if before else Stage.NONE) is not claim.stage
+def _taken(claim: Claim) -> bool:
+    return claim.stage in {Stage.WARNED, Stage.LENT} and stage_moved(claim)
 
 
 def _lending_changed(claim: Claim) -> bool:
@@ -118,7 +123,7 @@ def _stage_message(finding: Finding, claim: Claim) -> str:
 
 
 def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) -> Iterable[Condition]:
-    whole = claim.missing == 0
+    whole = claim.missing == 0 and claim.released is None
     yield Condition("Granted", Status.TRUE if whole else Status.FALSE, verdict.reason, verdict.message)
     yield _under_used(finding)
     other = books.overlaps.get(claim.key)
@@ -165,61 +170,22 @@ def _under_used(finding: Finding) -> Condition:
     )
 
 
-def notices(snapshot: Snapshot, decision: Decision, claim: Claim, now: RequestStatus) -> Iterable[Notice]:
-    """Events for what changed since the status that was last written."""
-    memory = claim.request.remembered
-    granted = memory.granted or 0
-
-    if now.granted > granted:
-        yield _tell(
-            claim,
-            now.phase,
-            f"{now.granted} of {claim.request.gpus} GPUs granted in pool {snapshot.pool.name}.",
-        )
-    elif now.granted < granted:
-        message = f"Granted GPUs fell from {granted} to {now.granted}: {now.verdict.message}"
-        yield _tell(claim, "Lowered", message, warning=True)
-    elif memory.granted is None:
-        yield _tell(claim, now.verdict.reason, now.verdict.message, warning=now.phase is Phase.REFUSED)
-    if _stage_moved(claim):
-        yield _stage_notice(claim, now, decision.findings[claim.key])
-
-
-def _tell(claim: Claim, reason: str, message: str, *, warning: bool = False) -> Notice:
-    return Notice("CapacityRequest", claim.key, claim.request.uid, reason, message, warning)
-
-
-def _stage_notice(claim: Claim, now: RequestStatus, finding: Finding) -> Notice:
-    """One Event per move of a taking, with the deadline where one stands."""
-    deadline = claim.timer.deadline if claim.timer else None
-    until = f" Deadline {deadline:%Y-%m-%dT%H:%M:%SZ}." if deadline else ""
-    match claim.stage:
-        case Stage.WARNED:
-            return _tell(claim, "UnderUsed", now.stage_message + until, warning=True)
-        case Stage.LENT:
-            return _tell(claim, "Lent", now.stage_message + until, warning=True)
-        case Stage.RECALLING:
-            return _tell(claim, "Recalling", now.stage_message + until, warning=True)
-        case Stage.NONE:
-            return _tell(claim, "Settled", _settled(claim, finding))
-
-
-def _settled(claim: Claim, finding: Finding) -> str:
-    before = claim.request.remembered.timer
-    if before is not None and before.stage is Stage.WARNED and finding.objection is not None:
-        return f"The notice is withdrawn: {finding.objection.message}"
-    return f"{claim.allowance} of {claim.granted} granted GPUs may be used."
-
-
 def ungoverned(snapshot: Snapshot, request: Request) -> RequestStatus:
-    """A request whose resource the pool does not govern."""
-    governed = ", ".join(snapshot.pool.resources)
+    """A request that no share or no ledger of its pool answers for."""
+    pool = snapshot.pool
+    if request.resource in pool.resources:
+        verdict = Verdict(
+            Reason.NAMESPACE_WITHOUT_POOL,
+            f"No share of pool {pool.name} lists namespace {request.key.namespace} any more:"
+            " have it added to spec.shares of a pool.",
+        )
+        return outside(request, pool.name, Phase.PENDING, verdict)
     verdict = Verdict(
         Reason.UNKNOWN_RESOURCE,
-        f"spec.resource {request.resource} is not governed by pool {snapshot.pool.name}:"
-        f" it governs {governed}.",
+        f"spec.resource {request.resource} is not governed by pool {pool.name}:"
+        f" ask for one of {', '.join(pool.resources)}.",
     )
-    return outside(request, snapshot.pool.name, Phase.REFUSED, verdict)
+    return outside(request, pool.name, Phase.REFUSED, verdict)
 
 
 def outside(request: Request, pool: str, phase_: Phase, verdict: Verdict) -> RequestStatus:

@@ -6,13 +6,16 @@
    owed is kept free for them.
 
 A share's queue is strict: while its first request waits, nobody behind it in the same share is served, so a
-position means something and a large request does not starve.
+position means something and a large request does not starve. Requests that may borrow do not hold up those
+that may not: these wait for the guarantee alone.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Key
@@ -23,11 +26,12 @@ from gpupool.policy.refusal import refuse
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """GPUs that a guarantee is owed and that are not free."""
+    """GPUs that a guarantee is owed and that are not free; fewer than `least` would be of no use."""
 
     key: Key
     team: str
     gpus: int
+    least: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,10 @@ class Outcome:
 
 def allocate(desk: Desk) -> Outcome:
     """Run the phases over the desk."""
-    owed = [*_return_lent(desk), *_within_guarantees(desk)]
-    _borrow(desk)
-    return Outcome(owed=tuple(owed), behind=frozenset(_behind(desk)))
+    behind: set[Key] = set()
+    owed = [*_return_lent(desk), *_within_guarantees(desk, behind)]
+    _borrow(desk, behind)
+    return Outcome(owed=tuple(owed), behind=frozenset(behind))
 
 
 def wanted_back(claim: Claim) -> int:
@@ -60,68 +65,96 @@ def wanted_back(claim: Claim) -> int:
 
 
 def _return_lent(desk: Desk) -> Iterable[Owed]:
+    """Give back what is free; the part within the guarantee is owed, what was borrowed itself is not."""
     for claim in desk.claims:
         wanted = wanted_back(claim)
         given = min(wanted, desk.affordable(claim.key.namespace))
         desk.give_back(claim.key, given)
         if wanted > given:
-            yield _owe(desk, claim, wanted - given)
+            short = min(wanted - given, desk.guaranteed_part(claim) - claim.allowance - given)
+            if short > 0:
+                yield _owe(desk, Owed(claim.key, claim.share.team, short, min(short, claim.pod_size)))
 
 
-def _owe(desk: Desk, claim: Claim, gpus: int) -> Owed:
+def _owe(desk: Desk, owed: Owed) -> Owed:
     """Note what is owed and keep room for it, so that nobody later takes it."""
-    desk.keep(gpus)
-    return Owed(claim.key, claim.share.team, gpus)
+    desk.keep(owed.gpus)
+    return owed
+
+
+def waits(claim: Claim) -> bool:
+    """Whether a claim stands in the queue: not while it is recalled, nor while part of it is lent out."""
+    return claim.missing > 0 and claim.stage not in {Stage.RECALLING, Stage.LENT}
 
 
 def _waiting(desk: Desk) -> dict[str, list[Claim]]:
     """Queues of what is not wholly granted and can be."""
-    return queues([c for c in desk.claims if _waits(c) and refuse(c, desk.ledger) is None])
+    return queues([c for c in desk.claims if waits(c) and refuse(c, desk.ledger) is None])
 
 
-def _waits(claim: Claim) -> bool:
-    """Granted in full, or being recalled: not in the queue."""
-    return claim.missing > 0 and claim.stage is not Stage.RECALLING
-
-
-def _within_guarantees(desk: Desk) -> Iterable[Owed]:
-    heads = _waiting(desk)
+def _within_guarantees(desk: Desk, behind: set[Key]) -> Iterable[Owed]:
+    lines = {team: deque(own) for team, own in _waiting(desk).items()}
+    heads = [(line[0].since, team) for team, line in lines.items()]
+    heapify(heads)
+    borrowers_wait: set[str] = set()
     while heads:
-        team = min(heads, key=lambda t: (heads[t][0].since, t))
-        claim = heads[team].pop(0)
-        blocked, owed = _serve_guarantee(desk, claim)
-        if owed > 0:
-            yield _owe(desk, claim, owed)
-        if blocked or not heads[team]:
-            del heads[team]
+        _, team = heappop(heads)
+        line = lines[team]
+        claim = line.popleft()
+        preemptible = claim.request.preemptible
+        if not (preemptible and team in borrowers_wait):
+            served, owed = _serve_guarantee(desk, claim)
+            if owed is not None:
+                yield _owe(desk, owed)
+            if not served and preemptible:
+                borrowers_wait.add(team)
+            if owed is not None or not (served or preemptible):
+                behind.update(c.key for c in line if not c.request.preemptible)
+                line.clear()
+        if line:
+            heappush(heads, (line[0].since, team))
 
 
-def _serve_guarantee(desk: Desk, claim: Claim) -> tuple[bool, int]:
-    """Grant what the guarantee allows: whether the share's queue stops here, and what stays owed to it.
+def _serve_guarantee(desk: Desk, claim: Claim) -> tuple[bool, Owed | None]:
+    """Grant what the guarantee allows: whether the claim is done with it, and what is still owed to it.
 
     Where only the share's own requests are in the way, the claim waits and nobody is recalled.
     """
+    least = max(1, claim.request.min_gpus - claim.granted)
     entitled = min(claim.missing, desk.guarantee_left(claim))
-    if entitled == 0 or claim.granted + entitled < claim.request.min_gpus:
-        return not claim.request.preemptible, 0
+    if entitled < least:
+        return False, None
     given = min(entitled, desk.affordable(claim.key.namespace))
-    if claim.granted + given < claim.request.min_gpus:
-        given = 0
+    given = given if given >= least else 0
     desk.give(claim.key, given)
-    short = entitled - given
-    return short > 0, min(short, desk.guarantee_owed(claim))
+    least = max(1, least - given)
+    short = min(entitled - given, desk.guarantee_owed(claim))
+    if short < least:
+        return given == claim.missing, None
+    slack = desk.slack(claim.key.namespace)
+    return False, Owed(claim.key, claim.share.team, short - slack, max(1, least - slack))
 
 
-def _borrow(desk: Desk) -> None:
-    waiting = _waiting(desk)
-    heads = {team: [c.key for c in own if c.request.preemptible] for team, own in waiting.items()}
-    while heads := {team: keys for team, keys in heads.items() if keys}:
-        claims = {team: desk.claim(keys[0]) for team, keys in heads.items()}
-        team = min(claims, key=lambda t: (desk.borrowed(claims[t]) / claims[t].share.weight, t))
-        if not _lend_step(desk, claims[team], alone=len(heads) == 1):
-            heads[team].clear()
-        elif desk.claim(heads[team][0]).missing == 0:
-            heads[team].pop(0)
+def _borrow(desk: Desk, behind: set[Key]) -> None:
+    """Lend step by step to the share that has borrowed least for its weight."""
+    lines = {team: deque(c.key for c in own if c.request.preemptible) for team, own in _waiting(desk).items()}
+    turns = [(_turn(desk, line[0]), team) for team, line in lines.items() if line]
+    heapify(turns)
+    while turns:
+        _, team = heappop(turns)
+        line = lines[team]
+        if not _lend_step(desk, desk.claim(line[0]), alone=not turns):
+            behind.update(list(line)[1:])
+            continue
+        if desk.claim(line[0]).missing == 0:
+            line.popleft()
+        if line:
+            heappush(turns, (_turn(desk, line[0]), team))
+
+
+def _turn(desk: Desk, key: Key) -> float:
+    claim = desk.claim(key)
+    return desk.borrowed(claim) / claim.share.weight
 
 
 def _lend_step(desk: Desk, claim: Claim, *, alone: bool) -> bool:
@@ -135,8 +168,3 @@ def _lend_step(desk: Desk, claim: Claim, *, alone: bool) -> bool:
         return False
     desk.give(claim.key, most if alone else floor)
     return True
-
-
-def _behind(desk: Desk) -> Iterable[Key]:
-    for waiting in _waiting(desk).values():
-        yield from (c.key for c in waiting[1:])

@@ -1,7 +1,7 @@
 """Which request a pod's GPUs are booked on. Walls are per namespace; books are per request.
 
 The first hit wins: the pod's label, its top controller, the selector, the only live request of the
-namespace; else the GPUs are unattributed.
+namespace; else the GPUs are unattributed. Only requests for a resource that the pod asks for are candidates.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Books:
         pods: pods booked on a request.
         unattributed: pods of a namespace that no request answers for.
         demand: GPUs that controllers of a request want beyond what exists.
+        pod_size: GPUs of a request's largest pod, existing or wanted.
         overlaps: requests that match a pod booked on an older one, with the other's name.
     """
 
@@ -43,47 +44,62 @@ def age_order(request: Request) -> tuple[object, ...]:
 
 
 def _claimants(
-    namespace_requests: Sequence[Request], labels: Mapping[str, str], owner: ObjectRef | None
+    requests: Sequence[Request], labels: Mapping[str, str], owner: ObjectRef | None
 ) -> tuple[Request, ...]:
     """The requests that claim an object, strongest rule only, older first."""
     label = labels.get(REQUEST_LABEL)
-    named = tuple(r for r in namespace_requests if r.key.name == label)
+    named = tuple(r for r in requests if r.key.name == label)
     if named:
         return named
-    referring = tuple(r for r in namespace_requests if r.ref is not None and r.ref == owner)
+    referring = tuple(r for r in requests if r.ref is not None and r.ref == owner)
     if referring:
         return referring
-    selecting = tuple(r for r in namespace_requests if r.selector is not None and r.selector.matches(labels))
+    selecting = tuple(r for r in requests if r.selector is not None and r.selector.matches(labels))
     if selecting:
         return selecting
-    return tuple(namespace_requests) if len(namespace_requests) == 1 else ()
+    return tuple(requests) if len(requests) == 1 else ()
 
 
-def _by_namespace(requests: Iterable[Request]) -> dict[str, list[Request]]:
-    found: dict[str, list[Request]] = defaultdict(list)
+Registry = Mapping[tuple[str, str], Sequence[Request]]
+
+
+def _register(requests: Iterable[Request]) -> Registry:
+    """Requests by namespace and resource, older first."""
+    found: dict[tuple[str, str], list[Request]] = defaultdict(list)
     for request in sorted(requests, key=age_order):
-        found[request.key.namespace].append(request)
+        found[request.key.namespace, request.resource].append(request)
     return found
+
+
+def _of_pod(registry: Registry, pod: Pod) -> tuple[Request, ...]:
+    """Claimants for the first of the pod's resources that anybody claims; pods ask for one as a rule."""
+    for resource, count in sorted(pod.gpus.items()):
+        if count > 0 and (
+            found := _claimants(registry.get((pod.key.namespace, resource), ()), pod.labels, pod.owner)
+        ):
+            return found
+    return ()
 
 
 def attribute(snapshot: Snapshot) -> Books:
     """Book every pod and every refused demand of the snapshot."""
-    requests = _by_namespace(snapshot.requests)
+    registry = _register(snapshot.requests)
     pods: dict[Key, list[Pod]] = defaultdict(list)
     unattributed: dict[str, list[Pod]] = defaultdict(list)
     overlaps: dict[Key, Key] = {}
     for pod in snapshot.pods:
-        found = _claimants(requests.get(pod.key.namespace, ()), pod.labels, pod.owner)
+        found = _of_pod(registry, pod)
         if not found:
             unattributed[pod.key.namespace].append(pod)
             continue
         pods[found[0].key].append(pod)
         for other in found[1:]:
             overlaps[other.key] = found[0].key
-            overlaps[found[0].key] = other.key
-    demand, sizes = _demand(snapshot.demands, requests)
+            overlaps[found[0].key] = found[1].key
+    demand, sizes = _demand(snapshot.demands, registry)
+    resources = {r.key: r.resource for r in snapshot.requests}
     for key, own in pods.items():
-        sizes[key] = max([sizes.get(key, 1), *(max(p.gpus.values(), default=0) for p in own)])
+        sizes[key] = max(sizes.get(key, 1), *(p.gpus.get(resources[key], 0) for p in own))
     return Books(
         pods={k: tuple(v) for k, v in pods.items()},
         unattributed={k: tuple(v) for k, v in unattributed.items()},
@@ -93,13 +109,11 @@ def attribute(snapshot: Snapshot) -> Books:
     )
 
 
-def _demand(
-    demands: Iterable[Demand], requests: Mapping[str, Sequence[Request]]
-) -> tuple[dict[Key, int], dict[Key, int]]:
+def _demand(demands: Iterable[Demand], registry: Registry) -> tuple[dict[Key, int], dict[Key, int]]:
     total: dict[Key, int] = defaultdict(int)
     sizes: dict[Key, int] = {}
     for demand in demands:
-        found = _claimants(requests.get(demand.namespace, ()), demand.labels, demand.owner)
+        found = _claimants(registry.get((demand.namespace, demand.resource), ()), demand.labels, demand.owner)
         for request in found[:1]:
             total[request.key] += demand.gpus
             sizes[request.key] = max(sizes.get(request.key, 1), demand.gpus_per_pod)

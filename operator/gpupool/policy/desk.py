@@ -27,7 +27,7 @@ class Desk:
         self._firm: dict[str, int] = defaultdict(int)
         for claim in self._claims.values():
             self._count(claim, claim.granted, claim.allowance)
-        self._commitment = {n: b.commitment(self._walls[n]) for n, b in ledger.books.items()}
+        self._commitment = {n: max(b.commitment, self._walls[n]) for n, b in ledger.books.items()}
         self.room = ledger.usable - sum(self._commitment.values())
 
     @property
@@ -42,10 +42,6 @@ class Desk:
     def walls(self) -> dict[str, int]:
         """What each namespace's quota should say."""
         return dict(self._walls)
-
-    def granted(self, team: str) -> int:
-        """GPUs granted to a share, lent ones included."""
-        return self._granted[team]
 
     def slack(self, namespace: str) -> int:
         """GPUs of a namespace that are committed already without a claim on them."""
@@ -68,6 +64,23 @@ class Desk:
         guaranteed = guarantee_of(claim.share, self.ledger.resource)
         taken = self._granted if claim.request.preemptible else self._firm
         return max(0, min(guaranteed - taken[claim.share.team], self.limit_left(claim)))
+
+    def guaranteed_part(self, claim: Claim) -> int:
+        """GPUs of the claim within its share's guarantee: firm claims first, then in serving order."""
+        left = guarantee_of(claim.share, self.ledger.resource)
+        if not claim.request.preemptible:
+            return min(left, claim.granted)
+        left -= self._firm[claim.share.team]
+        for other in self._claims.values():
+            if other.key == claim.key:
+                break
+            if other.share.team == claim.share.team and other.request.preemptible and not other.unowned:
+                left -= other.granted
+        return max(0, min(left, claim.granted))
+
+    def beyond_guarantee(self, claim: Claim) -> int:
+        """GPUs the firm claims of its share have above the guarantee, after an edit of either."""
+        return max(0, self._firm[claim.share.team] - guarantee_of(claim.share, self.ledger.resource))
 
     def guarantee_owed(self, claim: Claim) -> int:
         """GPUs that borrowers of other shares may be asked to return for this claim."""

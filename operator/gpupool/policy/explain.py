@@ -10,7 +10,7 @@ from gpupool.model.plan import Blocker, Verdict
 from gpupool.model.pool import Visibility
 from gpupool.model.reasons import Reason, Stage
 from gpupool.model.snapshot import Key
-from gpupool.policy.allocation import Outcome
+from gpupool.policy.allocation import Outcome, waits
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
 from gpupool.policy.refusal import refuse
@@ -36,7 +36,7 @@ def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome) -> 
     positions: dict[Key, int] = {}
     counters: dict[str, int] = defaultdict(int)
     for claim in desk.claims:
-        if not claim.unowned and claim.missing > 0 and refuse(claim, desk.ledger) is None:
+        if not claim.unowned and waits(claim) and refuse(claim, desk.ledger) is None:
             counters[claim.share.team] += 1
             positions[claim.key] = counters[claim.share.team]
     holders = sorted((c for c in desk.claims if _taken(c) > 0), key=lambda c: (-_taken(c), c.key))
@@ -57,17 +57,27 @@ def _taken(claim: Claim) -> int:
 
 def explain(court: Court, claim: Claim) -> Verdict:
     """The decision record of one claim as it stands at the end of the cycle."""
-    refused = refuse(claim, court.desk.ledger)
-    if refused is not None:
-        return refused
     if claim.missing == 0:
-        return Verdict(Reason.GRANTED, f"All {claim.granted} GPUs asked are granted.{_lent(claim)}")
-    verdict = _waiting(court, claim)
+        return _whole(claim)
+    refused = refuse(claim, court.desk.ledger)
+    verdict = refused or _waiting(court, claim)
     if claim.granted == 0:
         return verdict
     reason = Reason.INCREASE_QUEUED if _increase(claim) else Reason.GRANTED_IN_PART
+    reason = reason if refused is None else refused.reason
     message = f"{claim.granted} of {claim.request.gpus} GPUs are granted.{_lent(claim)} {verdict.message}"
     return Verdict(reason, message, verdict.arithmetic, verdict.grantable_now, verdict.blockers)
+
+
+def _whole(claim: Claim) -> Verdict:
+    """Nothing is missing: all is granted, or the claim to the rest has ended."""
+    if claim.released is None:
+        return Verdict(Reason.GRANTED, f"All {claim.granted} GPUs asked are granted.{_lent(claim)}")
+    return Verdict(
+        Reason.RELEASED,
+        f"{claim.granted} of {claim.request.gpus} GPUs are granted: the others were lent out and nobody asked"
+        f" for them, so the claim to them ended. A new number in spec.gpus is a new ask.{_lent(claim)}",
+    )
 
 
 def _increase(claim: Claim) -> bool:
@@ -85,6 +95,8 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
     """Why a claim waits: the nearest thing in its way."""
     desk, ledger = court.desk, court.desk.ledger
     guaranteed = guarantee_of(claim.share, ledger.resource)
+    if not waits(claim):
+        return _not_in_queue(court, claim)
     where = f"position {court.positions.get(claim.key, 0)} in the queue of share {claim.share.team}"
     if ledger.total == 0:
         return Verdict(
@@ -114,6 +126,13 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
         f"{claim.missing} GPUs asked, {max(0, desk.spare(claim.key.namespace))} free in pool"
         f" {court.pool}; {where}.",
     )
+
+
+def _not_in_queue(court: Court, claim: Claim) -> Verdict:
+    """More is asked while something goes the other way: that ends first."""
+    doing = "borrowed GPUs go back" if claim.stage is Stage.RECALLING else "GPUs of it are lent out"
+    message = f"{claim.missing} GPUs more are not considered while {doing}."
+    return Verdict(Reason.WAITING_FOR_CAPACITY, message, arithmetic(court))
 
 
 def _verdict(court: Court, claim: Claim, reason: Reason, message: str) -> Verdict:

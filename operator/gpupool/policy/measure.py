@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gpupool.model.reasons import DataState
@@ -28,11 +28,6 @@ class Measure:
     busy: int = 0
     busy_seconds: float = 0.0
     activity: int | None = None
-
-    @property
-    def idle(self) -> bool:
-        """Good data, and nothing ran."""
-        return self.state is DataState.OK and self.busy_seconds == 0.0
 
 
 NOTHING_HELD = Measure()
@@ -69,10 +64,13 @@ def measure(snapshot: Snapshot, books: Books) -> Measures:
         by_request[key or Key(sample.key.namespace, "")].append(sample)
     floor = snapshot.pool.reclaim.coverage
     stale_after = FRESH_SCRAPES * snapshot.usage.scrape_interval
-    return Measures(
-        requests={k: _join(v, floor, stale_after) for k, v in by_request.items()},
-        namespaces={k: _join(v, floor, stale_after) for k, v in by_namespace.items()},
-    )
+    requests = {k: _join(v, floor, stale_after) for k, v in by_request.items()}
+    namespaces = {k: _join(v, floor, stale_after) for k, v in by_namespace.items()}
+    for key, found in sorted(requests.items()):
+        # A namespace is as good as the worst of its workloads: a large one hides no small one.
+        if namespaces[key.namespace].state is DataState.OK:
+            namespaces[key.namespace] = replace(namespaces[key.namespace], state=found.state)
+    return Measures(requests, namespaces)
 
 
 def _unsampled(snapshot: Snapshot, pod: Pod) -> PodUsage:

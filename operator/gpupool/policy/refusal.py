@@ -61,6 +61,4 @@ RULES: tuple[Rule, ...] = (above_capacity, above_guarantee, above_limit)
 
 def refuse(claim: Claim, ledger: Ledger) -> Verdict | None:
     """The first rule that can never be met; None where waiting makes sense."""
-    if claim.granted > 0:
-        return None
     return next((v for rule in RULES if (v := rule(claim, ledger)) is not None), None)

@@ -1,0 +1,128 @@
+"""The conditions of a GpuPool: is it ready, enforced, within capacity, measured, tolerated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gpupool.model.plan import Condition, Status
+from gpupool.model.reasons import DataState
+from gpupool.model.snapshot import Snapshot
+from gpupool.policy.isolation import policies_of
+from gpupool.policy.measure import Measures
+from gpupool.policy.territory import Territory
+
+MOST_NAMES = 5
+
+
+def conditions(
+    snapshot: Snapshot, territory: Territory, measures: Measures, over: Mapping[str, int]
+) -> tuple[Condition, ...]:
+    """All conditions. `over` is GPUs committed beyond capacity, per resource."""
+    return (
+        _ready(snapshot),
+        _enforced(snapshot, territory),
+        _overcommitted(over),
+        _telemetry(snapshot, measures),
+        _daemonsets(snapshot),
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    return ", ".join(found[:MOST_NAMES]) + more
+
+
+def _ready(snapshot: Snapshot) -> Condition:
+    if not snapshot.nodes and not snapshot.nodes_claimed_twice and not snapshot.pool.declared:
+        return Condition("Ready", Status.FALSE, "NoNodes", "No node matches spec.nodes.")
+    if snapshot.nodes_claimed_twice:
+        names = _some(snapshot.nodes_claimed_twice)
+        message = f"Another pool selects these nodes too, so they belong to none: {names}."
+        return Condition("Ready", Status.FALSE, "NodeClaimedTwice", message)
+    if snapshot.namespaces_claimed_twice:
+        names = _some(snapshot.namespaces_claimed_twice)
+        message = f"Another pool's shares list these namespaces too, so they belong to none: {names}."
+        return Condition("Ready", Status.FALSE, "NamespaceClaimedTwice", message)
+    broken = next(iter(_promised_too_much(snapshot)), None)
+    if broken is not None:
+        return Condition("Ready", Status.FALSE, "GuaranteesExceedCapacity", broken)
+    return Condition("Ready", Status.TRUE, "Ready", f"{len(snapshot.nodes)} nodes.")
+
+
+def _promised_too_much(snapshot: Snapshot) -> Iterable[str]:
+    """A sentence per resource of which more is guaranteed and reserved than there is."""
+    pool = snapshot.pool
+    for resource in pool.resources:
+        promised = sum(s.guaranteed.get(resource, 0) for s in pool.shares)
+        reserve = pool.reserve.get(resource, 0)
+        observed = sum(n.gpus.get(resource, 0) for n in snapshot.nodes)
+        capacity = pool.declared.get(resource, observed)
+        if promised + reserve > capacity:
+            yield (
+                f"Shares are guaranteed {promised} {resource} and {reserve} are in reserve,"
+                f" and the pool has {capacity}."
+            )
+
+
+def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
+    pool = snapshot.pool
+    if not (pool.walls or pool.isolates):
+        message = f"spec.mode is {pool.mode}: nothing outside this status is enforced."
+        return Condition("Enforced", Status.FALSE, pool.mode, message)
+    late = [
+        n.name
+        for n in snapshot.namespaces
+        if n.name in territory.walled and (n.quota is None or n.quota.hard != n.quota.status_hard)
+    ]
+    if late:
+        message = f"Quota is not in force yet in {_some(late)}."
+        return Condition("Enforced", Status.FALSE, "QuotaNotInForce", message)
+    return (_isolated(snapshot) if pool.isolates else None) or Condition(
+        "Enforced", Status.TRUE, "Enforced", "Quotas, labels and policies were read back as written."
+    )
+
+
+def _isolated(snapshot: Snapshot) -> Condition | None:
+    """What is still open in the isolation of GPU pods."""
+    facts = snapshot.enforcement
+    if not facts.policies_current or not policies_of(snapshot).nodes_labelled:
+        return Condition("Enforced", Status.FALSE, "BeingWritten", "Labels and policies are being written.")
+    if facts.probe is None:
+        return Condition("Enforced", Status.UNKNOWN, "NotProbed", "The policies have not been probed yet.")
+    if facts.probe:
+        message = f"These attempts were not refused: {_some(facts.probe)}."
+        return Condition("Enforced", Status.FALSE, "Open", message)
+    return None
+
+
+def _overcommitted(over: Mapping[str, int]) -> Condition:
+    found = {r: n for r, n in over.items() if n > 0}
+    if not found:
+        return Condition("Overcommitted", Status.FALSE, "WithinCapacity")
+    text = ", ".join(f"{n} {r}" for r, n in sorted(found.items()))
+    message = f"Committed beyond capacity: {text}. Nothing is raised until this is gone."
+    return Condition("Overcommitted", Status.TRUE, "CommitmentsExceedCapacity", message)
+
+
+def _telemetry(snapshot: Snapshot, measures: Measures) -> Condition:
+    if not snapshot.usage.fresh:
+        message = f"{snapshot.usage.problem}. Nothing is taken for under-use meanwhile."
+        return Condition("TelemetryHealthy", Status.FALSE, "NoFreshTelemetry", message)
+    bad = [f"{n} {m.state}" for n, m in sorted(measures.namespaces.items()) if m.state is not DataState.OK]
+    if bad:
+        message = f"Samples are not good in: {_some(bad)}."
+        return Condition("TelemetryHealthy", Status.FALSE, "BadData", message)
+    return Condition("TelemetryHealthy", Status.TRUE, "Fresh")
+
+
+def _daemonsets(snapshot: Snapshot) -> Condition:
+    if not snapshot.intolerant_daemonsets:
+        return Condition("DaemonSetsTolerate", Status.TRUE, "AllTolerate")
+    return Condition(
+        "DaemonSetsTolerate",
+        Status.FALSE,
+        "NotTolerated",
+        "No taint is set, because these DaemonSets would not come back:"
+        f" {_some(snapshot.intolerant_daemonsets)}. Add a toleration for key gpupool.dev/pool.",
+    )

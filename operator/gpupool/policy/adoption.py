@@ -1,0 +1,170 @@
+"""From what is remembered to what is believed.
+
+The effective grant is the smaller of what the status says and what our quota says, so that a forged status
+mints nothing. Where the status is missing (a new request over running pods, a restore, delete and
+recreate), GPUs already held are granted before any new ask, as far as the wall that stands reaches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gpupool.model.reasons import Stage
+from gpupool.model.snapshot import Key, Namespace, ObjectRef, Priority, Request, Snapshot
+from gpupool.policy.attribution import Books, gpus, held
+from gpupool.policy.claims import Claim, guarantee_of, limit_of, remembered
+from gpupool.policy.ledger import Ledger
+from gpupool.policy.territory import Territory
+
+UNOWNED_REF = ObjectRef("", "Namespace", "unattributed")
+"""Stands for the workload of an implicit grant."""
+
+
+def timer_name(claim: Claim) -> str:
+    """Where a claim's timer stands on the quota; the implicit grant has one per resource."""
+    return f"{UNOWNED_REF}/{claim.request.resource}" if claim.unowned else claim.key.name
+
+
+def build(snapshot: Snapshot, territory: Territory, books: Books, ledger: Ledger) -> tuple[Claim, ...]:
+    """The claims of one resource in serving order, owners' own decreases applied."""
+    live: dict[str, set[str]] = defaultdict(set)
+    for request in snapshot.requests:
+        live[request.key.namespace].add(request.key.name)
+    names = {namespace: frozenset(found) for namespace, found in live.items()}
+    by_namespace: dict[str, list[Claim]] = defaultdict(list)
+    for request in snapshot.requests:
+        namespace = request.key.namespace
+        if request.resource == ledger.resource and namespace in territory.shares:
+            claim = remembered(snapshot, territory, books, request, names[namespace])
+            by_namespace[namespace].append(claim)
+    claims = [c for name, own in by_namespace.items() for c in _believed(own, ledger, name)]
+    adopted = _adopted(sorted(claims, key=Claim.order), ledger)
+    return (*adopted, *_implicit(snapshot, territory, books, ledger, adopted))
+
+
+def _believed(claims: Sequence[Claim], ledger: Ledger, namespace: str) -> list[Claim]:
+    """Cut what the status says to what our quota says, in serving order."""
+    book = ledger.books[namespace]
+    if not book.walled or not any(c.walled for c in claims):
+        return list(claims)
+    left = max(0, book.hard - book.implicit)
+    believed = []
+    for claim in sorted(claims, key=Claim.order):
+        allowance = min(claim.allowance, left)
+        left -= allowance
+        lent_of = claim.timer.granted if claim.timer and claim.stage is Stage.LENT else None
+        granted = max(allowance, min(claim.granted, lent_of)) if lent_of is not None else allowance
+        believed.append(replace(claim, granted=granted, allowance=allowance))
+    return believed
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What is spoken for while requests without a status are filled in."""
+
+    granted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    firm: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    walls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def take(self, claim: Claim) -> None:
+        self.granted[claim.share.team] += claim.granted
+        self.firm[claim.share.team] += 0 if claim.request.preemptible else claim.granted
+        self.walls[claim.key.namespace] += claim.allowance
+
+
+def _adopted(claims: Sequence[Claim], ledger: Ledger) -> tuple[Claim, ...]:
+    """Give requests without a status what they already hold, or what is left of our own quota."""
+    taken = _Taken()
+    for claim in claims:
+        taken.take(claim)
+    result = []
+    for claim in claims:
+        adopted = _adopt(claim, ledger, taken) if claim.fresh else claim
+        if claim.fresh:
+            taken.take(adopted)
+        result.append(adopted)
+    return tuple(result)
+
+
+def _adopt(claim: Claim, ledger: Ledger, taken: _Taken) -> Claim:
+    team, request = claim.share.team, claim.request
+    if request.preemptible:
+        rule = max(0, limit_of(claim.share, ledger) - taken.granted[team])
+    else:
+        rule = max(0, guarantee_of(claim.share, ledger.resource) - taken.firm[team])
+    allowance = min(request.gpus, rule, _within_wall(claim, ledger, taken))
+    timer = claim.timer
+    if timer is None or timer.stage is not Stage.LENT or timer.granted is None:
+        return replace(claim, granted=allowance, allowance=allowance)
+    # Deleting a request does not end its lending: recreated, it has its claim back and no more.
+    return replace(claim, granted=max(allowance, min(request.gpus, timer.granted, rule)), allowance=allowance)
+
+
+def _within_wall(claim: Claim, ledger: Ledger, taken: _Taken) -> int:
+    """GPUs that are held already, or that the quota still says after a restore."""
+    book = ledger.books[claim.key.namespace]
+    if not (claim.walled and book.walled):
+        return claim.held
+    left = max(0, book.hard - taken.walls[claim.key.namespace])
+    rebuilt = max(0, left - book.implicit)
+    return max(min(claim.held, left), rebuilt if rebuilt >= claim.request.min_gpus else 0)
+
+
+def _implicit(
+    snapshot: Snapshot, territory: Territory, books: Books, ledger: Ledger, claims: Sequence[Claim]
+) -> Iterable[Claim]:
+    """One unowned claim per walled namespace."""
+    by_namespace: Mapping[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_namespace[claim.key.namespace].append(claim)
+    for name in sorted(territory.walled):
+        yield _unowned(snapshot, territory, books, ledger, territory.namespaces[name], by_namespace[name])
+
+
+def _unowned(  # noqa: PLR0917 - each source is read
+    snapshot: Snapshot,
+    territory: Territory,
+    books: Books,
+    ledger: Ledger,
+    namespace: Namespace,
+    own: Sequence[Claim],
+) -> Claim:
+    """The implicit grant: a first quota covers what runs; from then on it only shrinks."""
+    book, quota = ledger.books[namespace.name], namespace.quota
+    covered = sum(c.allowance for c in own)
+    implicit = min(book.implicit, max(0, book.hard - covered)) if book.walled else max(0, book.used - covered)
+    pods = books.unattributed.get(namespace.name, ())
+    claim = Claim(
+        request=_unowned_request(snapshot, namespace.name, ledger.resource),
+        share=territory.shares[namespace.name],
+        ask=0,
+        granted=implicit,
+        allowance=implicit,
+        used=gpus(pods, ledger.resource),
+        held=held(pods, ledger.resource, territory.nodes),
+        demand=0,
+        pod_size=max([1, *(p.gpus.get(ledger.resource, 0) for p in pods)]),
+        since=snapshot.now,
+        walled=True,
+    )
+    return claim if quota is None else replace(claim, timer=quota.timers.get(timer_name(claim)))
+
+
+def _unowned_request(snapshot: Snapshot, namespace: str, resource: str) -> Request:
+    return Request(
+        key=Key(namespace, ""),
+        uid="",
+        generation=0,
+        created=snapshot.now,
+        gpus=0,
+        min_gpus=0,
+        team="",
+        contact="",
+        expected_utilization=100,
+        resource=resource,
+        ref=UNOWNED_REF,
+        priority=Priority.LOW,
+        preemptible=True,
+    )

@@ -1,0 +1,239 @@
+"""Is a request under-used? Rules over evidence, first objection wins (laws 1 and 3).
+
+Only `unheld` GPUs are spoken of: what was granted and never requested, measured against the peak of the
+lookback plus headroom.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gpupool.model.reasons import DataState, Stage
+from gpupool.model.snapshot import Peak, Snapshot
+from gpupool.policy.attribution import Books, gpus
+from gpupool.policy.claims import Claim
+from gpupool.policy.desk import Desk
+from gpupool.policy.measure import Measure, Measures
+
+
+class Answer(StrEnum):
+    """What a rule says about blaming a request for unheld GPUs."""
+
+    NO = "No"
+    """Good data says: nothing to blame."""
+    UNKNOWN = "Unknown"
+    """It cannot be known now; a deadline waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a request is not called under-used, machine reason and sentence."""
+
+    answer: Answer
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that the rules look at for one request."""
+
+    snapshot: Snapshot
+    claim: Claim
+    measure: Measure
+    around: Measure
+    unattributed: int
+    overdrawn: int
+    peak: Peak | None
+    granted_at: datetime | None
+    quiet_since: datetime | None
+
+    @property
+    def window(self) -> timedelta:
+        """The pool's window."""
+        return self.snapshot.pool.reclaim.window
+
+    @property
+    def efficiency(self) -> int:
+        """Busy GPU-hours over granted GPU-hours of the window, in percent."""
+        granted = self.claim.granted * self.window.total_seconds()
+        return 0 if granted <= 0 else min(100, int(100 * self.measure.busy_seconds / granted))
+
+    @property
+    def keep(self) -> int:
+        """GPUs that are not lent: the lookback's peak and present use, plus headroom of at least one pod."""
+        riding = self.overdrawn if self.claim.unowned else 0
+        peak = max(self.peak.used if self.peak else 0, self.claim.used + riding)
+        percent = -(-peak * self.snapshot.pool.reclaim.headroom // 100)
+        return min(self.claim.granted, peak + max(self.claim.pod_size, percent))
+
+    @property
+    def young(self) -> timedelta:
+        """For so long after a grant or a change of it nothing is said."""
+        return max(self.snapshot.pool.reclaim.startup_grace, self.window)
+
+    @property
+    def unheld(self) -> int:
+        """GPUs that could be lent."""
+        return max(0, self.claim.allowance - self.keep)
+
+
+Rule = Callable[[Evidence], Objection | None]
+
+
+def nothing_granted(e: Evidence) -> Objection | None:
+    """A request without a grant has nothing to lend."""
+    if e.claim.granted > 0:
+        return None
+    return Objection(Answer.NO, "NothingGranted", "Nothing is granted.")
+
+
+def starting_up(e: Evidence) -> Objection | None:
+    """A young grant, or one that changed lately, is left alone for its grace and one window.
+
+    A notice that stands was given to a grant that was old enough: only a change after it counts.
+    """
+    since = max((t for t in (e.granted_at, e.quiet_since) if t is not None), default=None)
+    warned = e.claim.timer.since if e.claim.timer and e.claim.stage is Stage.WARNED else None
+    if warned is not None and (since is None or since <= warned):
+        return None
+    if since is not None and e.snapshot.now - since >= e.young:
+        return None
+    return Objection(Answer.NO, "StartingUp", f"The grant is younger than {_text(e.young)}.")
+
+
+def telemetry_stale(e: Evidence) -> Objection | None:
+    """Nothing is said about use unless Prometheus answers freshly in this cycle (law 1)."""
+    if e.snapshot.usage.fresh:
+        return None
+    return Objection(Answer.UNKNOWN, "NoFreshTelemetry", f"Use is unknown: {e.snapshot.usage.problem}.")
+
+
+def bad_data_nearby(e: Evidence) -> Objection | None:
+    """Nothing is taken in a namespace where any held GPU's data is not OK (law 1)."""
+    if e.around.state is DataState.OK and e.measure.state is DataState.OK:
+        return None
+    state = e.measure.state if e.measure.state is not DataState.OK else e.around.state
+    return Objection(
+        Answer.UNKNOWN,
+        f"Data{state}",
+        f"Use is unknown: samples in namespace {e.claim.key.namespace} are {state.lower()}"
+        f" (coverage {min(e.measure.coverage, e.around.coverage)} %).",
+    )
+
+
+def short_history(e: Evidence) -> Objection | None:
+    """Our own series of used GPUs must reach back one window, or nothing is taken."""
+    if e.peak is not None and e.peak.history >= e.window.total_seconds():
+        return None
+    have = 0 if e.peak is None else int(e.peak.history)
+    return Objection(Answer.UNKNOWN, "ShortHistory", f"Use is recorded for {have}s of {_text(e.window)}.")
+
+
+def others_use_it(e: Evidence) -> Objection | None:
+    """While a namespace has unattributed or overdrawn GPUs, no sibling is blamed for unheld ones."""
+    if e.claim.unowned or e.unattributed + e.overdrawn == 0:
+        return None
+    return Objection(
+        Answer.NO,
+        "SharedWithOthers",
+        f"{e.unattributed} unattributed and {e.overdrawn} overdrawn GPUs of the namespace run on its quota.",
+    )
+
+
+def wants_more(e: Evidence) -> Objection | None:
+    """Refused demand is demand."""
+    if e.claim.demand == 0:
+        return None
+    return Objection(Answer.NO, "InDemand", f"Its controllers want {e.claim.demand} GPUs more.")
+
+
+def used_as_promised(e: Evidence) -> Objection | None:
+    """Below `threshold` percent of the expected utilisation a request is under-used."""
+    expected = e.claim.request.expected_utilization
+    line = e.snapshot.pool.reclaim.threshold * expected // 100
+    if e.efficiency < line:
+        return None
+    return Objection(Answer.NO, "UsedAsPromised", f"Efficiency {e.efficiency} % of {expected} % expected.")
+
+
+def all_held(e: Evidence) -> Objection | None:
+    """What is held, pending, or needed at the peak is never lent (law 3)."""
+    if e.unheld > 0:
+        return None
+    return Objection(Answer.NO, "AllHeld", f"The peak of use and its headroom keep all {e.keep} GPUs.")
+
+
+STILL_UNUSED: tuple[Rule, ...] = (
+    wants_more,
+    others_use_it,
+    telemetry_stale,
+    bad_data_nearby,
+    short_history,
+    used_as_promised,
+)
+"""What must hold for as long as something is lent, and again when the claim to it ends."""
+
+RULES: tuple[Rule, ...] = (nothing_granted, starting_up, *STILL_UNUSED, all_held)
+"""In this order, first objection wins. Eviction for idleness will stand beside `all_held`."""
+
+
+def object_to(evidence: Evidence, rules: Iterable[Rule] = RULES) -> Objection | None:
+    """The first objection against calling the request under-used; None means: proved."""
+    return next((o for rule in rules if (o := rule(evidence)) is not None), None)
+
+
+def overdrafts(desk: Desk) -> dict[str, int]:
+    """GPUs per namespace that requests ask beyond what they may."""
+    found: dict[str, int] = defaultdict(int)
+    for claim in desk.claims:
+        if not claim.unowned:
+            found[claim.key.namespace] += claim.overdraft
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What evidence is taken from, looked up once per resource."""
+
+    snapshot: Snapshot
+    books: Books
+    measures: Measures
+    overdrawn: Mapping[str, int]
+    quota_created: Mapping[str, datetime | None]
+
+
+def look_around(snapshot: Snapshot, desk: Desk, books: Books, measures: Measures) -> Surroundings:
+    """Collect what all requests of a resource share."""
+    created = {n.name: n.quota.created for n in snapshot.namespaces if n.quota is not None}
+    return Surroundings(snapshot, books, measures, overdrafts(desk), created)
+
+
+def evidence(around: Surroundings, claim: Claim) -> Evidence:
+    """Collect what the rules look at."""
+    namespace, memory = claim.key.namespace, claim.request.remembered
+    own = 0 if claim.unowned else claim.overdraft
+    return Evidence(
+        snapshot=around.snapshot,
+        claim=claim,
+        measure=around.measures.of(claim.key),
+        around=around.measures.around(namespace),
+        unattributed=gpus(around.books.unattributed.get(namespace, ()), claim.request.resource),
+        overdrawn=around.overdrawn.get(namespace, 0) - own,
+        peak=around.snapshot.usage.peaks.get(claim.key),
+        granted_at=around.quota_created.get(namespace) if claim.unowned else memory.granted_at,
+        quiet_since=memory.quiet_since,
+    )
+
+
+def _text(duration: timedelta) -> str:
+    """A duration as people write it: 90s, 10m, 24h, 7d."""
+    seconds = int(duration.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

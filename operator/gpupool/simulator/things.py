@@ -1,0 +1,97 @@
+"""What the simulated cluster is made of, beside the words of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from gpupool.model.snapshot import Key, ObjectRef, Pod
+
+
+class Samples(StrEnum):
+    """What the exporter says about a pod's GPUs."""
+
+    OK = "OK"
+    MISSING = "Missing"
+    PARTIAL = "Partial"
+    STALE = "Stale"
+    CONFLICTING = "Conflicting"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How the pods of a workload behave.
+
+    Attributes:
+        gpus: per pod.
+        busy: part of the time with activity, 0 to 1.
+        starts: whether a container ever runs.
+        protected: a disruption budget allows no eviction.
+        grace: between a delete and the end of the container.
+        lingers: time the GPUs stay held after the grace, when quota has stopped counting the pod.
+    """
+
+    gpus: int = 1
+    resource: str = "nvidia.com/gpu"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "ReplicaSet"
+    busy: float = 1.0
+    samples: Samples = Samples.OK
+    starts: bool = True
+    protected: bool = False
+    grace: timedelta = timedelta(seconds=30)
+    lingers: timedelta = timedelta()
+
+
+@dataclass(slots=True)
+class Workload:
+    """A controller that keeps `replicas` pods; `refused` are those that quota denied at the last try."""
+
+    namespace: str
+    ref: ObjectRef
+    replicas: int
+    template: Template = field(default_factory=Template)
+    refused: int = 0
+    made: int = 0
+
+
+@dataclass(slots=True)
+class Running:
+    """A pod from its creation to its end."""
+
+    key: Key
+    uid: str
+    template: Template
+    created: datetime
+    owner: ObjectRef | None = None
+    node: str | None = None
+    started: datetime | None = None
+    deleted: datetime | None = None
+
+    def charged(self, now: datetime) -> bool:
+        """Whether quota counts it: a Terminating pod only until its grace has passed."""
+        return self.deleted is None or now < self.deleted + self.template.grace
+
+    def gone(self, now: datetime) -> bool:
+        """Whether its GPUs are free."""
+        end = None if self.deleted is None else self.deleted + self.template.grace + self.template.lingers
+        return end is not None and (now >= end or self.node is None)
+
+    def pod(self) -> Pod:
+        """The pod as the API shows it."""
+        template = self.template
+        return Pod(
+            key=self.key,
+            uid=self.uid,
+            gpus={template.resource: template.gpus},
+            node=self.node,
+            created=self.created,
+            started=self.started,
+            running=template.starts,
+            terminating=self.deleted is not None,
+            labels=template.labels,
+            owner=self.owner,
+            direct_owner_kind=template.kind if self.owner else "",
+        )
