@@ -111,7 +111,7 @@ def rules_missing(pool: Pool, recorded: float, *, kept: bool) -> str:
     if kept or not long or recorded < RULES_OVERDUE:
         return ""
     return (
-        f"The recording rules gpupool:* are not evaluated, and {' and '.join(long)} is longer than 1h:"
+        f"The recording rules gpupool:*, which spans above 1h need ({', '.join(long)}), are not evaluated:"
         " load the chart's files/recording-rules.yaml in Prometheus"
     )
 
