@@ -4,21 +4,22 @@ import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from localplane.kube import Kube
 from localplane.nodes import create_nodes, node_manifest
-from support.gpupods import gpu_pod
+from support.gpupods import USE, gpu_pod, pod_spec
 from support.plane import eventually
 
 Json: TypeAlias = dict[str, Any]
+Found = TypeVar("Found")
 GROUP = "test.example/gpu-group"
 RESOURCE = "nvidia.com/gpu"
 QUOTA = "gpupool"
 
 _numbers = itertools.count(1)
 
-QUICK = {
+QUICK: Json = {
     "reclaim": {
         "window": "6s",
         "lookback": "6s",
@@ -97,10 +98,26 @@ class Story:
         """Bare pods of an app; they run until deleted."""
         names = [f"{app}-{next(_numbers)}" for _ in range(pods)]
         for name in names:
-            pod = gpu_pod(namespace, name, gpus, annotations={"fake.gpupool.dev/gpu-utilization": use})
+            pod = gpu_pod(namespace, name, gpus, annotations={USE: use})
             pod["metadata"]["labels"] = {"app": app}
             self.kube.create(pod)
         return names
+
+    def deploy(self, namespace: str, app: str, replicas: int, gpus: int = 1, use: str = "50") -> None:
+        """A Deployment of GPU pods, or a new number of its replicas."""
+        labels = {"app": app}
+        template = {
+            "metadata": {"labels": labels, "annotations": {USE: use}},
+            "spec": {**pod_spec(gpus), "terminationGracePeriodSeconds": 1},
+        }
+        self.kube.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": app, "namespace": namespace},
+                "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+            }
+        )
 
     # ------------------------------------------------------------------ what is seen
 
@@ -125,14 +142,16 @@ class Story:
     def held(self, namespace: str) -> int:
         """GPUs of the namespace's bound, living pods."""
         pods = self.kube.list(f"/api/v1/namespaces/{namespace}/pods")
-        living = [p for p in pods if p["status"].get("phase") in {"Pending", "Running"} and p["spec"].get("nodeName")]
+        living = [
+            p
+            for p in pods
+            if p["status"].get("phase") in {"Pending", "Running"} and p["spec"].get("nodeName")
+        ]
         return sum(int(c["resources"]["limits"][RESOURCE]) for p in living for c in p["spec"]["containers"])
 
     def events(self, namespace: str, name: str) -> list[str]:
         """Reasons of the Events about a request, in order."""
-        found = self.kube.list(
-            f"/api/v1/namespaces/{namespace}/events", fields=f"involvedObject.name={name}"
-        )
+        found = self.kube.list(f"/api/v1/namespaces/{namespace}/events", fields=f"involvedObject.name={name}")
         return [e["reason"] for e in sorted(found, key=lambda e: e["metadata"]["creationTimestamp"])]
 
     @staticmethod
@@ -150,7 +169,11 @@ class Story:
             seconds,
         )
 
-    def until(self, ask: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    def until_enforced(self) -> None:
+        """Wait until quotas, labels and policies stand and were probed."""
+        self.until(lambda: self.condition("Enforced").get("status") == "True", "the pool is enforced", 30)
+
+    def until(self, ask: Callable[[], Found | None], what: str, seconds: float = 20) -> Found:
         """Wait until an answer is truthy."""
         return eventually(ask, what, seconds)
 

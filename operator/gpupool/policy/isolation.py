@@ -70,9 +70,15 @@ def _mark(snapshot: Snapshot, node: Node, *, in_use: bool) -> MarkNode | None:
     return MarkNode(node.name, pool.name, taint=labelled and any(node.gpus.values()) and taints(snapshot))
 
 
+def _proved(snapshot: Snapshot) -> bool:
+    return snapshot.enforcement.policies_current and snapshot.enforcement.probe == ()
+
+
 def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNamespace]:
     pool = snapshot.pool
-    ready = all(n.pool_label == pool.name for n in snapshot.nodes if n.selected)
+    # A namespace is judged only once its nodes carry the label and the policies were seen to work: the
+    # injecting one takes effect a moment after the denying one, and nobody is to fall in between.
+    ready = all(n.pool_label == pool.name for n in snapshot.nodes if n.selected) and _proved(snapshot)
     for namespace in snapshot.namespaces:
         share = _share(snapshot, namespace)
         wanted = pool.isolation_for(share) is Mode.ENFORCE

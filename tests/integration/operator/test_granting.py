@@ -1,6 +1,9 @@
 """Asking and being answered: grants, queues, refusals, increases and decreases, with the wall behind them."""
 
-from support.story import Story
+import subprocess
+
+from localplane.cluster import Cluster
+from support.story import RESOURCE, Story
 
 
 def test_a_request_within_the_guarantee_is_granted_and_its_quota_stands(story: Story) -> None:
@@ -34,10 +37,10 @@ def test_six_lines_show_who_holds_what(story: Story) -> None:
     story.run(team, "undeclared", 3)
     story.pool("Observe")
     row = story.until(
-        lambda: next((r for r in story.pool_status().get("shares", []) if r["held"].get("nvidia.com/gpu")), None),
+        lambda: next((r for r in story.pool_status().get("shares", []) if r["held"].get(RESOURCE)), None),
         "the pool shows the namespace that holds GPUs",
     )
-    assert (row["team"], row["declared"], row["held"]) == (team, False, {"nvidia.com/gpu": 3})
+    assert (row["team"], row["declared"], row["held"]) == (team, False, {RESOURCE: 3})
 
 
 def test_more_than_the_guarantee_without_consent_is_refused_with_the_two_ways_out(story: Story) -> None:
@@ -123,15 +126,16 @@ def test_requests_no_pool_answers_for_say_why(story: Story) -> None:
     assert team in status["decision"]["message"]
 
 
-def test_columns_answer_the_first_question(story: Story) -> None:
+def test_columns_answer_the_first_question(story: Story, plane: Cluster) -> None:
     story.add_nodes(1)
     team = story.team("a")
     story.pool(shares=[story.share(team, 8)])
     story.ask(team, "train", 8)
     story.until_phase(team, "train", "Granted")
-    table = story.kube.request(
-        "GET",
-        f"/apis/gpupool.dev/v1alpha1/namespaces/{team}/capacityrequests",
+    kubectl = [str(plane.program("kubectl")), f"--kubeconfig={plane.kubeconfig}"]
+    asked = subprocess.run(
+        [*kubectl, "get", "capreq", "-n", team], check=True, capture_output=True, text=True
     )
-    assert table["items"][0]["status"]["phase"] == "Granted"
-    assert "Granted" in story.until(lambda: story.events(team, "train"), "the request's story is told by Events")
+    row = dict(zip(*(line.split() for line in asked.stdout.splitlines()), strict=False))
+    assert (row["NAME"], row["PHASE"], row["GPUS"]) == ("train", "Granted", "8")
+    assert "Granted" in story.until(lambda: story.events(team, "train"), "Events tell the request's story")

@@ -51,11 +51,15 @@ def binding(
     }
 
 
-def probe_binding(spec: PoolPolicySpec, part: str) -> dict[str, object]:
-    """Deny in the probe namespace too, where each pool judges only its own probe pods."""
+def probed_pods(spec: PoolPolicySpec, labels: Mapping[str, str] | None = None) -> dict[str, object]:
+    """The pool's own pods of the probe namespace: each pool judges only those that name it."""
     named = {"key": NAME_LABEL, "operator": "In", "values": [spec.probe_namespace]}
-    resources: dict[str, object] = {
+    return {
         "namespaceSelector": {"matchExpressions": [named]},
-        "objectSelector": {"matchLabels": {PROBE_LABEL: spec.pool}},
+        "objectSelector": {"matchLabels": {PROBE_LABEL: spec.pool, **(labels or {})}},
     }
-    return binding(spec, part, "probe", ["Deny"], resources)
+
+
+def probe_binding(spec: PoolPolicySpec, part: str) -> dict[str, object]:
+    """Deny in the probe namespace too."""
+    return binding(spec, part, "probe", ["Deny"], probed_pods(spec))

@@ -6,18 +6,33 @@ pod is then told what to add.
 
 from __future__ import annotations
 
-from gpupool.applier.policies.bindings import API, enforced_namespaces
+from gpupool.applier.policies.bindings import API, enforced_namespaces, probed_pods
 from gpupool.applier.policies.expressions import exempt_conditions, governed, literal, requests
-from gpupool.applier.policies.spec import NODE_LABEL, TAINT_KEY, PoolPolicySpec, metadata, policy_name
+from gpupool.applier.policies.spec import (
+    NODE_LABEL,
+    PROBE_INJECT_LABEL,
+    TAINT_KEY,
+    PoolPolicySpec,
+    metadata,
+    policy_name,
+)
 
-INJECT = "inject"
+INJECT, INJECT_PROBE = "inject", "inject-probe"
 
 
 def inject_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
-    """The mutating policy and its binding; none where mutation is not served or nothing is enforced."""
+    """The mutating policy and its bindings; none where mutation is not served or nothing is enforced.
+
+    The second binding mutates one pod of the probe namespace, which proves that injection works before any
+    namespace is judged: the two kinds of policy take effect at different moments after they are written.
+    """
     if not (spec.mutate and spec.enforce):
         return []
-    return [_policy(spec), _binding(spec)]
+    return [
+        _policy(spec),
+        _binding(spec, INJECT, enforced_namespaces(spec)),
+        _binding(spec, INJECT_PROBE, probed_pods(spec, {PROBE_INJECT_LABEL: "true"})),
+    ]
 
 
 def _policy(spec: PoolPolicySpec) -> dict[str, object]:
@@ -65,10 +80,10 @@ def _toleration_patch(spec: PoolPolicySpec) -> str:
     )
 
 
-def _binding(spec: PoolPolicySpec) -> dict[str, object]:
+def _binding(spec: PoolPolicySpec, part: str, where: dict[str, object]) -> dict[str, object]:
     return {
         "apiVersion": API,
         "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": metadata(spec, INJECT),
-        "spec": {"policyName": policy_name(spec.pool, INJECT), "matchResources": enforced_namespaces(spec)},
+        "metadata": metadata(spec, part),
+        "spec": {"policyName": policy_name(spec.pool, INJECT), "matchResources": where},
     }

@@ -5,12 +5,13 @@ They keep the `restricted` Pod Security Standard, so that nothing but our policy
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from gpupool.applier.policies.spec import (
     MANAGED_LABELS,
     NODE_LABEL,
+    PROBE_INJECT_LABEL,
     PROBE_LABEL,
     TAINT_KEY,
     PoolPolicySpec,
@@ -45,7 +46,7 @@ class ProbePod:
 
 
 def probe_pods(spec: PoolPolicySpec) -> list[ProbePod]:
-    """The good pod first, then one pod for each bypass that a policy must stop."""
+    """The good pod first, one for each bypass that a policy must stop, one that injection must place."""
     good_selector = {NODE_LABEL: spec.pool}
     good_toleration = _toleration(operator="Equal", value=spec.pool)
     other = next(name for name in _OTHER_POOLS if name != spec.pool)
@@ -67,6 +68,9 @@ def probe_pods(spec: PoolPolicySpec) -> list[ProbePod]:
     pods = [
         _probe(spec, name, row, {**placed, **change}, spec.resources[0]) for name, row, change in attempts
     ]
+    if spec.mutate:
+        bare = _probe(spec, "left-to-injection", 0, {}, spec.resources[0])
+        pods.append(replace(bare, manifest=_labelled(bare.manifest, {PROBE_INJECT_LABEL: "true"})))
     stray = next((r for r in _STRAYS if r not in spec.resources), None)
     if stray is not None:
         pods.append(_probe(spec, "ungoverned-gpu", 9, placed, stray))
@@ -98,6 +102,11 @@ def _probe(
         },
     }
     return ProbePod(name, row, manifest, expect_denied=row > 0, policy=policy_name(spec.pool, PODS))
+
+
+def _labelled(manifest: Mapping[str, object], labels: Mapping[str, str]) -> dict[str, object]:
+    meta = cast("Mapping[str, Mapping[str, str]]", manifest["metadata"])
+    return {**manifest, "metadata": {**meta, "labels": {**meta["labels"], **labels}}}
 
 
 def _toleration(**fields: str) -> dict[str, str]:

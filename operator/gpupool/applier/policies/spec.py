@@ -11,6 +11,7 @@ NODE_LABEL = membership.NODE_LABEL
 POOL_LABEL = membership.NAMESPACE_LABEL
 TAINT_KEY = membership.TAINT
 PROBE_LABEL = "gpupool.dev/probe"
+PROBE_INJECT_LABEL = "gpupool.dev/probe-inject"
 NAME_LABEL = "kubernetes.io/metadata.name"
 MANAGED_LABELS = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
 
