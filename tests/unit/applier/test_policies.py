@@ -45,6 +45,7 @@ def test_enforce_has_a_policy_for_pods_one_for_templates_one_that_injects_and_a_
         "ValidatingAdmissionPolicyBinding/gpupool-lab-templates",
         "MutatingAdmissionPolicy/gpupool-lab-inject",
         "MutatingAdmissionPolicyBinding/gpupool-lab-inject",
+        "MutatingAdmissionPolicyBinding/gpupool-lab-inject-probe",
     }
 
 
@@ -111,10 +112,10 @@ def test_every_binding_names_a_policy_of_the_same_pool() -> None:
             assert (kind.removesuffix("Binding"), each["spec"]["policyName"]) in built
 
 
-def test_only_the_probe_binding_reads_a_label_that_people_could_set() -> None:
+def test_only_the_probe_bindings_read_a_label_that_people_could_set() -> None:
     for (_, name), each in objects(SPEC).items():
         selects_objects = "objectSelector" in each["spec"].get("matchResources", {})
-        assert selects_objects is (name == "gpupool-lab-pods-probe")
+        assert selects_objects is (name in {"gpupool-lab-pods-probe", "gpupool-lab-inject-probe"})
 
 
 def test_a_failed_mutation_denies_nobody_and_a_failed_validation_does() -> None:
@@ -149,9 +150,16 @@ def test_a_pool_without_resources_is_refused() -> None:
         replace(SPEC, resources=())
 
 
-def test_probes_try_each_row_and_one_good_pod_in_the_probe_namespace() -> None:
+def test_the_pod_left_to_injection_is_the_only_probe_that_is_mutated() -> None:
+    mutated = [p for p in probe_pods(SPEC) if "gpupool.dev/probe-inject" in str(p.manifest)]
+    assert [p.name for p in mutated] == ["left-to-injection"]
+    assert "nodeSelector" not in str(mutated[0].manifest)
+    assert not [p for p in probe_pods(replace(SPEC, mutate=False)) if p.name == "left-to-injection"]
+
+
+def test_probes_try_each_row_and_the_good_pods_in_the_probe_namespace() -> None:
     probes = probe_pods(SPEC)
-    assert [p.name for p in probes if not p.expect_denied] == ["well-placed"]
+    assert [p.name for p in probes if not p.expect_denied] == ["well-placed", "left-to-injection"]
     assert {p.row for p in probes} == {0, 1, 2, 4, 9}
     for probe in probes:
         manifest: dict[str, Any] = probe.manifest
