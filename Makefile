@@ -87,6 +87,7 @@ format: $(READY) ## Rewrite the code in house format
 .PHONY: generate
 generate: $(READY) ## Write the CRDs, the reference page and deploy/install.yaml from their sources
 	@$(BIN)/python -m gpupool.api.generate
+	@$(BIN)/python -m gpupool.telemetry.document
 	@$(BIN)/python deploy/render.py
 
 .PHONY: unit

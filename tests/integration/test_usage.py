@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -186,6 +187,25 @@ async def test_series_of_other_jobs_and_of_other_hosts_are_not_believed(place: P
         use = await seen(place, "victim", lambda u: u.seen_seconds >= 3)
         assert use.busy_seconds == 0
         assert not use.conflicting
+
+
+async def test_an_exporter_whose_labels_prometheus_renamed_is_understood(
+    place: Place, plane: Cluster
+) -> None:
+    place.run("work", "none")
+    job = f"renamed-{place.namespace}"
+    place.pool = replace(place.pool, jobs=(job,))
+    free = f'DCGM_FI_PROF_GR_ENGINE_ACTIVE{{UUID="GPU-free",gpu="1",hostname="{place.node}"}} 1\n'
+    # The target's own labels name a pod of the pool: what it says of free GPUs must not count for that one.
+    own = {"namespace": place.namespace, "pod": "work"}
+    with (
+        page(lambda: lie(place, "work", active=0.4) + free) as port,
+        scraped(plane, job, port, job, **own),
+    ):
+        use = await seen(place, "work", lambda u: u.seen_seconds >= 5)
+        assert (use.busy_gpus, use.conflicting) == (1, False)
+        assert use.activity == pytest.approx(40)
+        assert (await place.usage()).fresh
 
 
 async def test_a_dead_pods_hours_and_its_request_are_remembered(place: Place, plane: Cluster) -> None:

@@ -153,11 +153,12 @@ def page(text: Callable[[], str | bytes]) -> Iterator[int]:
 
 
 @contextmanager
-def scraped(plane: Cluster, name: str, port: int, job: str) -> Iterator[None]:
-    """Have the plane's Prometheus scrape a loopback port under a job."""
+def scraped(plane: Cluster, name: str, port: int, job: str, **labels: str) -> Iterator[None]:
+    """Have the plane's Prometheus scrape a loopback port under a job, with labels of the target."""
     file = plane.layout.targets / f"{name}.json"
     partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}"], "labels": {"job": job}}]))
+    target = {"targets": [f"127.0.0.1:{port}"], "labels": {"job": job, **labels}}
+    partial.write_text(json.dumps([target]))
     partial.replace(file)
     try:
         yield
