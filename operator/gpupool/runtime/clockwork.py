@@ -34,7 +34,8 @@ class Alarm:
             await asyncio.wait_for(self._rung.wait(), interval)
         except TimeoutError:
             return
-        while self._monotonic() - self._first < LONGEST_WAIT:
+        first = self._first
+        while self._monotonic() - first < LONGEST_WAIT:
             self._rung.clear()
             try:
                 await asyncio.wait_for(self._rung.wait(), QUIET)
@@ -52,14 +53,21 @@ class Continuity:
     """
 
     interval: float
-    since: datetime | None = None
-    last: datetime | None = None
+    _since: datetime | None = None
+    _last: datetime | None = None
 
-    def tick(self, now: datetime) -> tuple[datetime, datetime]:
-        """Note a cycle. Returns its time, which never runs backwards, and the start of the unbroken run."""
-        now = now if self.last is None else max(now, self.last)
+    def tick(self, now: datetime) -> None:
+        """Note that a cycle begins."""
+        now = self.monotone(now)
         gap = timedelta(seconds=2 * self.interval + LONGEST_WAIT)
-        if self.since is None or self.last is None or now - self.last > gap:
-            self.since = now
-        self.last = now
-        return now, self.since
+        if self._last is None or now - self._last > gap:
+            self._since = now
+        self._last = now
+
+    def monotone(self, now: datetime) -> datetime:
+        """A pool's time never runs backwards."""
+        return now if self._last is None else max(now, self._last)
+
+    def since(self, now: datetime) -> datetime:
+        """Start of the unbroken run of cycles."""
+        return now if self._since is None else self._since

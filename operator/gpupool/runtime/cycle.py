@@ -6,8 +6,10 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
+from datetime import datetime
 
 from gpupool.applier.execute import Results
+from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.plan import Action, Plan, RequestStatus
 from gpupool.model.pool import Pool
@@ -27,6 +29,8 @@ PROBE_PAUSE = 30.0
 """Seconds between two probes of policies that nobody touched."""
 FASTEST_USAGE = 1.0
 """Seconds between two looks at Prometheus, at least."""
+SOONEST = 0.5
+"""Seconds between two cycles that only time brought about, at least."""
 PROBE_RETRY = 1.0
 """Seconds until policies that do not deny yet are probed again: they take effect a moment after writing."""
 
@@ -48,6 +52,7 @@ class PoolLoop:
         self._publisher = publisher
         self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
         self._cycles = 0
+        self._due: datetime | None = None
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._probe: tuple[float, tuple[str, ...]] | None = None
@@ -67,11 +72,12 @@ class PoolLoop:
                     self._publisher.failed()
                     await asyncio.sleep(pause)
                     pause = min(30.0, 2 * pause)
-                await self.alarm.wait(self._context.settings.cycle_interval)
+                await self.alarm.wait(self._until_due())
 
     async def cycle(self) -> Plan | None:
         """One cycle; None when the pool is not there any more."""
         began = time.perf_counter()
+        self._continuity.tick(self._context.client.server_time())
         seen = self._context.mirror.changes
         snapshot = self._collect()
         if snapshot is None:
@@ -94,8 +100,17 @@ class PoolLoop:
             "report": ended - applied,
         }
         self._cycles += 1
+        self._due = _next_deadline(plan, snapshot.now)
         self._publisher.cycle(snapshot, plan, results, Cycle(self._cycles, written, steps, len(refused)))
         return plan
+
+    def _until_due(self) -> float:
+        """Seconds to sleep when nothing happens: to the next deadline, at most one interval."""
+        interval = self._context.settings.cycle_interval
+        if self._due is None:
+            return interval
+        left = (self._due - self._context.client.server_time()).total_seconds()
+        return max(SOONEST, min(interval, left + SOONEST))
 
     # ------------------------------------------------------------------ 1 collect
 
@@ -104,9 +119,11 @@ class PoolLoop:
         if pool is None:
             return None
         world = self._context.mirror.world()
-        now, since = self._continuity.tick(world.now)
+        now = self._continuity.monotone(world.now)
         world = replace(world, now=now)
-        snapshot = view(world, resolve(world), pool, uninterrupted_since=since, usage=self._fresh_usage())
+        since = self._continuity.since(now)
+        found = resolve(world)
+        snapshot = view(world, found, pool, uninterrupted_since=since, usage=self._fresh_usage())
         return replace(snapshot, enforcement=self._enforcement(snapshot))
 
     def _pool(self) -> Pool | None:
@@ -180,12 +197,25 @@ class PoolLoop:
     async def _measure(self) -> None:
         """Ask Prometheus at a pace of its own: giving never waits for it."""
         while self._context.usage is not None:
-            snapshot = self._collect()
-            if snapshot is not None:
-                usage = await self._context.usage.read(snapshot.pool, snapshot.pods, snapshot.now)
-                self._usage = (time.monotonic(), usage)
-                self.alarm.ring()
+            try:
+                await self._ask(self._context.usage)
+            except Exception:
+                # Use stays unknown meanwhile, which takes nothing; giving goes on.
+                log.exception("use not measured", extra={"pool": self.name})
             await asyncio.sleep(self._usage_pause())
+
+    async def _ask(self, reader: UsageReader) -> None:
+        snapshot = self._collect()
+        if snapshot is not None:
+            usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now)
+            self._usage = (time.monotonic(), usage)
+            self.alarm.ring()
+
+
+def _next_deadline(plan: Plan, now: datetime) -> datetime | None:
+    """The earliest moment at which a taking falls due."""
+    moments = [m for r in plan.requests if r.timer for m in (r.timer.deadline, r.timer.forced_at) if m]
+    return min((m for m in moments if m > now), default=None)
 
 
 def _standing(status: RequestStatus, before: int, results: Results) -> bool:
