@@ -17,7 +17,7 @@ from localplane.kube import Kube
 from localplane.kubeconfig import write_kubeconfig
 from localplane.locks import directory_lock
 from localplane.parts import OPERATOR, OPERATOR_PORT, PORT_NAMES, Part, part_named, parts_of
-from localplane.paths import Layout
+from localplane.paths import CHART, Layout
 from localplane.ports import free_port
 from localplane.processes import marked
 from localplane.state import Options, State, load_state
@@ -213,6 +213,8 @@ class Cluster:
             link = self.layout.bin / name
             link.unlink(missing_ok=True)
             link.symlink_to(tools[name])
+        # What a PrometheusRule of the chart is to an operated Prometheus, this file is to ours.
+        shutil.copyfile(CHART / "files" / "recording-rules.yaml", self.layout.rules / "gpupool.yaml")
         values = {
             "KUBECONFIG": str(self.kubeconfig),
             "PROMETHEUS_URL": self.prometheus_url,

@@ -50,7 +50,12 @@ def request_status(status: RequestStatus, before: Mapping[str, Any], now: dateti
         "lastProvedAt": _time(status.proved_at),
         "conditions": _conditions(status.conditions, before, status.generation, now),
     }
-    return {k: v for k, v in body.items() if v is not None}
+    return _present(body)
+
+
+def _present(body: Json) -> Json:
+    """The body without what is absent or empty: an applied map that becomes empty would be stored as null."""
+    return {k: v for k, v in body.items() if v is not None and v not in ({}, [])}
 
 
 def _decision(verdict: Verdict) -> Json:
@@ -61,7 +66,7 @@ def _decision(verdict: Verdict) -> Json:
         "grantableNow": verdict.grantable_now,
         "blockers": [_blocker(b) for b in verdict.blockers[:MAX_NAMED]],
     }
-    return {k: v for k, v in body.items() if v is not None}
+    return _present(body)
 
 
 def _blocker(blocker: Blocker) -> Json:
@@ -72,7 +77,7 @@ def _blocker(blocker: Blocker) -> Json:
         "request": blocker.request,
         "reason": blocker.why or "HoldsGpus",
     }
-    return {k: v for k, v in body.items() if v is not None}
+    return _present(body)
 
 
 def _reclaim(status: RequestStatus) -> Json:
@@ -89,7 +94,7 @@ def _reclaim(status: RequestStatus) -> Json:
             "keep": timer.target,
             "message": shorten(status.stage_message) or None,
         }
-    return {k: v for k, v in body.items() if v is not None}
+    return _present(body)
 
 
 def _time(moment: datetime | None) -> str | None:
@@ -118,7 +123,7 @@ def _conditions(
 def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: datetime) -> Json:
     """The status of a GpuPool; arguments as in `request_status`."""
     first = pool.resources[0]
-    return {
+    body: Json = {
         "observedGeneration": status.generation,
         "effectivePolicy": effective_policy(pool),
         "capacity": {"total": _counts(status.total), "usable": _counts(status.usable)},
@@ -141,6 +146,7 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
         "counts": dict(status.counts),
         "conditions": _conditions(status.conditions, before, status.generation, now),
     }
+    return _present(body)
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:
@@ -149,7 +155,7 @@ def _counts(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _share(row: ShareRow) -> Json:
-    return {
+    body: Json = {
         "team": row.team,
         "declared": row.declared,
         "namespaces": list(row.namespaces[:MAX_NAMESPACES]),
@@ -160,6 +166,7 @@ def _share(row: ShareRow) -> Json:
         "held": _counts(row.held),
         "busy": _counts(row.busy),
     }
+    return _present(body)
 
 
 def _queued(row: QueueRow) -> Json:

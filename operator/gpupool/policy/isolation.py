@@ -48,6 +48,7 @@ def _share(snapshot: Snapshot, namespace: Namespace) -> Share | None:
 
 def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
     busy = {p.node for p in snapshot.pods}
+    yield from (MarkNode(n.name, None, taint=False) for n in snapshot.stray_nodes)
     for node in snapshot.nodes:
         wanted = _mark(snapshot, node, in_use=node.name in busy)
         if wanted is not None and (wanted.pool, wanted.taint) != (node.pool_label, _tainted(node)):
@@ -79,6 +80,9 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
     # A namespace is judged only once its nodes carry the label and the policies were seen to work: the
     # injecting one takes effect a moment after the denying one, and nobody is to fall in between.
     ready = all(n.pool_label == pool.name for n in snapshot.nodes if n.selected) and _proved(snapshot)
+    for stray in snapshot.stray_namespaces:
+        if stray.pool_label == pool.name:
+            yield LabelNamespace(stray.name, None)
     for namespace in snapshot.namespaces:
         share = _share(snapshot, namespace)
         wanted = pool.isolation_for(share) is Mode.ENFORCE

@@ -121,7 +121,21 @@ def view(  # the snapshot has this many sources; each is named at the call
         nodes_claimed_twice=members.nodes_claimed_twice,
         namespaces_claimed_twice=members.namespaces_claimed_twice,
         intolerant_daemonsets=_intolerant(world.daemonsets, pool, members.nodes),
+        stray_nodes=tuple(
+            _node(n, pool)
+            for n in world.nodes
+            if n.name not in node_names and n.labels.get(NODE_LABEL) == pool.name
+        ),
+        stray_namespaces=tuple(
+            _namespace(n, pool) for n in world.namespaces if n.name not in own and _carries(n, pool)
+        ),
     )
+
+
+def _carries(namespace: NamespaceFacts, pool: Pool) -> bool:
+    """Whether something of this pool is still on a namespace."""
+    labelled = namespace.labels.get(NAMESPACE_LABEL) == pool.name
+    return labelled or (namespace.quota is not None and namespace.quota.pool == pool.name)
 
 
 def _concerns(pod: Pod, pool: Pool, nodes: set[str], namespaces: set[str]) -> bool:
