@@ -90,6 +90,12 @@ generate: $(READY) ## Write the CRDs, the reference page and deploy/install.yaml
 	@$(BIN)/python -m gpupool.telemetry.document
 	@$(BIN)/python deploy/render.py
 
+.PHONY: check-generated
+check-generated: $(READY) ## Fail if a generated file is not what its source says
+	@$(BIN)/python -m gpupool.api.generate --check
+	@$(BIN)/python -m gpupool.telemetry.document --check
+	@$(BIN)/python deploy/render.py --check
+
 .PHONY: unit
 unit: $(READY) ## The pure core, in seconds
 	@pytest -q tests/unit --cov --cov-report=term
