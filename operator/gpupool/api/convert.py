@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from gpupool.api import v1alpha1 as api
 from gpupool.api.purposes import DEFAULTS
 from gpupool.api.v1alpha1.gpupool_parts import ShareSpec
 from gpupool.model import pool as model
 from gpupool.model import selector as selectors
-from gpupool.model.reasons import Stage
+from gpupool.model.reasons import Phase, Stage
 from gpupool.model.snapshot import Key, ObjectRef, Priority, Remembered, Request, Timer
 
 _LONG_WINDOW = timedelta(minutes=10)
@@ -28,7 +30,8 @@ def pool(raw: Mapping[str, Any]) -> model.Pool:
     Raises:
         pydantic.ValidationError: it does not keep the rules of this version.
     """
-    found = api.GpuPool.model_validate(raw)
+    # Decisions read nothing of a pool's status, so a status of another version hides no pool.
+    found = api.GpuPool.model_validate({k: v for k, v in raw.items() if k != "status"})
     spec = found.spec
     mode = model.Mode(spec.mode)
     reclaim, recall = _reclaim(spec), _recall(spec)
@@ -128,7 +131,7 @@ def request(raw: Mapping[str, Any]) -> Request:
     Raises:
         pydantic.ValidationError: it does not keep the rules of this version.
     """
-    found = api.CapacityRequest.model_validate(raw)
+    found = api.CapacityRequest.model_validate({k: v for k, v in raw.items() if k != "status"})
     spec, meta = found.spec, found.metadata
     ref = spec.workload.ref
     return Request(
@@ -148,11 +151,17 @@ def request(raw: Mapping[str, Any]) -> Request:
         priority=Priority(spec.priority),
         preemptible=spec.preemptible,
         justification=spec.justification or "",
-        remembered=_remembered(found.status),
+        remembered=_remembered(raw.get("status") or {}),
     )
 
 
-def _remembered(status: api.CapacityRequestStatus) -> Remembered:
+def _remembered(raw: Mapping[str, Any]) -> Remembered:
+    """What earlier cycles wrote; fields that cannot be read count as not written, and hide no request."""
+    try:
+        status = api.CapacityRequestStatus.model_validate(raw)
+    except ValidationError as error:
+        broken = {str(e["loc"][0]) for e in error.errors() if e["loc"]}
+        status = api.CapacityRequestStatus.model_validate({k: v for k, v in raw.items() if k not in broken})
     return Remembered(
         granted=status.granted,
         allowance=status.allowance,
@@ -161,11 +170,13 @@ def _remembered(status: api.CapacityRequestStatus) -> Remembered:
         granted_at=status.granted_at,
         proved_at=status.last_proved_at,
         quiet_since=None if status.reclaim is None else status.reclaim.quiet_since,
-        timer=_timer(status.reclaim),
+        timer=_timer(status.reclaim, status.granted),
+        phase=None if status.phase is None else Phase(status.phase),
+        released=status.released_gpus,
     )
 
 
-def _timer(reclaim: api.Reclaim | None) -> Timer | None:
+def _timer(reclaim: api.Reclaim | None, granted: int | None) -> Timer | None:
     if reclaim is None or reclaim.since is None or reclaim.stage is api.ReclaimStage.NONE:
         return None
     return Timer(
@@ -174,4 +185,6 @@ def _timer(reclaim: api.Reclaim | None) -> Timer | None:
         deadline=reclaim.deadline,
         target=reclaim.keep,
         forced_at=reclaim.forced_at,
+        # What is lent stays its owner's claim, which is the number beside it.
+        granted=granted if reclaim.stage is api.ReclaimStage.LENT else None,
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from gpupool.api.v1alpha1 import format_duration, write_time
+from gpupool.api.v1alpha1.base import MAX_GPUS
 from gpupool.api.v1alpha1.conditions import set_condition, shorten
 from gpupool.model.plan import Blocker, Condition, PoolStatus, QueueRow, RequestStatus, ShareRow, Verdict
 from gpupool.model.pool import Pool
@@ -15,7 +16,9 @@ from gpupool.model.reasons import Stage
 Json = dict[str, Any]
 MAX_NAMESPACES = 50
 MAX_ROWS = 300
+MAX_QUEUE = 20
 MAX_NAMED = 10
+MAX_TEAM = 63
 
 
 def request_status(status: RequestStatus, before: Mapping[str, Any], now: datetime) -> Json:
@@ -31,20 +34,21 @@ def request_status(status: RequestStatus, before: Mapping[str, Any], now: dateti
         "phase": status.phase.value,
         "pool": status.pool or None,
         "resource": status.resource or None,
-        "granted": status.granted,
-        "allowance": status.allowance,
-        "used": status.used,
-        "held": status.held,
-        "busy": status.busy,
-        "demand": status.demand,
+        "granted": _gpus(status.granted),
+        "allowance": _gpus(status.allowance),
+        "used": _gpus(status.used),
+        "held": _gpus(status.held),
+        "busy": None if status.busy is None else _gpus(status.busy),
+        "demand": _gpus(status.demand),
         "position": status.position or None,
-        "efficiency": status.efficiency,
-        "activity": status.activity,
-        "coverage": status.coverage,
+        "efficiency": _percent(status.efficiency),
+        "activity": _percent(status.activity),
+        "coverage": _percent(status.coverage),
         "dataState": status.data_state.value if status.data_state else None,
         "decision": _decision(status.verdict),
         "reclaim": _reclaim(status),
         "askedGpus": status.asked,
+        "releasedGpus": status.released,
         "queuedAt": _time(status.queued_at),
         "grantedAt": _time(status.granted_at),
         "lastProvedAt": _time(status.proved_at),
@@ -63,7 +67,7 @@ def _decision(verdict: Verdict) -> Json:
         "reason": verdict.reason.value,
         "message": shorten(verdict.message),
         "arithmetic": shorten(verdict.arithmetic) or None,
-        "grantableNow": verdict.grantable_now,
+        "grantableNow": _gpus(verdict.grantable_now),
         "blockers": [_blocker(b) for b in verdict.blockers[:MAX_NAMED]],
     }
     return _present(body)
@@ -71,7 +75,7 @@ def _decision(verdict: Verdict) -> Json:
 
 def _blocker(blocker: Blocker) -> Json:
     body = {
-        "gpus": blocker.gpus,
+        "gpus": _gpus(blocker.gpus),
         "team": blocker.team,
         "namespace": blocker.namespace,
         "request": blocker.request,
@@ -126,7 +130,7 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
     body: Json = {
         "observedGeneration": status.generation,
         "effectivePolicy": effective_policy(pool),
-        "capacity": {"total": _counts(status.total), "usable": _counts(status.usable)},
+        "capacity": _present({"total": _counts(status.total), "usable": _counts(status.usable)}),
         "granted": _counts(status.granted),
         "lent": _counts(status.lent),
         "held": _counts(status.held),
@@ -134,15 +138,15 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
         "unattributed": _counts(status.unattributed),
         "overcommitted": _counts(status.overcommitted),
         "summary": {
-            "usable": max(0, status.usable.get(first, 0)),
-            "granted": status.granted.get(first, 0),
-            "lent": status.lent.get(first, 0),
-            "held": status.held.get(first, 0),
-            "busy": status.busy.get(first, 0),
-            "queued": sum(q.gpus for q in status.queue if q.resource == first),
+            "usable": _gpus(status.usable.get(first, 0)),
+            "granted": _gpus(status.granted.get(first, 0)),
+            "lent": _gpus(status.lent.get(first, 0)),
+            "held": _gpus(status.held.get(first, 0)),
+            "busy": _gpus(status.busy.get(first, 0)),
+            "queued": _gpus(sum(q.gpus for q in status.queue if q.resource == first)),
         },
-        "shares": [_share(r) for r in status.shares[:MAX_ROWS]],
-        "queue": [_queued(q) for q in status.queue],
+        "shares": _shares(status.shares)[:MAX_ROWS],
+        "queue": [_queued(q) for q in status.queue[:MAX_QUEUE]],
         "counts": dict(status.counts),
         "conditions": _conditions(status.conditions, before, status.generation, now),
     }
@@ -150,13 +154,31 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Numbers as the schema takes them: never negative."""
-    return {r: max(0, n) for r, n in sorted(counts.items())}
+    """Numbers as the schema takes them."""
+    return {r: _gpus(n) for r, n in sorted(counts.items())}
 
 
-def _share(row: ShareRow) -> Json:
+def _gpus(count: int) -> int:
+    """Never negative, and never so many that a whole status is refused for one number."""
+    return min(MAX_GPUS, max(0, count))
+
+
+def _percent(value: int | None) -> int | None:
+    return None if value is None else min(100, max(0, value))
+
+
+def _shares(rows: Sequence[ShareRow]) -> list[Json]:
+    """One row per name: a namespace without a share that is called like a team is told apart from it."""
+    teams = {row.team for row in rows if row.declared}
+    return [
+        _share(row, row.team if row.declared or row.team not in teams else f"namespace {row.team}"[:MAX_TEAM])
+        for row in rows
+    ]
+
+
+def _share(row: ShareRow, team: str) -> Json:
     body: Json = {
-        "team": row.team,
+        "team": team,
         "declared": row.declared,
         "namespaces": list(row.namespaces[:MAX_NAMESPACES]),
         "guaranteed": _counts(row.guaranteed),
@@ -175,7 +197,7 @@ def _queued(row: QueueRow) -> Json:
         "name": row.key.name,
         "team": row.team,
         "resource": row.resource,
-        "gpus": row.gpus,
+        "gpus": _gpus(row.gpus),
         "position": row.position,
         "reason": row.reason.value,
         "since": write_time(row.since),

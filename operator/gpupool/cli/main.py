@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = parser.parse_args(arguments)
     try:
         return _run() if found.command == "run" else _release()
-    except GpupoolError as error:
+    except (GpupoolError, OSError) as error:  # OSError: a port is taken, a file cannot be read
         print(f"gpupool: {error}", file=sys.stderr)
         return 1
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gpupool.collector.projections import Controller, NamespaceLabels, QuotaFacts, Refusal, names
+from gpupool.collector.controllers import Controller, Refusal, names
+from gpupool.collector.projections import NamespaceLabels, QuotaFacts
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
@@ -95,7 +96,7 @@ def _top(namespace: str, ref: ObjectRef, tree: Tree) -> ObjectRef:
     while ref not in seen:
         seen.add(ref)
         found = tree.get((namespace, ref.kind, ref.name))
-        if found is None or found.owner is None:
+        if found is None or found.owner is None or found.ref != ref:  # a kind of that name in another group
             return ref
         ref = found.owner
     return ref

@@ -35,19 +35,29 @@ def _timer(raw: Any) -> Timer | None:
     try:
         return Timer(
             stage=Stage(raw["stage"]),
-            since=datetime.fromisoformat(raw["since"]),
-            deadline=_moment(raw.get("deadline")),
-            target=raw.get("target"),
-            forced_at=_moment(raw.get("forcedAt")),
-            workload=raw.get("workload", ""),
-            granted=raw.get("granted"),
+            since=_moment(raw["since"]),
+            deadline=_moment(raw["deadline"]) if "deadline" in raw else None,
+            target=_number(raw.get("target")),
+            forced_at=_moment(raw["forcedAt"]) if "forcedAt" in raw else None,
+            workload=str(raw.get("workload", "")),
+            granted=_number(raw.get("granted")),
         )
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _moment(text: str) -> datetime:
+    """A time with its offset: one without it cannot be compared with ours."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return found
+
+
+def _number(value: Any) -> int | None:
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    raise ValueError(f"{value} is no number of GPUs")
 
 
 def write_timers(timers: Mapping[str, Timer]) -> str:

@@ -77,9 +77,13 @@ class Manager:
             self._publisher.forget(name)
 
     async def _tidy(self) -> None:
-        world = self._context.mirror.world()
-        found = resolve(world)
+        pools = self._context.mirror.pools.store
+        if len(pools) < pools.objects:
+            # A pool that cannot be read is no pool that is gone: nothing of it is taken back or denied.
+            return
         try:
+            world = self._context.mirror.world()
+            found = resolve(world)
             await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
             for action in sweep(world):
                 await self._take_back(action)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from gpupool.api import convert
 from gpupool.api.v1alpha1 import explain
+from gpupool.collector import controllers
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
 from gpupool.collector.reflector import Reflector
@@ -73,11 +74,11 @@ class Mirror:
         self.namespaces = self._mirror(kinds.NAMESPACES, see.namespace)
         self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, see.quota)
         self.pods = self._mirror(kinds.PODS, see.pod, fields=LIVE_PODS)
-        self.replicasets = self._mirror(kinds.REPLICA_SETS, see.replicaset)
-        self.statefulsets = self._mirror(kinds.STATEFUL_SETS, see.statefulset)
-        self.jobs = self._mirror(kinds.JOBS, see.job)
+        self.replicasets = self._mirror(kinds.REPLICA_SETS, controllers.replicaset)
+        self.statefulsets = self._mirror(kinds.STATEFUL_SETS, controllers.statefulset)
+        self.jobs = self._mirror(kinds.JOBS, controllers.job)
         self.daemonsets = self._mirror(kinds.DAEMON_SETS, see.daemonset)
-        self.refusals = self._mirror(kinds.EVENTS, see.refusal, fields="reason=FailedCreate")
+        self.refusals = self._mirror(kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate")
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
         self.policies = {r.kind: self._mirror(r, _policy(r.kind), labels=OURS) for r in policies}

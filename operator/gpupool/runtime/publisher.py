@@ -47,8 +47,8 @@ class Publisher:
 
     async def notices(self, plan: Plan, results: Results) -> None:
         """Publish the plan's notices, except those of evictions that did not happen."""
-        missed = {(a.pod.namespace, a.request) for a in _missed(results) if isinstance(a, Evict)}
-        due = [n for n in plan.notices if not _of_eviction(n) or (n.key.namespace, n.key.name) not in missed]
+        missed = {a.uid for a in _missed(results) if isinstance(a, Evict)}
+        due = [n for n in plan.notices if n.once.rpartition("/")[2] not in missed]
         news = self._said.news(due, self._client.server_time())
         await asyncio.gather(*(self._publish(notice) for notice in news))
 
@@ -93,11 +93,7 @@ class Publisher:
 
 
 def _missed(results: Results) -> list[Action]:
-    return [*results.blocked, *(action for action, _ in results.failed)]
-
-
-def _of_eviction(notice: Notice) -> bool:
-    return notice.reason in {"Recalled", "PDBOverridden"}
+    return [*results.blocked, *results.refused, *(action for action, _ in results.failed)]
 
 
 def _line(snapshot: Snapshot, plan: Plan, results: Results, cycle: Cycle) -> CycleLine:

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from gpupool.errors import SettingsError
 
@@ -74,6 +82,13 @@ class Settings(BaseModel):
     """Name of this process, shown in Events."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and metrics come from outside the pod
     """Address that metrics and health are served on."""
+
+    @field_validator("health_port")
+    @classmethod
+    def _own_port(cls, port: int, info: ValidationInfo) -> int:
+        if port == info.data.get("metrics_port"):
+            raise ValueError("is the metrics port too: give each its own")
+        return port
 
 
 _FOREIGN = ("SERVICEACCOUNT_DIR", "CACHE", "LOCAL", "METRICS_URL", "MOUNT_", "PLANE")

@@ -134,6 +134,8 @@ class CapacityRequestStatus(ApiModel):
     """Where the lending of unheld GPUs stands."""
     asked_gpus: Gpus | None = None
     """The number of `spec.gpus` that the decision speaks of."""
+    released_gpus: Gpus | None = None
+    """GPUs that the claim ended at after `releaseAfter`; it holds until `spec.gpus` changes."""
     queued_at: Timestamp | None = None
     """When the request began to wait."""
     granted_at: Timestamp | None = None
