@@ -135,9 +135,10 @@ class Story:
         return dict(found.get("status", {}))
 
     def hard(self, namespace: str) -> int | None:
-        """What our quota allows in a namespace; None without a quota."""
+        """What our quota allows in a namespace; None without a quota, or with one that is still being made."""
         quota = self.kube.find(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
-        return None if quota is None else int(quota["spec"]["hard"][f"requests.{RESOURCE}"])
+        found = {} if quota is None else quota["spec"].get("hard", {})
+        return int(found[key]) if (key := f"requests.{RESOURCE}") in found else None
 
     def held(self, namespace: str) -> int:
         """GPUs of the namespace's bound, living pods."""

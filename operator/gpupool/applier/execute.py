@@ -17,10 +17,19 @@ from gpupool.applier.serverside import Writer
 from gpupool.errors import KubeError
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
-from gpupool.kube.resources import NAMESPACES, NODES, RESOURCE_QUOTAS, ObjectKey
+from gpupool.kube.resources import (
+    NAMESPACES,
+    NODES,
+    RESOURCE_QUOTAS,
+    Json,
+    ObjectKey,
+    Resource,
+    key_of,
+)
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.pool import Pool
+from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
 
 
 @dataclass(slots=True)
@@ -123,23 +132,32 @@ class Executor:
     async def mark(self, action: LabelNamespace | MarkNode, *, epoch: int) -> None:
         """Write the labels and the taint of one node or namespace."""
         if isinstance(action, LabelNamespace):
-            await self._writer.apply(NAMESPACES, bodies.namespace_label(action), epoch=epoch, force=True)
+            body = bodies.namespace_label(action)
+            await self._label(NAMESPACES, body, NAMESPACE_LABEL, action.pool, epoch)
         else:
             await self._mark(action, epoch)
 
     async def _mark(self, action: MarkNode, epoch: int) -> None:
         """Label by server-side apply; the taint by a guarded patch, because that list has no owners."""
-        node = await self._writer.apply(
-            NODES, bodies.node_label(action.node, action.pool), epoch=epoch, force=True
-        )
+        body = bodies.node_label(action.node, action.pool)
+        node = await self._label(NODES, body, NODE_LABEL, action.pool, epoch)
         present = node.get("spec", {}).get("taints", [])
         wanted = bodies.taints(present, action.pool if action.taint else None)
         if wanted != present:
-            operation = {"op": "add", "path": "/spec/taints", "value": wanted}
-            version = int(node["metadata"]["resourceVersion"])
-            await self._writer.json_patch(
-                NODES, ObjectKey("", action.node), [operation], version=version, epoch=epoch
-            )
+            await self._patch(NODES, node, {"op": "add", "path": "/spec/taints", "value": wanted}, epoch)
+
+    async def _label(self, resource: Resource, body: Json, key: str, pool: str | None, epoch: int) -> Json:
+        """Write our label, or remove it, also where it was somebody else who wrote it."""
+        obj = await self._writer.apply(resource, body, epoch=epoch, force=True)
+        if pool is not None or key not in obj["metadata"].get("labels", {}):
+            return obj
+        path = f"/metadata/labels/{key.replace('/', '~1')}"
+        return await self._patch(resource, obj, {"op": "remove", "path": path}, epoch)
+
+    async def _patch(self, resource: Resource, obj: Json, operation: Json, epoch: int) -> Json:
+        """Change an object exactly as it was seen."""
+        version = int(obj["metadata"]["resourceVersion"])
+        return await self._writer.json_patch(resource, key_of(obj), [operation], version=version, epoch=epoch)
 
     async def _evict(self, action: Evict, epoch: int) -> bool:
         pod = action.pod

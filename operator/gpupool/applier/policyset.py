@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from gpupool.applier.policies import PoolPolicySpec, ProbePod, pool_policies, probe_pods
 from gpupool.applier.serverside import Writer
-from gpupool.errors import Forbidden, KubeError
+from gpupool.errors import Forbidden, Invalid, KubeError
 from gpupool.kube import resources as kinds
-from gpupool.kube.client import KubeClient
+from gpupool.kube.client import FIELD_MANAGER, KubeClient
 from gpupool.kube.resources import Json, ObjectKey
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Pool
@@ -91,7 +91,7 @@ class PolicySet:
         wanted = pool_policies(self.spec(pool, asked)) if _any(asked) else []
         keep: dict[tuple[str, str], str] = {}
         for body in wanted:
-            obj = await self._writer.apply(RESOURCES[str(body["kind"])], body, epoch=epoch, force=True)
+            obj = await self._stand(body, epoch)
             keep[(str(body["kind"]), obj["metadata"]["name"])] = obj["metadata"]["resourceVersion"]
         # Bindings go before the policies they bind, so that nothing is bound to what is not there.
         surplus = sorted(
@@ -101,6 +101,26 @@ class PolicySet:
             await self._writer.delete(RESOURCES[kind], ObjectKey("", name), epoch=epoch)
         self._written[pool.name] = _Written(asked, pool.generation, keep)
         return True
+
+    async def _stand(self, body: Json, epoch: int) -> Json:
+        """Bring one object to exactly what is wanted; returns it as the server has it.
+
+        Server-side apply merges lists, and leaves fields alone that others set: a `Warn` beside our `Deny`, a
+        match condition that is never true. So where somebody else owns a part of the spec, it is replaced.
+        """
+        resource, name = RESOURCES[str(body["kind"])], body["metadata"]["name"]
+        try:
+            obj = await self._writer.apply(resource, body, epoch=epoch, force=True)
+        except Invalid:  # what others added does not go together with ours; or ours is wrong, said below
+            obj = await self._client.get(resource, name)
+        else:
+            if not _shared(obj):
+                return obj
+        operation = {"op": "replace", "path": "/spec", "value": body["spec"]}
+        version = int(obj["metadata"]["resourceVersion"])
+        return await self._writer.json_patch(
+            resource, ObjectKey("", name), [operation], version=version, epoch=epoch
+        )
 
     async def probe(self, pool: Pool, asked: SetPolicies) -> tuple[str, ...]:
         """Names of the attempts that did not get the answer they must get; empty when all did."""
@@ -117,6 +137,12 @@ class PolicySet:
         except KubeError:
             return False
         return not attempt.expect_denied
+
+
+def _shared(obj: Json) -> bool:
+    """Whether another manager than ours owns a part of the object's spec."""
+    entries = obj["metadata"].get("managedFields", [])
+    return any(e.get("manager") != FIELD_MANAGER and "f:spec" in e.get("fieldsV1", {}) for e in entries)
 
 
 def _any(asked: SetPolicies) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from gpupool.model.plan import Condition, Status
 from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Snapshot
-from gpupool.policy.isolation import policies_of
+from gpupool.policy.isolation import policies_of, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
 
@@ -93,6 +93,10 @@ def _isolated(snapshot: Snapshot) -> Condition | None:
     if facts.probe:
         message = f"These attempts were not refused: {_some(facts.probe)}."
         return Condition("Enforced", Status.FALSE, "Open", message)
+    waiting = unlabelled(snapshot)
+    if waiting:
+        message = f"GPU pods are not judged yet in {_some(waiting)}: the label is being written."
+        return Condition("Enforced", Status.FALSE, "BeingWritten", message)
     return None
 
 

@@ -36,6 +36,16 @@ def policies_of(snapshot: Snapshot) -> SetPolicies:
     )
 
 
+def unlabelled(snapshot: Snapshot) -> tuple[str, ...]:
+    """Namespaces whose pods are to be judged and are not yet, because their label is still missing."""
+    pool = snapshot.pool
+    return tuple(
+        n.name
+        for n in snapshot.namespaces
+        if pool.isolation_for(_share(snapshot, n)) is Mode.ENFORCE and n.pool_label != pool.name
+    )
+
+
 def taints(snapshot: Snapshot) -> bool:
     """Whether the pool's nodes are to carry the taint: only when every DaemonSet on them tolerates it."""
     pool = snapshot.pool
@@ -51,12 +61,14 @@ def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
     yield from (MarkNode(n.name, None, taint=False) for n in snapshot.stray_nodes)
     for node in snapshot.nodes:
         wanted = _mark(snapshot, node, in_use=node.name in busy)
-        if wanted is not None and (wanted.pool, wanted.taint) != (node.pool_label, _tainted(node)):
+        if wanted is not None and (wanted.pool != node.pool_label or not _tainted_as(wanted, node)):
             yield wanted
 
 
-def _tainted(node: Node) -> bool:
-    return any(t.startswith(f"{TAINT}=") for t in node.taints)
+def _tainted_as(wanted: MarkNode, node: Node) -> bool:
+    """Whether the node carries our taint exactly as wanted: key, value and effect, and once."""
+    ours = [t for t in node.taints if t.startswith(f"{TAINT}=")]
+    return ours == ([f"{TAINT}={wanted.pool}:NoSchedule"] if wanted.taint else [])
 
 
 def _mark(snapshot: Snapshot, node: Node, *, in_use: bool) -> MarkNode | None:

@@ -107,6 +107,8 @@ class PoolLoop:
     def _until_due(self) -> float:
         """Seconds to sleep when nothing happens: to the next deadline, at most one interval."""
         interval = self._context.settings.cycle_interval
+        if self._probe is not None and self._probe[1]:
+            interval = min(interval, PROBE_RETRY)
         if self._due is None:
             return interval
         left = (self._due - self._context.client.server_time()).total_seconds()

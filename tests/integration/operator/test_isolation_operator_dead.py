@@ -1,0 +1,220 @@
+"""The operator is killed, and nothing opens: rows of the threat table as a namespace admin."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from integration.isolation.asking import GPU, create, phase, pod, refusal, runs_on, wait_for
+from integration.isolation.test_gpu_pods import REACHING_OUT
+from integration.operator.test_isolation import in_force
+from localplane.kube import Kube, KubeError
+from support.marks import NODE_LABEL, standing, two_lines
+from support.story import Story
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from localplane.cluster import Cluster
+
+Json = dict[str, Any]
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Deserted:
+    """Two enforced pools, a team of the first with 4 of 8 GPUs granted, and its namespace admin."""
+
+    home: Story
+    other: Story
+    team: str
+    admin: Kube
+    mutate: bool
+    before: dict[str, str]
+
+    def pod(self, name: str, gpus: int = 1, **spec: Any) -> Json:
+        """A GPU pod as it has to be: with the two lines where nobody injects them."""
+        lines = {} if self.mutate else two_lines(self.home.name)
+        return pod(name, gpus, **{**lines, **spec})
+
+
+@pytest.fixture(scope="module")
+def deserted(plane: Cluster, mutate: bool) -> Iterator[Deserted]:
+    """The stage, with the operator's processes killed and held down."""
+    with plane.kube() as kube:
+        made: list[str] = []
+        home, other = (
+            Story(kube, partial(_namespace, kube, made)),
+            Story(kube, partial(_namespace, kube, made)),
+        )
+        team = _govern(home, other)
+        with _admin(kube, team) as admin:
+            plane.stop("operator", "KILL")
+            try:
+                yield Deserted(home, other, team, admin, mutate, _standing(home, other))
+            finally:
+                plane.start("operator")
+        _clear(kube, made)
+        home.end()
+        other.end()
+
+
+def _namespace(kube: Kube, made: list[str], prefix: str) -> str:
+    name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    made.append(name)
+    wait_for(lambda: kube.exists(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "the default account")
+    return name
+
+
+def _govern(home: Story, other: Story) -> str:
+    teams = [story.team("a") for story in (home, other)]
+    for story, team in zip((home, other), teams, strict=True):
+        story.add_nodes(1)
+        story.pool(shares=[story.share(team, 8)])
+        story.ask(team, "work", 4)
+    for story, team in zip((home, other), teams, strict=True):
+        story.until(partial(_governed, story, team), f"pool {story.name} is governed")
+    return teams[0]
+
+
+def _governed(story: Story, team: str) -> bool:
+    tainted = any(mark.startswith("taint ") for mark in standing(story.kube, story.name))
+    return tainted and story.condition("Enforced").get("status") == "True" and in_force(story, team) == "4"
+
+
+def _admin(kube: Kube, team: str) -> Kube:
+    user = f"admin-of-{team}"
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"}
+    kube.create(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": user, "namespace": team},
+            "roleRef": reference,
+            "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
+        }
+    )
+    client = kube.impersonating(user)
+    wait_for(lambda: _may_list(client, team), "the admin's rights")
+    return client
+
+
+def _may_list(client: Kube, team: str) -> bool:
+    try:
+        client.list(f"/api/v1/namespaces/{team}/pods")
+    except KubeError:
+        return False
+    return True
+
+
+def _standing(*stories: Story) -> dict[str, str]:
+    return {k: v for s in stories for k, v in standing(s.kube, s.name).items()}
+
+
+def _clear(kube: Kube, namespaces: list[str]) -> None:
+    for name in namespaces:
+        pods = f"/api/v1/namespaces/{name}/pods"
+        for each in kube.list(pods):
+            kube.delete(f"{pods}/{each['metadata']['name']}", grace_seconds=0)
+        kube.delete(f"/api/v1/namespaces/{name}")
+
+
+def test_the_operator_is_really_dead(deserted: Deserted, plane: Cluster) -> None:
+    del deserted
+    with pytest.raises(httpx.TransportError):
+        httpx.get(plane.metrics_url, trust_env=False)
+
+
+def test_row_1_a_node_name_is_refused(deserted: Deserted) -> None:
+    for node in (deserted.home.nodes[0], deserted.other.nodes[0]):
+        bad = deserted.pod("named", nodeName=node)
+        error = refusal(partial(create, deserted.admin, deserted.team, bad))
+        assert (error.status, f'spec.nodeName is "{node}"' in error.message) == (403, True)
+
+
+def test_row_2_tolerations_that_reach_other_pools_are_refused(deserted: Deserted) -> None:
+    lines = two_lines(deserted.home.name)
+    for extra, said in REACHING_OUT:
+        bad = pod("tolerant", 1, **{**lines, "tolerations": [*lines["tolerations"], extra]})
+        error = refusal(partial(create, deserted.admin, deserted.team, bad))
+        assert (error.status, said in error.message) == (403, True), extra
+
+
+def test_rows_3_7_and_8_a_pod_runs_at_home_and_neither_its_tolerations_nor_the_wall_give_way(
+    deserted: Deserted,
+) -> None:
+    admin, team = deserted.admin, deserted.team
+    create(admin, team, deserted.pod("fits", 4))
+    wait_for(lambda: runs_on(admin, team) == deserted.home.nodes, "the pod to run in its pool")
+    path = f"/api/v1/namespaces/{team}/pods/fits"
+    had = admin.get(path)["spec"]["tolerations"]
+    worse = {"spec": {"tolerations": [*had, {"operator": "Exists"}]}}
+    assert "spec.tolerations has" in refusal(lambda: admin.patch(path, worse)).message
+    limits_only, init = deserted.pod("one-more", 1), deserted.pod("init", 0)
+    container = init["spec"]["containers"][0]
+    init["spec"]["initContainers"] = [{**container, "name": "first", "resources": {"limits": {GPU: "1"}}}]
+    for manifest in (limits_only, init):
+        assert "exceeded quota: gpupool" in refusal(partial(create, admin, team, manifest)).message
+    admin.delete(path, grace_seconds=0)
+    wait_for(lambda: phase(admin, team, "fits") == "", "the pod to be deleted")
+
+
+def test_row_4_a_selector_of_another_pool_never_leads_there(deserted: Deserted) -> None:
+    admin, team = deserted.admin, deserted.team
+    astray = deserted.pod("astray", nodeSelector={NODE_LABEL: deserted.other.name})
+    if deserted.mutate:
+        made = create(admin, team, astray, dry_run=True)
+        assert made["spec"]["nodeSelector"][NODE_LABEL] == deserted.home.name
+        return
+    error = refusal(partial(create, admin, team, astray))
+    assert f'spec.nodeSelector["{NODE_LABEL}"] is "{deserted.other.name}"' in error.message
+
+
+def test_rows_12_and_13_quota_pools_and_marks_are_out_of_reach(deserted: Deserted) -> None:
+    admin, team = deserted.admin, deserted.team
+    quota = f"/api/v1/namespaces/{team}/resourcequotas/gpupool"
+    pools = "/apis/gpupool.dev/v1alpha1/gpupools"
+    named = {**deserted.home.request(team, "work"), "metadata": {"name": "named", "namespace": team}}
+    named["spec"]["pool"] = deserted.other.name
+    status = f"{deserted.home.request_path(team, 'work')}/status"
+    unlabel = {"metadata": {"labels": {"gpupool.dev/pool": None}}}
+    for attempt in (
+        partial(admin.patch, quota, {"spec": {"hard": {f"requests.{GPU}": "8"}}}),
+        partial(admin.delete, quota),
+        partial(admin.patch, f"{pools}/{deserted.home.name}", {"spec": {"mode": "Observe"}}),
+        partial(admin.patch, f"/api/v1/namespaces/{team}", unlabel),
+        partial(admin.patch, status, {"status": {"granted": 8}}),
+        partial(admin.create, named),
+    ):
+        assert refusal(attempt).status == 403
+
+
+def test_cpu_pods_and_deletes_pass(deserted: Deserted) -> None:
+    admin, team = deserted.admin, deserted.team
+    made = create(admin, team, pod("cpu"))["spec"]
+    assert NODE_LABEL not in made.get("nodeSelector", {})
+    admin.delete(f"/api/v1/namespaces/{team}/pods/cpu", grace_seconds=0)
+    create(admin, team, {**deserted.home.request(team, "work"), "metadata": {"name": "more"}}, dry_run=True)
+
+
+@pytest.mark.parametrize("mutate", [True, False], indirect=True, ids=["mutate", "validate-only"])
+def test_started_again_it_finds_everything_as_it_was(
+    deserted: Deserted, plane: Cluster, mutate: bool
+) -> None:
+    del mutate
+    assert _standing(deserted.home, deserted.other) == deserted.before
+    plane.start("operator")
+    deserted.home.until(
+        lambda: deserted.home.condition("Enforced").get("reason") == "Enforced",
+        "the pools are enforced again",
+    )
+    assert _standing(deserted.home, deserted.other) == deserted.before
+    plane.stop("operator", "KILL")
