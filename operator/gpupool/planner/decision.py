@@ -9,6 +9,7 @@ from gpupool.model.plan import Evict
 from gpupool.model.snapshot import Key
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.desk import Desk
+from gpupool.policy.recall import Need
 from gpupool.policy.reclaim import Finding
 
 
@@ -18,5 +19,6 @@ class Decision:
 
     desk: Desk
     outcome: Outcome
+    need: Need
     findings: Mapping[Key, Finding]
     evictions: tuple[Evict, ...]

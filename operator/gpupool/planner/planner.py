@@ -52,6 +52,6 @@ def decide(
     recall.lower(desk)
     findings = reclaim.advance(snapshot, desk, books, measures)
     outcome = allocate(desk)
-    needed = recall.decide(snapshot, desk, outcome)
+    need = recall.decide(snapshot, desk, outcome)
     reclaim.settle(snapshot, desk)
-    return Decision(desk, outcome, findings, evictions(snapshot, desk, books, needed))
+    return Decision(desk, outcome, need, findings, evictions(snapshot, desk, books, need.pods))

@@ -27,7 +27,9 @@ def write(
     requests: dict[Key, RequestStatus] = {}
     told: list[Notice] = []
     for decision in decisions.values():
-        court = convene(snapshot.pool.name, snapshot.pool.visibility, decision.desk, decision.outcome)
+        court = convene(
+            snapshot.pool.name, snapshot.pool.visibility, decision.desk, decision.outcome, decision.need
+        )
         for claim in decision.desk.claims:
             if not claim.unowned:
                 found = request_report.status(snapshot, books, measures, decision, court=court, claim=claim)

@@ -7,7 +7,7 @@ only when a later snapshot shows that the quota is in force and use has fallen (
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gpupool.model.snapshot import Key
@@ -39,13 +39,19 @@ class Desk:
         """One claim as it stands now."""
         return self._claims[key]
 
-    def walls(self) -> dict[str, int]:
+    @property
+    def walls(self) -> Mapping[str, int]:
         """What each namespace's quota should say."""
-        return dict(self._walls)
+        return self._walls
 
     def slack(self, namespace: str) -> int:
         """GPUs of a namespace that are committed already without a claim on them."""
         return max(0, self._commitment[namespace] - self._walls[namespace])
+
+    def settling(self) -> int:
+        """GPUs that come free by themselves once lowered quotas are in force."""
+        books = self.ledger.books
+        return sum(max(0, c - max(self._walls[n], books[n].used)) for n, c in self._commitment.items())
 
     def affordable(self, namespace: str) -> int:
         """The most that may be given in a namespace without breaking law 2."""

@@ -9,11 +9,11 @@ from itertools import groupby
 
 from gpupool.model.plan import Evict
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Pod, Snapshot
+from gpupool.model.snapshot import Pod, Snapshot, Timer
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
-from gpupool.policy.recall import coming
+from gpupool.policy.recall import coming, overdrafts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +38,45 @@ class Unit:
 
 def evictions(snapshot: Snapshot, desk: Desk, books: Books, needed: int) -> tuple[Evict, ...]:
     """Pods of recalled borrowers whose notice has run out, as far as `needed` GPUs are still missing."""
+    loads = overdrafts(desk)
     found: list[Evict] = []
     for claim in reversed(desk.claims):
-        if not _due(claim, snapshot.now):
+        timer = claim.timer
+        if timer is None or not _due(claim, timer, snapshot.now):
             continue
+        used = claim.used + loads[claim.key.namespace] if claim.unowned else claim.used
         # What the lowered quota alone frees needs no pod to go.
-        surplus = min(needed, coming(claim), claim.used - _target(claim))
-        needed -= min(needed, coming(claim))
-        found += _take(claim, books.of(claim.key), surplus, snapshot.now)
+        surplus = min(needed, used - (timer.target or 0))
+        needed -= min(needed, coming(claim, loads))
+        force = timer.forced_at is not None and snapshot.now >= timer.forced_at
+        for owner, most in _owners(desk, claim):
+            pods = books.of(owner.key)
+            taken = tuple(_take(pods, owner.request.resource, min(surplus, most)))
+            found += [Evict(p.key, p.uid, owner.key.name, force=force) for p in taken]
+            surplus -= gpus((*taken, *(p for p in pods if p.terminating)), owner.request.resource)
     return tuple(found)
 
 
-def _target(claim: Claim) -> int:
-    return 0 if claim.timer is None else claim.timer.target or 0
+def _due(claim: Claim, timer: Timer, now: datetime) -> bool:
+    due = timer.deadline is not None and now >= timer.deadline
+    return claim.walled and claim.stage is Stage.RECALLING and due
 
 
-def _due(claim: Claim, now: datetime) -> bool:
-    timer = claim.timer
-    return (
-        claim.walled
-        and claim.stage is Stage.RECALLING
-        and timer is not None
-        and timer.deadline is not None
-        and now >= timer.deadline
-    )
+def _owners(desk: Desk, claim: Claim) -> Iterable[tuple[Claim, int]]:
+    """Whose pods may go, and how many GPUs of them: behind the implicit grant stand overdrawn borrowers."""
+    yield claim, claim.used
+    if claim.unowned:
+        for other in reversed(desk.claims):
+            borrows = other.request.preemptible and not other.unowned and other.stage is not Stage.RECALLING
+            if borrows and other.key.namespace == claim.key.namespace:
+                yield other, other.overdraft
 
 
-def _take(claim: Claim, pods: Sequence[Pod], surplus: int, now: datetime) -> Iterable[Evict]:
+def _take(pods: Sequence[Pod], resource: str, surplus: int) -> Iterable[Pod]:
     """Units until the surplus is covered; pods on their way out count as taken."""
-    forced = claim.timer is not None and claim.timer.forced_at is not None and now >= claim.timer.forced_at
-    resource = claim.request.resource
-    surplus -= gpus((p for p in pods if p.terminating), resource)
-    for unit in fewest(_units(pods, resource), surplus):
-        for pod in unit.pods:
-            yield Evict(pod.key, pod.uid, claim.key.name, force=forced)
+    left = surplus - gpus((p for p in pods if p.terminating), resource)
+    for unit in fewest(_units(pods, resource), left):
+        yield from unit.pods
 
 
 def _units(pods: Sequence[Pod], resource: str) -> list[Unit]:

@@ -13,6 +13,7 @@ from gpupool.model.snapshot import Key
 from gpupool.policy.allocation import Outcome, waits
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
+from gpupool.policy.recall import Need
 from gpupool.policy.refusal import refuse
 
 MOST_BLOCKERS = 10
@@ -25,13 +26,14 @@ class Court:
     pool: str
     visibility: Visibility
     desk: Desk
-    owed: dict[Key, int]
+    owed: int
+    recalled: dict[Key, int]
     behind: frozenset[Key]
     positions: dict[Key, int]
     holders: tuple[Claim, ...]
 
 
-def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome) -> Court:
+def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome, need: Need) -> Court:
     """Prepare positions and holders."""
     positions: dict[Key, int] = {}
     counters: dict[str, int] = defaultdict(int)
@@ -44,7 +46,8 @@ def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome) -> 
         pool=pool,
         visibility=visibility,
         desk=desk,
-        owed={o.key: o.gpus for o in outcome.owed},
+        owed=sum(o.gpus for o in outcome.owed),
+        recalled={o.key: o.gpus for o in outcome.owed if o.key in need.covered},
         behind=outcome.behind,
         positions=positions,
         holders=tuple(holders),
@@ -109,13 +112,13 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
             Reason.BEHIND_OTHERS,
             f"Others of share {claim.share.team} are served first; {where}.",
         )
-    if court.owed.get(claim.key, 0) > 0:
+    if claim.key in court.recalled:
         return _verdict(
             court,
             claim,
             Reason.WAITING_FOR_RECALL,
             f"Within the {guaranteed} GPUs guaranteed to share {claim.share.team};"
-            f" {court.owed[claim.key]} GPUs are being brought back from borrowers; {where}.",
+            f" {court.recalled[claim.key]} GPUs are being brought back from borrowers; {where}.",
         )
     if not claim.request.preemptible and desk.guarantee_left(claim) < claim.request.min_gpus - claim.granted:
         return _own_share(court, claim, guaranteed, where)
@@ -160,7 +163,7 @@ def _own_share(court: Court, claim: Claim, guaranteed: int, where: str) -> Verdi
 def arithmetic(court: Court) -> str:
     """Where the pool's GPUs are, in numbers that add up."""
     ledger = court.desk.ledger
-    owed = sum(court.owed.values())
+    owed = court.owed
     committed = ledger.usable - owed - court.desk.room
     parts = f"{ledger.usable} usable - {committed} committed"
     if owed:

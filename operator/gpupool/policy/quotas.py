@@ -20,7 +20,7 @@ def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk])
     """Quota writes, lowerings before raises (law 2)."""
     timers = _timers(snapshot, desks.values())
     implicit = _implicit(desks)
-    walls = {resource: desk.walls() for resource, desk in desks.items()}
+    walls = {resource: desk.walls for resource, desk in desks.items()}
     writes: list[Write] = [DropQuota(n.name) for n in snapshot.stray_namespaces if n.quota is not None]
     for namespace in snapshot.namespaces:
         name = namespace.name

@@ -8,7 +8,7 @@ would not cover the need it is taken for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gpupool.model.reasons import Stage
@@ -16,6 +16,15 @@ from gpupool.model.snapshot import Key, Snapshot, Timer
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """GPUs to bring back, those of them that need a pod to go, and whose need they cover."""
+
+    gpus: int
+    pods: int
+    covered: frozenset[Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +42,70 @@ def lower(desk: Desk) -> None:
             desk.cut(claim.key, claim.timer.target or 0)
 
 
-def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> int:
-    """End recalls that nobody needs any more, and give notice for what is missing beyond those under way.
-
-    Returns the GPUs that borrowers have to bring back now.
-    """
-    victims = tuple(_borrowers(desk, outcome))
-    under_way = sum(coming(c) for c in desk.claims)
-    needed = _needed(desk, outcome, under_way + sum(v.gpus for v in victims))
+def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
+    """End recalls that nobody needs any more, and give notice for what is missing beyond those under way."""
+    loads = overdrafts(desk)
+    victims = tuple(_borrowers(desk, outcome, loads))
+    settling = desk.settling()
+    under_way = settling + sum(coming(c, loads) for c in desk.claims)
+    need = _need(desk, outcome, settling, under_way + sum(v.gpus for v in victims))
     for claim in desk.claims:
-        if claim.stage is Stage.RECALLING and (needed == 0 or coming(claim) == 0):
+        if claim.stage is Stage.RECALLING and (need.gpus == 0 or coming(claim, loads) == 0):
             desk.mark(replace(claim, timer=None))
-    for victim in _choose(victims, needed - under_way):
-        desk.mark(replace(victim.claim, timer=_notice(snapshot, victim)))
-    return needed
+    for victim in _choose(victims, need.gpus - under_way):
+        # What a claim uses beyond its allowance comes back with it, on top of what it is asked for.
+        most = reach(victim.claim, loads) if victim.claim.unowned else victim.claim.allowance
+        target = most - victim.gpus
+        desk.mark(replace(victim.claim, timer=_notice(snapshot, target)))
+    return need
 
 
-def _needed(desk: Desk, outcome: Outcome, reachable: int) -> int:
+def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
     """GPUs to bring back: what is owed, in the order it was asked, as far as borrowers can cover it."""
     free = desk.room + sum(o.gpus for o in outcome.owed)
-    covered = 0
+    sought, covered = 0, set()
     for owed in outcome.owed:
-        take = min(owed.gpus, free + reachable - covered)
-        covered += take if take >= owed.least else 0
-    return max(0, covered - free) if covered else 0
+        take = min(owed.gpus, free + reachable - sought)
+        if take >= owed.least:
+            sought += take
+            covered.add(owed.key)
+    missing = max(0, sought - free) if covered else 0
+    return Need(missing, max(0, missing - settling), frozenset(covered))
 
 
-def coming(claim: Claim) -> int:
+Loads = Mapping[str, int]
+"""GPUs per namespace that requests use beyond their allowance. They are nobody's: the implicit grant's."""
+
+
+def overdrafts(desk: Desk) -> Loads:
+    """Overdrawn GPUs, without those a running recall brings back anyhow."""
+    found: dict[str, int] = defaultdict(int)
+    for claim in desk.claims:
+        if not claim.unowned and claim.stage is not Stage.RECALLING:
+            found[claim.key.namespace] += claim.overdraft
+    return found
+
+
+def reach(claim: Claim, loads: Loads) -> int:
+    """GPUs that a claim may use or uses without leave."""
+    used = claim.used + loads[claim.key.namespace] if claim.unowned else claim.used
+    return max(claim.allowance, used)
+
+
+def coming(claim: Claim, loads: Loads) -> int:
     """GPUs that a running recall will still free."""
     if claim.stage is not Stage.RECALLING or claim.timer is None:
         return 0
-    return max(0, reach(claim) - (claim.timer.target or 0))
+    return max(0, reach(claim, loads) - (claim.timer.target or 0))
 
 
-def reach(claim: Claim) -> int:
-    """GPUs a recall can bring back: what may be used, and what is used without leave."""
-    return max(claim.allowance, claim.used)
-
-
-def _notice(snapshot: Snapshot, victim: Victim) -> Timer:
+def _notice(snapshot: Snapshot, target: int) -> Timer:
     recall = snapshot.pool.recall
     return Timer(
         stage=Stage.RECALLING,
         since=snapshot.now,
         deadline=snapshot.now + recall.notice,
-        target=reach(victim.claim) - victim.gpus,
+        target=target,
         forced_at=snapshot.now + max(recall.within, recall.notice),
     )
 
@@ -92,9 +120,12 @@ def _choose(victims: Sequence[Victim], needed: int) -> Iterable[Victim]:
         yield Victim(victim.claim, taken)
 
 
-def _borrowers(desk: Desk, outcome: Outcome) -> Iterable[Victim]:
-    """Who can be asked to return GPUs, by least harm: unowned and unheld first, lower priority, younger."""
-    excess = _excess(desk, outcome)
+def _borrowers(desk: Desk, outcome: Outcome, loads: Loads) -> Iterable[Victim]:
+    """Who can be asked to return GPUs, by least harm: unowned and unheld first, lower priority, younger.
+
+    Those that lend a part already give more only where the others do not suffice.
+    """
+    excess = _excess(desk, outcome, loads)
     owners = {o.key for o in outcome.owed}
     # A borrower without a wall cannot be made to return anything to a namespace that has one.
     walled = any(c.walled for c in desk.claims)
@@ -103,37 +134,41 @@ def _borrowers(desk: Desk, outcome: Outcome) -> Iterable[Victim]:
         for c in desk.claims
         if c.stage is not Stage.RECALLING and c.walled >= walled and c.key not in owners
     ]
-    overdrafts = _overdrafts(desk)
     for claim in sorted(candidates, key=_harm):
-        amount = min(reach(claim), excess[claim.share.team])
         if claim.unowned:
-            # Implicit quota that overdrawn siblings run on frees nothing when it is lowered.
-            amount = max(claim.used, claim.allowance - overdrafts[claim.key.namespace])
-        elif not claim.request.preemptible:
+            amount = _freed(desk, claim, loads)
+        else:
             # Consent to borrowing cannot be withdrawn while it lasts.
-            amount = min(claim.allowance, amount, desk.beyond_guarantee(claim))
+            most = claim.allowance if claim.request.preemptible else desk.beyond_guarantee(claim)
+            amount = min(claim.allowance, most, excess[claim.share.team])
+            excess[claim.share.team] -= amount
         if amount > 0:
-            excess[claim.share.team] -= 0 if claim.unowned else amount
             yield Victim(claim, amount)
 
 
-def _overdrafts(desk: Desk) -> dict[str, int]:
-    found: dict[str, int] = defaultdict(int)
-    for claim in desk.claims:
-        found[claim.key.namespace] += 0 if claim.unowned else claim.overdraft
-    return found
+def _freed(desk: Desk, unowned: Claim, loads: Loads) -> int:
+    """What the end of the implicit grant and of its pods would free.
+
+    Overdrawn pods of firm requests stay (an owner's decrease evicts nothing), and what runs on a sibling's
+    unheld allowance frees nothing when it goes.
+    """
+    namespace = unowned.key.namespace
+    wall, used = desk.walls[namespace], desk.ledger.books[namespace].used
+    firm = sum(c.overdraft for c in desk.claims if c.key.namespace == namespace and not c.request.preemptible)
+    loose = unowned.used + loads[namespace] - firm
+    return max(0, max(wall, used) - max(wall - unowned.allowance, used - loose))
 
 
-def _excess(desk: Desk, outcome: Outcome) -> dict[str, int]:
-    """What each share uses, or will with what it is owed, above its guarantee and is not giving back yet."""
+def _excess(desk: Desk, outcome: Outcome, loads: Loads) -> dict[str, int]:
+    """What each share may use, or will with what it is owed, above its guarantee and is not giving back."""
     usable: dict[str, int] = defaultdict(int)
     guaranteed: dict[str, int] = {}
     owed: dict[Key, int] = {o.key: o.gpus for o in outcome.owed}
     for claim in desk.claims:
         guaranteed[claim.share.team] = guarantee_of(claim.share, desk.ledger.resource)
         if not claim.unowned:
-            own = reach(claim) if claim.request.preemptible else claim.allowance
-            usable[claim.share.team] += own - coming(claim) + owed.get(claim.key, 0)
+            kept = claim.allowance - min(claim.allowance, coming(claim, loads))
+            usable[claim.share.team] += kept + owed.get(claim.key, 0)
     return {team: max(0, usable[team] - promised) for team, promised in guaranteed.items()}
 
 
@@ -141,6 +176,7 @@ def _harm(claim: Claim) -> tuple[object, ...]:
     return (
         not claim.unowned,
         not claim.request.preemptible,
+        claim.stage is Stage.LENT,
         claim.used >= claim.allowance,
         claim.request.priority.rank,
         -claim.since.timestamp(),

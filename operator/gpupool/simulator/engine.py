@@ -77,14 +77,15 @@ class Engine:
 
     def step(self, duration: timedelta) -> list[Plan]:
         """Let time pass once; returns the plan, none while the operator is down."""
+        self.advance(duration)
+        return [] if self.down else [self.cycle()]
+
+    def advance(self, duration: timedelta) -> None:
+        """Let time pass without a cycle."""
         owners = self._owners(attribute(self.snapshot()))
         ended = self.cluster.step(duration)
         self.recorder.bury(ended, owners, self.cluster.now)
-        if self.down:
-            self.since = None
-            return []
-        self.since = self.since or self.cluster.now
-        return [self.cycle()]
+        self.since = None if self.down else (self.since or self.cluster.now)
 
     def _owners(self, books: Books) -> dict[Key, str]:
         return {p.key: key.name for key, pods in books.pods.items() for p in pods}

@@ -1,0 +1,241 @@
+"""Random histories of a simulated cluster: what people, nodes, Prometheus and the operator may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from gpupool.model.pool import Mode, Pool, Recall
+from gpupool.model.snapshot import Key, ObjectRef, Priority
+from gpupool.simulator.cluster import Cluster
+from gpupool.simulator.engine import Engine
+from gpupool.simulator.things import Samples, Template, Workload
+from support.builders import HOUR, MINUTE, NOW, a_pool, a_request, a_share, nodes
+
+TEAMS = ("vision", "nlp", "guests")
+SLOTS = ("a", "b")
+MODES = (Mode.ENFORCE, Mode.RECOMMEND, Mode.OBSERVE)
+
+
+def the_pool(mode: Mode = Mode.ENFORCE, reserve: int = 0) -> Pool:
+    """Three teams on sixteen GPUs, with hours instead of days."""
+    return a_pool(
+        a_share("vision", guaranteed=8, limit=16),
+        a_share("nlp", guaranteed=4, weight=2),
+        a_share("guests", limit=6),
+        mode=mode,
+        reserve=reserve,
+        recall=Recall(within=12 * MINUTE, notice=4 * MINUTE),
+        reclaim={
+            "window": 20 * MINUTE,
+            "lookback": HOUR,
+            "grace": 20 * MINUTE,
+            "startup_grace": 10 * MINUTE,
+            "release_after": 6 * HOUR,
+        },
+    )
+
+
+def an_engine(mode: Mode = Mode.ENFORCE, reserve: int = 0) -> Engine:
+    """A cluster without any request or pod, and an operator that never ran."""
+    cluster = Cluster(NOW, the_pool(mode, reserve))
+    cluster.nodes = {n.name: replace(n, pool_label=None, taints=()) for n in nodes(2)}
+    return Engine(cluster)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens; the cluster then goes on for `pause` in steps of `step`, and `undo` ends it."""
+
+    what: str
+    do: Callable[[Engine], object]
+    pause: timedelta
+    step: timedelta
+    undo: Callable[[Engine], object] = lambda _: None
+
+    def __repr__(self) -> str:
+        return f"<{self.what}; {self.pause}>"
+
+
+def _ask(team: str, slot: str, gpus: int, least: int, *, preemptible: bool, low: bool) -> Callable[..., None]:
+    def do(engine: Engine) -> None:
+        cluster = engine.cluster
+        key = Key(team, slot)
+        priority = Priority.LOW if low else Priority.NORMAL
+        fresh = a_request(slot, gpus, team, created=cluster.now, priority=priority)
+        old = cluster.requests.get(key, fresh)
+        cluster.requests[key] = replace(
+            old,
+            generation=old.generation + 1,
+            gpus=gpus,
+            min_gpus=min(least, gpus),
+            preemptible=preemptible,
+        )
+
+    return do
+
+
+def _withdraw(team: str, slot: str) -> Callable[..., None]:
+    return lambda engine: engine.cluster.requests.pop(Key(team, slot), None)
+
+
+def _run(team: str, slot: str, replicas: int, template: Template) -> Callable[..., None]:
+    def do(engine: Engine) -> None:
+        key = Key(team, slot)
+        labels = {"app": slot} if slot != "bare" else {}
+        found = engine.cluster.workloads.get(key)
+        if found is None:
+            ref = ObjectRef("apps/v1", "Deployment", slot)
+            made = Workload(team, ref, replicas, replace(template, labels=labels))
+            engine.cluster.workloads[key] = made
+        else:
+            found.replicas = replicas
+            found.template = replace(template, labels=labels)
+
+    return do
+
+
+def _node(name: str, *, ready: bool, schedulable: bool, gone: bool) -> Callable[..., None]:
+    def do(engine: Engine) -> None:
+        if gone:
+            engine.cluster.nodes.pop(name, None)
+            return
+        fresh = next(n for n in nodes(2) if n.name == name)
+        node = engine.cluster.nodes.get(name, replace(fresh, pool_label=None, taints=()))
+        engine.cluster.nodes[name] = replace(node, ready=ready, schedulable=schedulable)
+
+    return do
+
+
+def _mode(mode: Mode) -> Callable[..., None]:
+    def do(engine: Engine) -> None:
+        pool = engine.cluster.pool
+        engine.cluster.pool = replace(
+            pool,
+            mode=mode,
+            quota_mode=mode,
+            isolation_mode=mode,
+            reclaim=replace(pool.reclaim, mode=mode),
+        )
+
+    return do
+
+
+def _set(name: str, *, value: bool) -> Callable[..., None]:
+    def do(engine: Engine) -> None:
+        target = {"works": engine.recorder, "quota_works": engine.cluster}.get(name, engine)
+        setattr(target, name, value)
+
+    return do
+
+
+def _hire(
+    team: str, slot: str, gpus: int, replicas: int, template: Template, **ask: Any
+) -> Callable[..., None]:
+    """Ask and run at once, as people do."""
+
+    def do(engine: Engine) -> None:
+        _ask(team, slot, gpus, **ask)(engine)
+        _run(team, slot, replicas, template)(engine)
+
+    return do
+
+
+teams, slots = st.sampled_from(TEAMS), st.sampled_from(SLOTS)
+templates = st.builds(
+    Template,
+    gpus=st.sampled_from((1, 1, 2, 4)),
+    busy=st.sampled_from((0.0, 0.4, 1.0)),
+    samples=st.sampled_from((*[Samples.OK] * 6, *Samples)),
+    starts=st.sampled_from((True, True, True, False)),
+    protected=st.booleans(),
+    kind=st.sampled_from(("ReplicaSet", "ReplicaSet", "Job")),
+    lingers=st.sampled_from((timedelta(), MINUTE)),
+)
+
+
+replicas = st.sampled_from((0, 1, 2, 4, 8, 12))
+sizes = st.sampled_from((1, 2, 3, 4, 6, 8, 10, 16))
+asking: dict[str, st.SearchStrategy[Any]] = {
+    "least": st.sampled_from((1, 1, 2, 4, 16)),
+    "preemptible": st.sampled_from((True, True, False)),
+    "low": st.booleans(),
+}
+pauses = st.sampled_from(
+    [
+        (MINUTE, MINUTE),
+        (6 * MINUTE, 2 * MINUTE),
+        (30 * MINUTE, 2 * MINUTE),
+        (HOUR, 4 * MINUTE),
+        (2 * HOUR, 5 * MINUTE),
+        (9 * HOUR, 30 * MINUTE),
+    ]
+)
+
+
+@st.composite
+def hires(draw: st.DrawFn, /, **fixed: Any) -> Event:
+    """A team asks and runs something."""
+    asked = {k: draw(v) for k, v in asking.items()} | fixed
+    name, slot = draw(teams), draw(slots)
+    gpus = asked.pop("gpus", None) or draw(sizes)
+    count = asked.pop("replicas", None) or draw(replicas)
+    do = _hire(name, slot, gpus, count, draw(templates), **asked)
+    return Event(f"{name}/{slot} asks {gpus} {asked} and runs {count}", do, *draw(pauses))
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> Event:
+    """A team changes one thing: its ask, its replicas, its template, or goes without a request."""
+    team, slot = draw(teams), draw(slots)
+    kind = draw(st.sampled_from(("ask", "scale", "scale", "scale", "withdraw", "bare")))
+    do: Callable[[Engine], object]
+    if kind == "ask":
+        do = _ask(team, slot, draw(sizes), **{k: draw(v) for k, v in asking.items()})
+    elif kind == "scale":
+        do = _run(team, slot, draw(replicas), draw(templates))
+    elif kind == "withdraw":
+        do = _withdraw(team, slot)
+    else:
+        do = _run(team, "bare", draw(st.integers(0, 3)), draw(templates))
+    return Event(f"{team}/{slot} {kind}", do, *draw(pauses))
+
+
+@st.composite
+def outages(draw: st.DrawFn) -> Event:
+    """Something does not work for a while."""
+    name, bad = draw(
+        st.sampled_from((("works", False), ("quota_works", False), ("down", True), ("loses_statuses", True)))
+    )
+    return Event(f"{name} {bad}", _set(name, value=bad), *draw(pauses), _set(name, value=not bad))
+
+
+@st.composite
+def upheavals(draw: st.DrawFn) -> Event:
+    """A node comes, goes or is cordoned; the mode changes."""
+    if draw(st.booleans()):
+        mode = draw(st.sampled_from(MODES))
+        back = draw(st.booleans())
+        do, undo = _mode(mode), _mode(Mode.ENFORCE) if back else _mode(mode)
+        return Event(f"mode {mode}", do, *draw(pauses), undo)
+    name = draw(st.sampled_from(("node-1", "node-2")))
+    state = {k: draw(st.booleans()) for k in ("ready", "schedulable")}
+    gone = draw(st.sampled_from((False, False, True)))
+    well = _node(name, ready=True, schedulable=True, gone=False)
+    do, undo = (
+        _node(name, **state, gone=gone),
+        well if draw(st.booleans()) else _node(name, **state, gone=gone),
+    )
+    return Event(f"{name} {state} gone={gone}", do, *draw(pauses), undo)
+
+
+@st.composite
+def histories(draw: st.DrawFn, size: int = 12, *, calm: bool = False) -> list[Event]:
+    """Borrowers come first, so that there is something to bring back; then anything may happen."""
+    prologue = draw(st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), min_size=0, max_size=2))
+    kinds = (hires(), edits()) if calm else (hires(), edits(), edits(), outages(), upheavals())
+    return prologue + draw(st.lists(st.one_of(*kinds), min_size=1, max_size=size))

@@ -1,0 +1,237 @@
+"""The laws, checked on the simulated cluster from what an observer can see, cycle by cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gpupool.model.plan import Action, Evict, Plan, RequestStatus
+from gpupool.model.pool import Mode
+from gpupool.model.reasons import Stage
+from gpupool.model.snapshot import Key, Snapshot, Timer
+from gpupool.planner.planner import plan as decide
+from gpupool.simulator.engine import Engine
+from gpupool.simulator.things import Samples
+from support.builders import GPU, MINUTE
+from support.histories import Event
+
+SLACK = 10 * MINUTE
+"""Graces, lingering GPUs and cycles on top of `recall.within`, beside a few cycles."""
+
+
+@dataclass
+class Observer:
+    """Watches an engine and asserts the laws after every cycle.
+
+    Args:
+        engine: driven by `live`.
+    """
+
+    engine: Engine
+    seen: dict[Key, RequestStatus] = field(default_factory=dict)
+    asked: dict[Key, tuple[int, bool]] = field(default_factory=dict)
+    waiting: dict[Key, datetime] = field(default_factory=dict)
+    calm_since: datetime | None = None
+    trusted: bool = True
+    slack: timedelta = SLACK
+    changes: list[tuple[datetime, Key, int, int]] = field(default_factory=list)
+
+    def live(self, history: Iterable[Event]) -> None:
+        """Let the history happen."""
+        for event in history:
+            self.calm_since = self.engine.cluster.now
+            event.do(self.engine)
+            self.go_on(event.pause, event.step)
+            event.undo(self.engine)
+
+    def go_on(self, pause: timedelta, step: timedelta) -> None:
+        """Let time pass, with a cycle and all checks after every step."""
+        end = self.engine.cluster.now + pause
+        self.slack = SLACK + 4 * step
+        while self.engine.cluster.now < end:
+            self._one(step)
+
+    def _one(self, step: timedelta) -> None:
+        engine, cluster = self.engine, self.engine.cluster
+        walled = set(cluster.quotas)
+        before = {n: self._admitted(n) for n in walled}
+        engine.advance(step)
+        for name, most in before.items():
+            assert self._admitted(name) <= most, "tenants got more than was committed"
+        if engine.down:
+            self.trusted = False
+            return
+        snapshot = engine.snapshot()
+        self._cycle(snapshot)
+
+    def _cycle(self, snapshot: Snapshot) -> None:
+        engine, cluster = self.engine, self.engine.cluster
+        walled = set(cluster.quotas)
+        before = self._committed(walled)
+        timers = self._timers()
+        plan = engine.cycle()
+        walled &= set(cluster.quotas)
+        self._never_oversold(before, walled)
+        self._nothing_taken_without_notice(snapshot, plan, timers)
+        self._evictions_are_due(plan.actions, timers, snapshot.now)
+        self._guarantees_return(snapshot, plan)
+        self._sums_hold(plan)
+        assert str(decide(snapshot)) == str(decide(snapshot))
+        self._note(snapshot, plan)
+
+    # ------------------------------------------------------------------ law 2
+
+    def _committed(self, walled: Iterable[str]) -> int:
+        outside = {p.key.namespace for p in self.engine.cluster.pods.values()} - set(walled)
+        return self._walls(walled) + sum(self.engine.cluster.held(n, GPU) for n in outside)
+
+    def _walls(self, walled: Iterable[str]) -> int:
+        total = 0
+        for name in walled:
+            quota = self.engine.cluster.quotas[name]
+            held = self.engine.cluster.held(name, GPU)
+            charged = max(quota.used.get(GPU, 0), self.engine.cluster.charged(name, GPU))
+            total += max(quota.hard.get(GPU, 0), quota.status_hard.get(GPU, 0), charged, held)
+        return total
+
+    def _admitted(self, name: str) -> int:
+        """What quota lets in, and what it has let in. Pods that linger after their grace are not in it."""
+        quota = self.engine.cluster.quotas[name]
+        return max(quota.hard[GPU], quota.status_hard.get(GPU, 0), self.engine.cluster.charged(name, GPU))
+
+    def _usable(self) -> int:
+        cluster = self.engine.cluster
+        total = 0
+        for node in cluster.nodes.values():
+            held = sum(p.template.gpus for p in cluster.pods.values() if p.node == node.name)
+            total += node.gpus[GPU] if node.ready and node.schedulable else min(held, node.gpus[GPU])
+        return total - cluster.pool.reserve[GPU]
+
+    def _never_oversold(self, before: int, walled: set[str]) -> None:
+        after = self._committed(walled)
+        assert after <= max(before, self._usable()), f"law 2: {before} -> {after} of {self._usable()}"
+
+    # ------------------------------------------------------------------ laws 1, 5 and 7
+
+    def _timers(self) -> dict[Key, Timer]:
+        found = {k: t for k, r in self.engine.cluster.requests.items() if (t := r.remembered.timer)}
+        for namespace, quota in self.engine.cluster.quotas.items():
+            found |= {Key(namespace, name): t for name, t in quota.timers.items()}
+        return found
+
+    def _nothing_taken_without_notice(self, snapshot: Snapshot, plan: Plan, timers: dict[Key, Timer]) -> None:
+        for status in plan.requests:
+            old, timer = self.seen.get(status.key), timers.get(status.key)
+            if old is None or not self.trusted:
+                continue
+            request = self.engine.cluster.requests[status.key]
+            edited = self.asked.get(status.key) != (request.gpus, request.preemptible)
+            if status.allowance < old.allowance and not (edited and status.granted <= request.gpus):
+                assert timer is not None, f"law 5: {status.key} lost GPUs without a timer"
+                self._taking_was_announced(snapshot, status, old, timer)
+            if timer is not None and status.timer is not None and timer.since == status.timer.since:
+                self._deadline_moves_later_only(timer, status.timer)
+
+    def _taking_was_announced(
+        self, snapshot: Snapshot, status: RequestStatus, old: RequestStatus, timer: Timer
+    ) -> None:
+        if timer.stage is Stage.RECALLING:
+            return
+        assert timer.stage is Stage.WARNED
+        assert timer.deadline is not None
+        assert timer.deadline <= snapshot.now, "law 5: taken before its deadline"
+        assert status.allowance >= (timer.target or 0), "law 5: more was taken than was announced"
+        assert status.granted == old.granted, "law 7: lending took the claim"
+        assert snapshot.pool.reclaim.mode is Mode.ENFORCE
+        assert snapshot.now >= snapshot.uninterrupted_since + min(10 * MINUTE, snapshot.pool.reclaim.window)
+        self._data_was_good(snapshot, status.key.namespace)
+
+    def _data_was_good(self, snapshot: Snapshot, namespace: str) -> None:
+        assert snapshot.usage.fresh, "law 1: taken while Prometheus is silent"
+        for pod in self.engine.cluster.pods.values():
+            held = pod.node is not None and pod.started is not None and pod.started < snapshot.now
+            if pod.key.namespace == namespace and held and pod.template.starts:
+                assert pod.template.samples is Samples.OK, "law 1: taken on bad data"
+
+    @staticmethod
+    def _deadline_moves_later_only(old: Timer, new: Timer) -> None:
+        assert old.deadline is None or (new.deadline is not None and new.deadline >= old.deadline)
+
+    def _evictions_are_due(self, actions: Iterable[Action], timers: dict[Key, Timer], now: datetime) -> None:
+        for action in actions:
+            if isinstance(action, Evict):
+                names = (action.request, f"Namespace/unattributed/{GPU}")
+                found = [timers.get(Key(action.pod.namespace, n)) for n in names]
+                timer = next(t for t in found if t is not None and t.stage is Stage.RECALLING)
+                assert timer.deadline is not None
+                assert timer.deadline <= now, "law 5: evicted before its deadline"
+                assert not action.force or (timer.forced_at is not None and timer.forced_at <= now)
+
+    # ------------------------------------------------------------------ law 4
+
+    def _guarantees_return(self, snapshot: Snapshot, plan: Plan) -> None:
+        """A claim that fits its guarantee, at the head of its queue, waits for borrowers only so long."""
+        short = set(self._kept_from_guarantee(snapshot, plan)) if self._quiet() else set()
+        for key in short:
+            began = self.waiting.setdefault(key, max(snapshot.now, self.calm_since or snapshot.now))
+            waited = snapshot.now - began
+            most = snapshot.pool.recall.within + snapshot.pool.recall.notice + self.slack
+            assert waited <= most, f"law 4: {key} waits {waited} for GPUs that others borrow\n{plan}"
+        self.waiting = {k: v for k, v in self.waiting.items() if k in short}
+
+    def _quiet(self) -> bool:
+        engine = self.engine
+        works = engine.cluster.quota_works and not engine.loses_statuses and not engine.down
+        whole = all(n.ready and n.schedulable for n in engine.cluster.nodes.values())
+        return (
+            works
+            and whole
+            and len(engine.cluster.nodes) == 2
+            and engine.cluster.pool.quota_mode is Mode.ENFORCE
+        )
+
+    def _kept_from_guarantee(self, snapshot: Snapshot, plan: Plan) -> Iterable[Key]:
+        promised = {s.team: s.guaranteed[GPU] for s in snapshot.pool.shares}
+        granted = dict.fromkeys(promised, 0)
+        borrowed = dict.fromkeys(promised, 0)
+        for status in plan.requests:
+            granted[status.key.namespace] += status.granted
+        for team, gpus in granted.items():
+            borrowed[team] = max(0, gpus - promised[team])
+        # Pods beyond every grant are nobody's loan: an owner's decrease evicts nothing.
+        over = any(c.type == "Overdrawn" for s in plan.requests for c in s.conditions)
+        for status in plan.requests:
+            request = self.engine.cluster.requests[status.key]
+            least = request.min_gpus - status.granted
+            fits = 0 < least <= promised[status.key.namespace] - granted[status.key.namespace]
+            others = sum(n for team, n in borrowed.items() if team != status.key.namespace)
+            kept = status.position == 1 and fits and others >= least
+            # What was lent is back as fast: its owner asks for more than it may use.
+            lent = status.demand > 0 and status.allowance < status.granted and not request.preemptible
+            if (kept or lent) and not over:
+                yield status.key
+
+    # ------------------------------------------------------------------ books
+
+    def _sums_hold(self, plan: Plan) -> None:
+        for status in plan.requests:
+            assert 0 <= status.allowance <= status.granted
+            assert status.granted <= self.engine.cluster.requests[status.key].gpus
+            stage = status.timer.stage if status.timer else Stage.NONE
+            assert status.allowance == status.granted or stage in {Stage.LENT, Stage.RECALLING}, (
+                "lent without saying so"
+            )
+        if self.engine.cluster.pool.quota_mode is Mode.ENFORCE and not self.engine.loses_statuses:
+            for name, quota in self.engine.cluster.quotas.items():
+                allowed = sum(s.allowance for s in plan.requests if s.key.namespace == name)
+                assert quota.hard[GPU] == allowed + quota.implicit.get(GPU, 0), "hard is not what is allowed"
+
+    def _note(self, snapshot: Snapshot, plan: Plan) -> None:
+        for status in plan.requests:
+            old = self.seen.get(status.key)
+            if old is not None and old.allowance != status.allowance:
+                self.changes.append((snapshot.now, status.key, old.allowance, status.allowance))
+        self.seen = {s.key: s for s in plan.requests}
+        self.trusted = not self.engine.loses_statuses
+        self.asked = {k: (r.gpus, r.preemptible) for k, r in self.engine.cluster.requests.items()}
