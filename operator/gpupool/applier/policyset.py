@@ -39,10 +39,10 @@ class PolicyContext:
 
 @dataclass(slots=True)
 class _Written:
-    """What was last written for a pool, and at which versions it stood then."""
+    """What was last written for a pool (its uid and generation), and at which versions it stood then."""
 
     asked: SetPolicies | None = None
-    generation: int = -1
+    of: tuple[str, int] = ("", -1)
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -81,7 +81,7 @@ class PolicySet:
     def current(self, pool: Pool, asked: SetPolicies) -> bool:
         """Whether what was asked stands as it was written; somebody's change shows as another version."""
         known = self._written.get(pool.name, _Written())
-        same = known.asked == asked and known.generation == pool.generation
+        same = known.asked == asked and known.of == (pool.uid, pool.generation)
         return same and known.versions == self._present(pool.name)
 
     async def ensure(self, pool: Pool, asked: SetPolicies, *, epoch: int) -> bool:
@@ -99,7 +99,7 @@ class PolicySet:
         )
         for kind, name in surplus:
             await self._writer.delete(RESOURCES[kind], ObjectKey("", name), epoch=epoch)
-        self._written[pool.name] = _Written(asked, pool.generation, keep)
+        self._written[pool.name] = _Written(asked, (pool.uid, pool.generation), keep)
         return True
 
     async def _stand(self, body: Json, epoch: int) -> Json:
