@@ -70,6 +70,10 @@ nodes: $(READY) ## Fake GPU nodes: ADD=2 GPUS=8 MODEL=... LABELS=k=v,k=v | CORDO
 	@$(PLANE) nodes $(if $(ADD),--add $(ADD)) $(if $(GPUS),--gpus $(GPUS)) $(if $(MODEL),--model "$(MODEL)") \
 	  $(if $(LABELS),--labels "$(LABELS)") $(if $(CORDON),--cordon $(CORDON)) $(if $(REMOVE),--remove $(REMOVE))
 
+.PHONY: demo
+demo: $(READY) ## A governed cluster from nothing, told as a story; a picture at the end [KEEP=1 leaves it running]
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
 ## Checks and tests
 
 .PHONY: lint
