@@ -31,6 +31,10 @@ FASTEST_USAGE = 1.0
 """Seconds between two looks at Prometheus, at least."""
 SOONEST = 0.5
 """Seconds between two cycles that only time brought about, at least."""
+FIRST_PAUSE = 1.0
+"""Seconds after a cycle that failed; each further failure in a row doubles them."""
+LONGEST_PAUSE = 30.0
+"""Seconds after a cycle that failed, at most."""
 PROBE_RETRY = 1.0
 """Seconds until policies that do not deny yet are probed again: they take effect a moment after writing."""
 
@@ -52,27 +56,35 @@ class PoolLoop:
         self._publisher = publisher
         self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
         self._cycles = 0
+        self._ending = False
         self._due: datetime | None = None
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._probe: tuple[float, tuple[str, ...]] | None = None
 
     async def run(self) -> None:
-        """Cycle until cancelled; what goes wrong is logged, counted and tried again."""
+        """Cycle until ended or cancelled; what goes wrong is logged, counted and tried again."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._measure())
-            pause = 1.0
-            while True:
+            measuring = group.create_task(self._measure())
+            pause = FIRST_PAUSE
+            while not self._ending:
                 try:
                     await self.cycle()
-                    pause = 1.0
                 except Exception:
                     # A bug or an outage of one pool must not end the others, nor this one for good.
                     log.exception("cycle failed", extra={"pool": self.name})
                     self._publisher.failed()
                     await asyncio.sleep(pause)
-                    pause = min(30.0, 2 * pause)
-                await self.alarm.wait(self._until_due())
+                    pause = min(LONGEST_PAUSE, 2 * pause)
+                else:
+                    pause = FIRST_PAUSE
+                    await self.alarm.wait(self._until_due())
+            measuring.cancel()
+
+    def end(self) -> None:
+        """Finish the cycle under way, if there is one, and begin no other."""
+        self._ending = True
+        self.alarm.ring()
 
     async def cycle(self) -> Plan | None:
         """One cycle; None when the pool is not there any more."""

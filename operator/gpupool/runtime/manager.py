@@ -18,6 +18,9 @@ from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
 
+LAST_WRITES = 5.0
+"""Seconds that cycles under way get at the end."""
+
 
 @dataclass(slots=True)
 class _Running:
@@ -96,7 +99,12 @@ class Manager:
         await self._context.executor.mark(action, epoch=self._context.epoch)
 
     async def _drain(self) -> None:
-        """End the loops; a write under way is finished or given up by its own limits."""
+        """Let the cycles under way finish what they write; those that take too long are cancelled."""
+        tasks = [r.task for r in self._running.values()]
         for running in self._running.values():
-            running.task.cancel()
-        await asyncio.gather(*(r.task for r in self._running.values()), return_exceptions=True)
+            running.loop.end()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LAST_WRITES)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -60,7 +60,7 @@ class Settings(BaseModel):
     """Base URL of a Prometheus-compatible store; empty: use is not measured and nothing is taken for it."""
     metrics_port: Port = 8080
     """Where our own metrics are served."""
-    health_port: Port = 8081
+    health_port: Annotated[Port, Field(validate_default=True)] = 8081
     """Where /healthz and /readyz are served."""
     policies_mutate: Annotated[Mutate, BeforeValidator(_lower)] = Mutate.AUTO
     """Inject selector and toleration: by discovery, always, never."""

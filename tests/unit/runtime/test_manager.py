@@ -1,0 +1,84 @@
+"""What belongs to no pool: orphaned requests, and what pools that are gone left behind."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+from gpupool.model.plan import LabelNamespace, MarkNode
+from gpupool.model.world import NamespaceFacts, NodeFacts, World
+from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
+from gpupool.runtime.clockwork import Alarm
+from gpupool.runtime.context import Context
+from gpupool.runtime.manager import Manager
+from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.settings import Settings
+from support.builders import GPU, NOW, a_request
+
+
+class Pools:
+    """A store of pools: how many there are, and how many of them could be read."""
+
+    def __init__(self, objects: int = 0, readable: int = 0) -> None:
+        self.objects = objects
+        self._readable = readable
+
+    def __len__(self) -> int:
+        return self._readable
+
+    def values(self) -> Iterator[Any]:
+        return iter(())
+
+
+class Rig:
+    """A manager over one world, which notes what it writes."""
+
+    def __init__(self, pools: Pools, *, broken: bool = False) -> None:
+        self.told: list[str] = []
+        self.marks: list[LabelNamespace | MarkNode] = []
+        self.broken = broken
+        context = SimpleNamespace(
+            settings=Settings(),
+            mirror=SimpleNamespace(pools=SimpleNamespace(store=pools), world=self._world),
+            executor=SimpleNamespace(mark=self._mark),
+            writer=None,
+            epoch=1,
+        )
+        self.manager = Manager(cast("Context", context), cast("Publisher", None), Alarm())
+        self.manager._statuses = cast("Any", SimpleNamespace(requests=self._told))
+
+    def _world(self) -> World:
+        if self.broken:
+            raise LookupError("no answer of the API server yet")
+        return World(
+            NOW,
+            nodes=(NodeFacts("n1", {NODE_LABEL: "lab"}, {GPU: 8}),),
+            namespaces=(NamespaceFacts("vision", {NAMESPACE_LABEL: "lab"}),),
+            requests=(a_request("train", 8, pool="lab"),),
+        )
+
+    async def _told(self, statuses: Any, *_: Any) -> int:
+        self.told += [f"{s.key} {s.verdict.reason}" for s in statuses]
+        return len(self.told)
+
+    async def _mark(self, action: LabelNamespace | MarkNode, *, epoch: int) -> None:
+        assert epoch == 1
+        self.marks.append(action)
+
+
+async def test_what_a_pool_that_is_gone_left_behind_is_taken_back_and_its_requests_are_answered() -> None:
+    rig = Rig(Pools())
+    await rig.manager._tidy()
+    assert rig.told == ["vision/train UnknownPool"]
+    assert rig.marks == [LabelNamespace("vision", None), MarkNode("n1", None, taint=False)]
+
+
+async def test_a_pool_that_cannot_be_read_is_no_pool_that_is_gone() -> None:
+    rig = Rig(Pools(objects=1, readable=0))
+    await rig.manager._tidy()
+    assert (rig.told, rig.marks) == ([], [])
+
+
+async def test_tidying_that_fails_ends_nothing() -> None:
+    rig = Rig(Pools(), broken=True)
+    await rig.manager._tidy()
+    assert (rig.told, rig.marks) == ([], [])

@@ -1,0 +1,96 @@
+"""The configuration: defaults, every variable, and what is said of a wrong one."""
+
+import pytest
+
+from gpupool.errors import SettingsError
+from gpupool.runtime.settings import LogLevel, Mutate, Settings, read
+
+
+def test_without_any_variable_everything_has_a_default() -> None:
+    found = read({"PATH": "/bin", "HOME": "/"})
+    assert found == Settings()
+    assert (found.prometheus_url, found.metrics_port, found.health_port) == ("", 8080, 8081)
+    assert (found.cycle_interval, found.exempt_namespaces) == (15.0, ("kube-system",))
+
+
+def test_every_variable_is_read() -> None:
+    found = read(
+        {
+            "GPUPOOL_PROMETHEUS_URL": "https://prometheus:9090/tenant",
+            "GPUPOOL_METRICS_PORT": "9000",
+            "GPUPOOL_HEALTH_PORT": "9001",
+            "GPUPOOL_POLICIES_MUTATE": "False",
+            "GPUPOOL_EXEMPT_NAMESPACES": "kube-system, monitoring,,",
+            "GPUPOOL_BREAK_GLASS_GROUP": "sre",
+            "GPUPOOL_PROBE_NAMESPACE": "probe",
+            "GPUPOOL_CYCLE_INTERVAL": "0.5",
+            "GPUPOOL_LOG_LEVEL": "DEBUG",
+            "GPUPOOL_DEPLOYMENT": "d",
+            "GPUPOOL_SERVICE_ACCOUNT": "sa",
+            "GPUPOOL_HOST": "127.0.0.1",
+            "POD_NAME": "gpupool-1",
+        }
+    )
+    assert found == Settings(
+        prometheus_url="https://prometheus:9090/tenant",
+        metrics_port=9000,
+        health_port=9001,
+        policies_mutate=Mutate.FALSE,
+        exempt_namespaces=("kube-system", "monitoring"),
+        break_glass_group="sre",
+        probe_namespace="probe",
+        cycle_interval=0.5,
+        log_level=LogLevel.DEBUG,
+        deployment="d",
+        service_account="sa",
+        host="127.0.0.1",
+        pod_name="gpupool-1",
+    )
+
+
+def test_no_namespace_may_be_exempt() -> None:
+    assert read({"GPUPOOL_EXEMPT_NAMESPACES": ""}).exempt_namespaces == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PROMETHEUS_URL", "prometheus:9090", "String should match pattern"),
+        ("PROMETHEUS_URL", "http://", "String should match pattern"),
+        ("METRICS_PORT", "http", "valid integer"),
+        ("METRICS_PORT", "0", "greater than or equal to 1"),
+        ("HEALTH_PORT", "65536", "less than or equal to 65535"),
+        ("HEALTH_PORT", "8080", "is the metrics port too"),
+        ("POLICIES_MUTATE", "sometimes", "'auto', 'true' or 'false'"),
+        ("CYCLE_INTERVAL", "0", "greater than 0"),
+        ("CYCLE_INTERVAL", "nan", "Input should be"),
+        ("CYCLE_INTERVAL", "inf", "less than or equal to 3600"),
+        ("CYCLE_INTERVAL", "15s", "valid number"),
+        ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("PROMETEUS_URL", "http://x", "Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read({f"GPUPOOL_{name}": value})
+    text = str(refusal.value)
+    assert text.startswith("configuration: ")
+    assert f"GPUPOOL_{name}={value!r}" in text or f"GPUPOOL_{name}={value}" in text
+    assert says in text
+
+
+def test_the_metrics_port_may_not_be_the_health_ports_default_either() -> None:
+    with pytest.raises(SettingsError, match=r"GPUPOOL_HEALTH_PORT=8081: .*is the metrics port too"):
+        read({"GPUPOOL_METRICS_PORT": "8081"})
+
+
+def test_all_wrong_variables_are_named_at_once() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read({"GPUPOOL_METRICS_PORT": "x", "GPUPOOL_LOG_LEVEL": "y", "GPUPOOL_CYCLE_INTERVAL": "-1"})
+    for name in ("METRICS_PORT='x'", "LOG_LEVEL='y'", "CYCLE_INTERVAL='-1'"):
+        assert f"GPUPOOL_{name}" in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["GPUPOOL_CACHE", "GPUPOOL_LOCAL_X", "GPUPOOL_SERVICEACCOUNT_DIR", "OTHER"])
+def test_variables_that_others_read_are_left_alone(name: str) -> None:
+    assert read({name: "x"}) == Settings()
