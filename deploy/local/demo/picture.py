@@ -58,8 +58,8 @@ def _panel(panel: Axes, team: Team, marks: Sequence[Mark]) -> None:
     granted, lent = team.gpus["granted"], team.gpus["lent"]
     allowance = [g - b if b else math.nan for g, b in zip(granted, lent, strict=True)]
     panel.fill_between(times, team.gpus["held"], step="post", color=HELD, linewidth=0)
-    panel.step(times, team.gpus["busy"], where="post", color=BUSY, linewidth=1.8)
-    panel.step(times, granted, where="post", color=GRANTED, linewidth=1.8)
+    panel.step(times, granted, where="post", color=GRANTED, linewidth=3.4)
+    panel.step(times, team.gpus["busy"], where="post", color=BUSY, linewidth=1.6)
     panel.step(times, allowance, where="post", color=ALLOWANCE, linewidth=1.6, linestyle=(0, (3, 1.5)))
     _shade_silence(panel, times, granted)
     for mark in marks[1:]:
@@ -84,7 +84,7 @@ def _shade_silence(panel: Axes, times: Sequence[float], values: Sequence[float])
     known = [i for i, value in enumerate(values) if not math.isnan(value)]
     for before, after in pairwise(known):
         if after - before > 1:
-            panel.axvspan(times[before], times[after], color=DOWN, linewidth=0)
+            panel.axvspan(times[before], times[after], color=DOWN, linewidth=0, zorder=3)
 
 
 def _number_scenes(panel: Axes, marks: Sequence[Mark]) -> None:
@@ -115,9 +115,9 @@ def _captions(figure: Figure, marks: Sequence[Mark]) -> None:
 
 def _handles() -> list[Line2D | Patch]:
     return [
-        Line2D([], [], color=GRANTED, linewidth=1.8, label="granted"),
+        Line2D([], [], color=GRANTED, linewidth=3.4, label="granted"),
         Line2D([], [], color=ALLOWANCE, linewidth=1.6, linestyle=(0, (3, 1.5)), label="allowance while lent"),
         Patch(color=HELD, label="held"),
-        Line2D([], [], color=BUSY, linewidth=1.8, label="busy"),
+        Line2D([], [], color=BUSY, linewidth=1.6, label="busy"),
         Patch(color=DOWN, label="operator down, no series"),
     ]

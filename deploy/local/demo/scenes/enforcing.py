@@ -1,5 +1,6 @@
 """Enforce: walls stand as data in the API server, with the operator alive and dead."""
 
+import re
 import time
 from typing import Final
 
@@ -128,7 +129,8 @@ def _briefly(look: Look) -> Look:
 
     def brief() -> Reading:
         reading = look()
-        return Reading(reading.text.partition(": " if ": GPU" in reading.text else ";")[0], reading.holds)
+        first, second, *_ = [*re.split(r"[;:,] ", reading.text, maxsplit=2), ""]
+        return Reading(f"{first}: {second}" if first.startswith("exceeded") else first, reading.holds)
 
     return brief
 
