@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Action, Evict, Notice, RequestStatus
 from gpupool.model.reasons import Phase, Reason, Stage
-from gpupool.model.snapshot import Key, Request, Snapshot
+from gpupool.model.snapshot import Key, Quota, Request, Snapshot, Timer
 from gpupool.planner.decision import Decision
+from gpupool.policy.adoption import timer_name
 from gpupool.policy.claims import Claim
 from gpupool.policy.reclaim import Finding
 
@@ -70,6 +72,32 @@ def _settled(claim: Claim, finding: Finding) -> str:
     if before is not None and before.stage is Stage.WARNED and finding.objection is not None:
         return f"The notice is withdrawn: {finding.objection.message}"
     return f"{claim.allowance} of {claim.granted} granted GPUs may be used."
+
+
+def of_unowned(snapshot: Snapshot, decision: Decision) -> Iterable[Notice]:
+    """Events for GPUs held without a request: nobody's status can tell of them, so our quota does."""
+    quotas = {n.name: n.quota for n in snapshot.namespaces if n.quota is not None}
+    for claim in decision.desk.claims:
+        quota = quotas.get(claim.key.namespace)
+        if not claim.unowned or quota is None or claim.timer is None:
+            continue
+        before = quota.timers.get(timer_name(claim))
+        if before is None or before.stage is not claim.stage:
+            yield _of_unowned(claim, claim.timer, quota)
+
+
+def _of_unowned(claim: Claim, timer: Timer, quota: Quota) -> Notice:
+    recalled = timer.stage is Stage.RECALLING
+    doing = "go back to their owner" if recalled else "were never requested and are taken back"
+    until = f" Deadline {timer.deadline:%Y-%m-%dT%H:%M:%SZ}." if timer.deadline else ""
+    return Notice(
+        kind="ResourceQuota",
+        key=Key(claim.key.namespace, QUOTA_NAME),
+        uid=quota.uid,
+        reason="UnattributedRecalled" if recalled else "UnattributedUnheld",
+        message=f"{claim.request.resource} that no request answers for {doing}; {timer.target} stay.{until}",
+        warning=True,
+    )
 
 
 def of_evictions(snapshot: Snapshot, actions: Iterable[Action]) -> Iterable[Notice]:

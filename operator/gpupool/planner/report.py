@@ -35,6 +35,7 @@ def write(
                 found = request_report.status(snapshot, books, measures, decision, court=court, claim=claim)
                 requests[claim.key] = found
                 told += notices.of_request(snapshot, decision, claim, found)
+        told += notices.of_unowned(snapshot, decision)
     for request in snapshot.requests:
         if request.key not in requests:
             found = request_report.ungoverned(snapshot, request)

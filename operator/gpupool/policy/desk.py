@@ -22,6 +22,9 @@ class Desk:
         self.ledger = ledger
         ordered = sorted(claims, key=Claim.order)
         self._claims = {c.key: c for c in ordered}
+        self._homes: dict[str, list[Key]] = defaultdict(list)
+        for claim in ordered:
+            self._homes[claim.key.namespace].append(claim.key)
         self._walls: dict[str, int] = dict.fromkeys(ledger.books, 0)
         self._granted: dict[str, int] = defaultdict(int)
         self._firm: dict[str, int] = defaultdict(int)
@@ -35,6 +38,10 @@ class Desk:
         """All claims as they stand now, in serving order (which no decision changes)."""
         return tuple(self._claims.values())
 
+    def of_namespace(self, namespace: str) -> tuple[Claim, ...]:
+        """The claims of one namespace, in serving order."""
+        return tuple(self._claims[k] for k in self._homes[namespace])
+
     def claim(self, key: Key) -> Claim:
         """One claim as it stands now."""
         return self._claims[key]
@@ -43,6 +50,10 @@ class Desk:
     def walls(self) -> Mapping[str, int]:
         """What each namespace's quota should say."""
         return self._walls
+
+    def firm(self, team: str) -> int:
+        """GPUs granted to a share's requests that are not preemptible."""
+        return self._firm[team]
 
     def slack(self, namespace: str) -> int:
         """GPUs of a namespace that are committed already without a claim on them."""

@@ -66,9 +66,8 @@ def _owners(desk: Desk, claim: Claim) -> Iterable[tuple[Claim, int]]:
     """Whose pods may go, and how many GPUs of them: behind the implicit grant stand overdrawn borrowers."""
     yield claim, claim.used
     if claim.unowned:
-        for other in reversed(desk.claims):
-            borrows = other.request.preemptible and not other.unowned and other.stage is not Stage.RECALLING
-            if borrows and other.key.namespace == claim.key.namespace:
+        for other in reversed(desk.of_namespace(claim.key.namespace)):
+            if other.request.preemptible and not other.unowned and other.stage is not Stage.RECALLING:
                 yield other, other.overdraft
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gpupool.model.plan import Blocker, Verdict
+from gpupool.model.plan import Verdict
 from gpupool.model.pool import Visibility
 from gpupool.model.reasons import Reason, Stage
 from gpupool.model.snapshot import Key
+from gpupool.policy import blockers
 from gpupool.policy.allocation import Outcome, waits
+from gpupool.policy.blockers import Holders
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
 from gpupool.policy.recall import Need
 from gpupool.policy.refusal import refuse
-
-MOST_BLOCKERS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,38 +23,35 @@ class Court:
     """What the explanation of one resource's decisions rests on, computed once per cycle."""
 
     pool: str
-    visibility: Visibility
     desk: Desk
-    owed: int
-    recalled: dict[Key, int]
+    owed: dict[Key, int]
+    recalled: frozenset[Key]
     behind: frozenset[Key]
     positions: dict[Key, int]
-    holders: tuple[Claim, ...]
+    heads: dict[str, Claim]
+    holders: Holders
 
 
 def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome, need: Need) -> Court:
     """Prepare positions and holders."""
     positions: dict[Key, int] = {}
     counters: dict[str, int] = defaultdict(int)
+    heads: dict[str, Claim] = {}
     for claim in desk.claims:
         if not claim.unowned and waits(claim) and refuse(claim, desk.ledger) is None:
             counters[claim.share.team] += 1
             positions[claim.key] = counters[claim.share.team]
-    holders = sorted((c for c in desk.claims if _taken(c) > 0), key=lambda c: (-_taken(c), c.key))
+            heads.setdefault(claim.share.team, claim)
     return Court(
         pool=pool,
-        visibility=visibility,
         desk=desk,
-        owed=sum(o.gpus for o in outcome.owed),
-        recalled={o.key: o.gpus for o in outcome.owed if o.key in need.covered},
+        owed={o.key: o.gpus for o in outcome.owed},
+        recalled=need.covered,
         behind=outcome.behind,
         positions=positions,
-        holders=tuple(holders),
+        heads=heads,
+        holders=blockers.rank(visibility, desk.claims),
     )
-
-
-def _taken(claim: Claim) -> int:
-    return max(claim.allowance, claim.used)
 
 
 def explain(court: Court, claim: Claim) -> Verdict:
@@ -63,7 +59,7 @@ def explain(court: Court, claim: Claim) -> Verdict:
     if claim.missing == 0:
         return _whole(claim)
     refused = refuse(claim, court.desk.ledger)
-    verdict = refused or _waiting(court, claim)
+    verdict = _waiting(court, claim) if refused is None else _with_hint(court, claim, refused)
     if claim.granted == 0:
         return verdict
     reason = Reason.INCREASE_QUEUED if _increase(claim) else Reason.GRANTED_IN_PART
@@ -118,7 +114,7 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
             claim,
             Reason.WAITING_FOR_RECALL,
             f"Within the {guaranteed} GPUs guaranteed to share {claim.share.team};"
-            f" {court.recalled[claim.key]} GPUs are being brought back from borrowers; {where}.",
+            f" {court.owed[claim.key]} GPUs are being brought back from borrowers; {where}.",
         )
     if not claim.request.preemptible and desk.guarantee_left(claim) < claim.request.min_gpus - claim.granted:
         return _own_share(court, claim, guaranteed, where)
@@ -139,15 +135,23 @@ def _not_in_queue(court: Court, claim: Claim) -> Verdict:
 
 
 def _verdict(court: Court, claim: Claim, reason: Reason, message: str) -> Verdict:
+    found = Verdict(reason, message, arithmetic(court), 0, blockers.of_pool(court.holders, claim))
+    return _with_hint(court, claim, found)
+
+
+def _with_hint(court: Court, claim: Claim, verdict: Verdict) -> Verdict:
+    """Add what a smaller ask would get."""
     now = grantable_now(court, claim)
-    hint = f" A request for at most {now} GPUs would be granted now." if now else ""
-    return Verdict(reason, message + hint, arithmetic(court), now, blockers(court, court.holders, claim))
+    if now == 0:
+        return verdict
+    more = f"{now} more" if claim.granted else f"at most {now}"
+    hint = f" A request for {more} GPUs would be granted now."
+    return replace(verdict, message=verdict.message + hint, grantable_now=now)
 
 
 def _own_share(court: Court, claim: Claim, guaranteed: int, where: str) -> Verdict:
     """Not preemptible, within the guarantee, and the guarantee is taken by the share's own requests."""
-    own = [c for c in court.holders if c.share.team == claim.share.team]
-    firm = sum(c.granted for c in own if not c.request.preemptible)
+    firm = court.desk.firm(claim.share.team)
     spare = court.desk.spare(claim.key.namespace)
     other = f" With spec.preemptible: true, {spare} GPUs could be borrowed now." if spare >= 1 else ""
     left = court.desk.guarantee_left(claim)
@@ -156,14 +160,14 @@ def _own_share(court: Court, claim: Claim, guaranteed: int, where: str) -> Verdi
         f"The guarantee of share {claim.share.team} is taken by its own requests; {where}.{other}",
         f"{guaranteed} guaranteed - {firm} granted = {guaranteed - firm} left, {claim.missing} asked",
         min(left, court.desk.affordable(claim.key.namespace)),
-        blockers(court, own, claim),
+        blockers.of_share(court.holders, claim),
     )
 
 
 def arithmetic(court: Court) -> str:
     """Where the pool's GPUs are, in numbers that add up."""
     ledger = court.desk.ledger
-    owed = court.owed
+    owed = sum(court.owed.values())
     committed = ledger.usable - owed - court.desk.room
     parts = f"{ledger.usable} usable - {committed} committed"
     if owed:
@@ -173,34 +177,13 @@ def arithmetic(court: Court) -> str:
 
 def grantable_now(court: Court, claim: Claim) -> int:
     """GPUs that a smaller ask in this one's place would get at once."""
-    if claim.key in court.behind:
+    head = court.heads.get(claim.share.team)
+    if claim.key in court.behind or not waits(claim):
+        return 0
+    if claim.key not in court.positions and head is not None and head.order() < claim.order():
         return 0
     desk = court.desk
-    within = min(desk.guarantee_left(claim), desk.affordable(claim.key.namespace) if desk.room >= 0 else 0)
-    borrowed = (
-        min(desk.limit_left(claim), desk.spare(claim.key.namespace)) if claim.request.preemptible else 0
-    )
-    return max(0, min(claim.missing, max(within, borrowed)))
-
-
-def blockers(court: Court, holders: Iterable[Claim], claim: Claim) -> tuple[Blocker, ...]:
-    """Who holds what stands in the way, as far as the pool's visibility allows; own team always in full."""
-    others = [c for c in holders if c.key != claim.key]
-    if court.visibility is Visibility.AGGREGATE:
-        total = sum(_taken(c) for c in others)
-        return (Blocker(gpus=total, why="all holders of the pool"),) if total else ()
-    named = [c for c in others if court.visibility is Visibility.NAMES or c.share.team == claim.share.team]
-    hidden: dict[str, int] = defaultdict(int)
-    for other in others:
-        if other not in named:
-            hidden[other.share.team] += _taken(other)
-    rows = [Blocker(_taken(c), c.share.team, c.key.namespace, c.key.name or None, _why(c)) for c in named] + [
-        Blocker(gpus, team) for team, gpus in hidden.items()
-    ]
-    return tuple(sorted(rows, key=lambda b: (-b.gpus, b.team or "", b.request or "")))[:MOST_BLOCKERS]
-
-
-def _why(claim: Claim) -> str:
-    if claim.unowned:
-        return "held without a request"
-    return "preemptible" if claim.request.preemptible else "within its guarantee"
+    room = desk.room + court.owed.get(claim.key, 0)
+    free = 0 if room < 0 else desk.slack(claim.key.namespace) + room
+    most = desk.limit_left(claim) if claim.request.preemptible else desk.guarantee_left(claim)
+    return max(0, min(claim.missing, most, free))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
-from gpupool.model.pool import Mode, Share
-from gpupool.model.snapshot import Namespace, Node, Snapshot
+from gpupool.model.pool import Mode
+from gpupool.model.snapshot import Node, Snapshot
 from gpupool.policy.membership import TAINT
 
 
@@ -27,7 +27,7 @@ def actions(snapshot: Snapshot, held: dict[str, int]) -> tuple[Action, ...]:
 def policies_of(snapshot: Snapshot) -> SetPolicies:
     """The policies the pool's modes ask for."""
     pool = snapshot.pool
-    modes = {n.name: pool.isolation_for(_share(snapshot, n)) for n in snapshot.namespaces}
+    modes = _modes(snapshot)
     return SetPolicies(
         enforce=pool.isolates,
         recommend=tuple(sorted(n for n, m in modes.items() if m is Mode.RECOMMEND)),
@@ -38,11 +38,11 @@ def policies_of(snapshot: Snapshot) -> SetPolicies:
 
 def unlabelled(snapshot: Snapshot) -> tuple[str, ...]:
     """Namespaces whose pods are to be judged and are not yet, because their label is still missing."""
-    pool = snapshot.pool
+    modes = _modes(snapshot)
     return tuple(
         n.name
         for n in snapshot.namespaces
-        if pool.isolation_for(_share(snapshot, n)) is Mode.ENFORCE and n.pool_label != pool.name
+        if modes[n.name] is Mode.ENFORCE and n.pool_label != snapshot.pool.name
     )
 
 
@@ -52,8 +52,11 @@ def taints(snapshot: Snapshot) -> bool:
     return pool.isolates and pool.taint and not snapshot.intolerant_daemonsets
 
 
-def _share(snapshot: Snapshot, namespace: Namespace) -> Share | None:
-    return next((s for s in snapshot.pool.shares if s.team == namespace.team), None)
+def _modes(snapshot: Snapshot) -> dict[str, Mode]:
+    """The isolation layer's mode of every namespace; without a share it is only looked at."""
+    pool = snapshot.pool
+    by_team = {s.team: pool.isolation_for(s) for s in pool.shares}
+    return {n.name: by_team.get(n.team or "", Mode.OBSERVE) for n in snapshot.namespaces}
 
 
 def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
@@ -95,12 +98,12 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
     for stray in snapshot.stray_namespaces:
         if stray.pool_label == pool.name:
             yield LabelNamespace(stray.name, None)
+    modes = _modes(snapshot)
     for namespace in snapshot.namespaces:
-        share = _share(snapshot, namespace)
-        wanted = pool.isolation_for(share) is Mode.ENFORCE
+        wanted = modes[namespace.name] is Mode.ENFORCE
         if wanted and namespace.pool_label is None and ready:
             yield LabelNamespace(namespace.name, pool.name)
         elif not wanted and namespace.pool_label == pool.name:
-            leaving = share is None and pool.isolates
+            leaving = namespace.team is None and pool.isolates
             if not (leaving and held.get(namespace.name, 0) > 0):
                 yield LabelNamespace(namespace.name, None)

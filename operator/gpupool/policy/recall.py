@@ -134,9 +134,10 @@ def _borrowers(desk: Desk, outcome: Outcome, loads: Loads) -> Iterable[Victim]:
         for c in desk.claims
         if c.stage is not Stage.RECALLING and c.walled >= walled and c.key not in owners
     ]
+    firm = _firm_overdrafts(desk)
     for claim in sorted(candidates, key=_harm):
         if claim.unowned:
-            amount = _freed(desk, claim, loads)
+            amount = _freed(desk, claim, loads[claim.key.namespace] - firm[claim.key.namespace])
         else:
             # Consent to borrowing cannot be withdrawn while it lasts.
             most = claim.allowance if claim.request.preemptible else desk.beyond_guarantee(claim)
@@ -146,7 +147,15 @@ def _borrowers(desk: Desk, outcome: Outcome, loads: Loads) -> Iterable[Victim]:
             yield Victim(claim, amount)
 
 
-def _freed(desk: Desk, unowned: Claim, loads: Loads) -> int:
+def _firm_overdrafts(desk: Desk) -> Loads:
+    found: dict[str, int] = defaultdict(int)
+    for claim in desk.claims:
+        stays = not claim.request.preemptible and claim.stage is not Stage.RECALLING
+        found[claim.key.namespace] += claim.overdraft if stays else 0
+    return found
+
+
+def _freed(desk: Desk, unowned: Claim, overdrawn: int) -> int:
     """What the end of the implicit grant and of its pods would free.
 
     Overdrawn pods of firm requests stay (an owner's decrease evicts nothing), and what runs on a sibling's
@@ -154,8 +163,7 @@ def _freed(desk: Desk, unowned: Claim, loads: Loads) -> int:
     """
     namespace = unowned.key.namespace
     wall, used = desk.walls[namespace], desk.ledger.books[namespace].used
-    firm = sum(c.overdraft for c in desk.claims if c.key.namespace == namespace and not c.request.preemptible)
-    loose = unowned.used + loads[namespace] - firm
+    loose = unowned.used + overdrawn
     return max(0, max(wall, used) - max(wall - unowned.allowance, used - loose))
 
 
