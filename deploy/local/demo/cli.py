@@ -13,7 +13,7 @@ from demo.reading import ExpectationError
 from demo.scenes import SCENES
 from demo.scenes.opening import from_nothing
 from demo.stage import CommandError, Stage
-from demo.theatre import LOGS, theatre
+from demo.theatre import LOGS, PICTURE, theatre
 from localplane import toolchain
 from localplane.errors import PlaneError
 from localplane.paths import default_directory
@@ -26,11 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         toolchain.build(quiet=True)  # shows what it compiles, and nothing when all is there
         with theatre(directory, keep=chosen.keep) as cluster:
-            tell(Stage(cluster, Narrator()), directory / "story.png")
+            tell(Stage(cluster, Narrator()), directory / PICTURE)
     except ExpectationError as error:
         _report(error, directory)
     except KeyboardInterrupt:
-        print("demo: interrupted, the cluster is gone", file=sys.stderr)
+        print("demo: interrupted", file=sys.stderr)
         return 130
     except (CommandError, PlaneError, TimeoutError, httpx.HTTPError) as error:
         print(f"demo: {error}\n  logs      {directory / LOGS}", file=sys.stderr)

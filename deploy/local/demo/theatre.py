@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from localplane.cluster import Cluster
 from localplane.progress import say
 from localplane.reaper import guard
 
-LOGS = "logs"
+LOGS: Final = "logs"
+PICTURE: Final = "story.png"
 
 
 @contextmanager
@@ -44,8 +46,9 @@ def theatre(directory: Path, *, keep: bool) -> Iterator[Cluster]:
 
 
 def _clear(cluster: Cluster, directory: Path) -> None:
-    """A demo starts from nothing: what an earlier one left is taken down."""
+    """A demo starts from nothing: what an earlier one left is taken away."""
     shutil.rmtree(directory / LOGS, ignore_errors=True)
+    (directory / PICTURE).unlink(missing_ok=True)
     if cluster.layout.root.exists():
         say(f"taking down what an earlier demo kept in {cluster.layout.root}")
         _take_down(cluster)
