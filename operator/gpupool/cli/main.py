@@ -44,6 +44,5 @@ def _run() -> int:
 
 def _release() -> int:
     from gpupool.runtime.release import release_all  # noqa: PLC0415 - see above
-    from gpupool.runtime.settings import read  # noqa: PLC0415 - same
 
-    return asyncio.run(release_all(read(os.environ), os.environ, print))
+    return asyncio.run(release_all(os.environ, print))

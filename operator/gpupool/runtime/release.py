@@ -19,7 +19,6 @@ from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
-from gpupool.runtime.settings import Settings
 
 OURS = f"app.kubernetes.io/managed-by=gpupool,{NAMESPACE_LABEL}"
 LAST = (1 << 31) - 1
@@ -37,11 +36,16 @@ class _Nobody:
         """Ignore."""
 
 
-async def release_all(settings: Settings, environ: Mapping[str, str], say: Say) -> int:
-    """Take everything back; 0 when nothing is left, 1 when something could not be removed."""
+async def release_all(environ: Mapping[str, str], say: Say) -> int:
+    """Take everything back; 0 when nothing is left, 1 when something could not be removed.
+
+    Of the configuration only the name of our Deployment is read: a wrong setting, which ends the operator,
+    must not keep it from being uninstalled.
+    """
+    deployment = environ.get("GPUPOOL_DEPLOYMENT", "gpupool")
     async with KubeClient(load(environ)) as client:
         release = _Release(client, say)
-        await release.stop_operator(environ.get("POD_NAMESPACE", ""), settings.deployment)
+        await release.stop_operator(environ.get("POD_NAMESPACE", ""), deployment)
         for resource in (kinds.VALIDATING_BINDINGS, kinds.MUTATING_BINDINGS):
             await release.delete(resource)
         for resource in (kinds.VALIDATING_POLICIES, kinds.MUTATING_POLICIES):
