@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
 """Seconds between attempts to reach the API server at start."""
+LAST_EVENTS = 2.0
+"""Seconds that Events not yet written get at the end."""
 DRAIN = 10.0
 """Seconds that writes under way get at the end."""
 
@@ -104,9 +106,12 @@ async def _parts(
             metrics=metrics,
             mutate=mutate,
         )
-        manager = Manager(context, Publisher(client, metrics, settings.pod_name), alarm)
+        publisher = Publisher(client, metrics, settings.pod_name)
+        manager = Manager(context, publisher, alarm)
         managers.append(manager)
         yield context, manager
+        with suppress(TimeoutError):
+            await asyncio.wait_for(publisher.told(), LAST_EVENTS)
 
 
 @asynccontextmanager

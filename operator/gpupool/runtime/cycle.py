@@ -182,7 +182,7 @@ class PoolLoop:
         told = [s for s in plan.requests if _standing(s, before.get(s.key, 0), results)]
         written = await self._statuses.requests(told, snapshot.now, self._context.epoch)
         written += await self._statuses.pool(plan, snapshot, self._context.epoch)
-        await self._publisher.notices(plan, results)
+        self._publisher.notices(plan, results)
         await self._prove(snapshot)
         return written
 

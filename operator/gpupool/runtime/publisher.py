@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gpupool.applier.execute import Results
 from gpupool.errors import AlreadyExists, KubeError
 from gpupool.kube.client import KubeClient
-from gpupool.kube.resources import EVENTS
+from gpupool.kube.resources import EVENTS, Json
 from gpupool.model.plan import Action, Evict, Notice, Plan, SetPolicies
 from gpupool.model.snapshot import Snapshot
 from gpupool.telemetry.events import Said, event
@@ -18,6 +19,9 @@ from gpupool.telemetry.logs import CycleLine, cycle_line
 from gpupool.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+EVENTS_AT_ONCE = 4
+"""Events written at the same time, beside the cycles: decisions do not wait for what is said about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +48,43 @@ class Publisher:
         self._metrics = metrics
         self._instance = instance
         self._said = Said()
+        self._backlog: deque[tuple[Notice, Json]] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
 
-    async def notices(self, plan: Plan, results: Results) -> None:
-        """Publish the plan's notices, except those of evictions that did not happen."""
+    def notices(self, plan: Plan, results: Results) -> None:
+        """Publish the plan's notices in the background, except those of evictions that did not happen."""
         missed = {a.uid for a in _missed(results) if isinstance(a, Evict)}
-        due = [n for n in plan.notices if n.once.rpartition("/")[2] not in missed]
-        news = self._said.news(due, self._client.server_time())
-        await asyncio.gather(*(self._publish(notice) for notice in news))
+        self.say(n for n in plan.notices if n.once.rpartition("/")[2] not in missed)
 
-    async def _publish(self, notice: Notice) -> None:
-        body = event(notice, self._client.server_time(), instance=self._instance)
+    def say(self, due: Iterable[Notice]) -> None:
+        """Publish notices in the background, each once."""
+        now = self._client.server_time()
+        news = self._said.news(due, now)
+        self._backlog.extend((notice, event(notice, now, instance=self._instance)) for notice in news)
+        for _ in range(min(len(self._backlog), EVENTS_AT_ONCE - len(self._workers))):
+            worker = asyncio.create_task(self._tell(), name="events")
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    async def told(self) -> None:
+        """Wait until what is to be said was said, or refused."""
+        await asyncio.gather(*self._workers)
+
+    async def _tell(self) -> None:
+        while self._backlog:
+            await self._publish(*self._backlog.popleft())
+
+    async def _publish(self, notice: Notice, body: Json) -> None:
         try:
             await self._client.create(EVENTS, body)
         except AlreadyExists:
             return
         except KubeError as error:
             self._said.unsay(notice)
+            self._metrics.wrote("Event", "create", "failed")
             log.debug("event not published", extra={"error": str(error)})
+        else:
+            self._metrics.wrote("Event", "create", "done")
 
     def refused(self, refusals: Iterable[tuple[Action, str]]) -> None:
         """Count what the recheck refused."""
@@ -85,6 +109,8 @@ class Publisher:
             self._metrics.wrote(type(action).__name__, "apply", "done")
             if not isinstance(action, SetPolicies):
                 log.info("action done", extra={"pool": plan.pool, "action": str(action)})
+        if cycle.written:
+            self._metrics.wrote("Status", "apply", "done", cycle.written)
         cycle_line(_line(snapshot, plan, results, cycle))
 
     def forget(self, pool: str) -> None:

@@ -89,9 +89,9 @@ class Metrics:
         """A cycle is over (`ok`, or the word of its error)."""
         self._cycles.labels(result).inc()
 
-    def wrote(self, kind: str, verb: str, result: str) -> None:
-        """One write to the API server was tried (`ok`, or the server's reason)."""
-        self._writes.labels(kind, verb, result).inc()
+    def wrote(self, kind: str, verb: str, result: str, count: int = 1) -> None:
+        """Writes to the API server were tried: `done` or `failed`."""
+        self._writes.labels(kind, verb, result).inc(count)
 
     def recheck_refused(self, reason: str) -> None:
         """An action no longer held when it was checked again."""

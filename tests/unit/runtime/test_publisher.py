@@ -1,5 +1,6 @@
 """Events of a cycle: once each, and none of what did not happen."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
@@ -12,7 +13,7 @@ from gpupool.kube.client import KubeClient
 from gpupool.model.plan import Evict, Notice, Plan, SetQuota
 from gpupool.model.snapshot import Key
 from gpupool.planner import notices
-from gpupool.runtime.publisher import Cycle, Publisher
+from gpupool.runtime.publisher import EVENTS_AT_ONCE, Cycle, Publisher
 from gpupool.telemetry.metrics import Metrics
 from support.builders import GPU, NOW, a_pool, a_request, a_share, a_snapshot
 
@@ -27,11 +28,16 @@ class Server:
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.error: KubeError | None = None
+        self.asked = 0
+        self.gate: asyncio.Event | None = None
 
     def server_time(self) -> datetime:
         return NOW
 
     async def create(self, _: Any, body: dict[str, Any]) -> None:
+        self.asked += 1
+        if self.gate is not None:
+            await self.gate.wait()
         if self.error is not None:
             raise self.error
         self.events.append(body)
@@ -55,7 +61,8 @@ def a_publisher() -> tuple[Publisher, Server]:
 async def test_what_was_told_is_not_told_again() -> None:
     publisher, server = a_publisher()
     for _ in range(3):
-        await publisher.notices(a_plan(ONE), Results(done=[ONE]))
+        publisher.notices(a_plan(ONE), Results(done=[ONE]))
+        await publisher.told()
     assert server.reasons == ["Granted", "Recalled"]
     assert server.events[0]["reportingInstance"] == "gpupool-1"
 
@@ -71,7 +78,8 @@ async def test_what_was_told_is_not_told_again() -> None:
 )
 async def test_an_eviction_that_did_not_happen_is_not_told_and_hides_no_other(results: Results) -> None:
     publisher, server = a_publisher()
-    await publisher.notices(a_plan(ONE, OTHER), results)
+    publisher.notices(a_plan(ONE, OTHER), results)
+    await publisher.told()
     assert server.reasons == ["Granted", "Recalled"]
     assert "pod-2" in server.events[1]["message"]
 
@@ -79,15 +87,19 @@ async def test_an_eviction_that_did_not_happen_is_not_told_and_hides_no_other(re
 async def test_an_event_that_stands_already_counts_as_told_and_a_lost_one_is_told_again() -> None:
     publisher, server = a_publisher()
     server.error = AlreadyExists("POST /x", Failure())
-    await publisher.notices(a_plan(), Results())
+    publisher.notices(a_plan(), Results())
+    await publisher.told()
     server.error = None
-    await publisher.notices(a_plan(), Results())
+    publisher.notices(a_plan(), Results())
+    await publisher.told()
     assert server.events == []
     publisher, server = a_publisher()
     server.error = Conflict("POST /x", Failure())
-    await publisher.notices(a_plan(), Results())
+    publisher.notices(a_plan(), Results())
+    await publisher.told()
     server.error = None
-    await publisher.notices(a_plan(), Results())
+    publisher.notices(a_plan(), Results())
+    await publisher.told()
     assert server.reasons == ["Granted"]
 
 
@@ -97,10 +109,25 @@ def test_a_cycle_is_counted_with_what_was_written_and_what_was_refused() -> None
     quota = SetQuota("vision", {GPU: 8}, {}, {}, "7", raises=True)
     results = Results(done=[quota], failed=[(replace(quota, namespace="b"), Conflict("PATCH /x", Failure()))])
     publisher.refused([(quota, "NoLongerWanted")])
-    publisher.cycle(a_snapshot(POOL), Plan("lab"), results, Cycle(1, 0, {"plan": 0.1}, 1))
+    publisher.cycle(a_snapshot(POOL), Plan("lab"), results, Cycle(1, 3, {"plan": 0.1}, 1))
     publisher.failed()
     text = metrics.render().decode()
     assert 'gpupool_cycles_total{result="ok"} 1.0' in text
     assert 'gpupool_cycles_total{result="failed"} 1.0' in text
     assert 'reason="NoLongerWanted"' in text
     assert text.count('kind="SetQuota"') >= 2
+    assert 'gpupool_writes_total{kind="Status",result="done",verb="apply"} 3.0' in text
+
+
+async def test_a_cycle_does_not_wait_for_its_events_and_few_are_written_at_once() -> None:
+    publisher, server = a_publisher()
+    gate = asyncio.Event()
+    server.gate = gate
+    told = tuple(replace(GRANTED, key=Key("vision", f"r{i}")) for i in range(10))
+    publisher.notices(Plan("lab", notices=told), Results())
+    publisher.notices(Plan("lab", notices=(replace(GRANTED, key=Key("nlp", "late")),)), Results())
+    await asyncio.sleep(0)
+    assert (server.asked, server.events) == (EVENTS_AT_ONCE, [])
+    gate.set()
+    await publisher.told()
+    assert len(server.events) == 11
