@@ -73,7 +73,6 @@ def full_pool_status(now: datetime) -> GpuPoolStatus:
             "shares": [{**row, "limit": {GPU: 64}, **counts}],
             "queue": [{**entry, "reason": "InsufficientCapacity", "since": now}],
             "counts": {"requests": 6, "pending": 1, "queued": 1, "granted": 2, "partial": 1, "refused": 1},
-            "lastCycle": now,
             "conditions": [condition("Ready", now), condition("Enforced", now)],
         }
     )

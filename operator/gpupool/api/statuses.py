@@ -143,7 +143,7 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
             "lent": _gpus(status.lent.get(first, 0)),
             "held": _gpus(status.held.get(first, 0)),
             "busy": _gpus(status.busy.get(first, 0)),
-            "queued": _gpus(sum(q.gpus for q in status.queue if q.resource == first)),
+            "queued": _gpus(status.waiting.get(first, 0)),
         },
         "shares": _shares(status.shares)[:MAX_ROWS],
         "queue": [_queued(q) for q in status.queue[:MAX_QUEUE]],

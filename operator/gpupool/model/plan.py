@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -223,6 +223,7 @@ class PoolStatus:
     queue: tuple[QueueRow, ...]
     counts: Mapping[str, int]
     conditions: tuple[Condition, ...]
+    waiting: Counts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ def status(
         overcommitted=over,
         shares=rows,
         queue=_queue(snapshot, requests),
+        waiting={
+            r: sum(s.asked - s.granted for s in requests if s.position > 0 and s.resource == r)
+            for r in decisions
+        },
         counts=_counts(requests),
         conditions=conditions(snapshot, territory, measures, over),
     )
@@ -107,7 +111,7 @@ def _holding(
 
 def _queue(snapshot: Snapshot, requests: Iterable[RequestStatus]) -> tuple[QueueRow, ...]:
     teams = {n.name: n.team or "" for n in snapshot.namespaces}
-    waiting = [r for r in requests if r.position > 0 and r.queued_at is not None]
+    waiting = [r for r in requests if r.position > 0]
     rows = [
         QueueRow(
             key=r.key,

@@ -89,7 +89,7 @@ class PoolLoop:
     async def cycle(self) -> Plan | None:
         """One cycle; None when the pool is not there any more."""
         began = time.perf_counter()
-        self._continuity.tick(self._context.client.server_time())
+        self._continuity.tick(self._context.client.server_time().replace(microsecond=0))
         seen = self._context.mirror.changes
         snapshot = self._collect()
         if snapshot is None:

@@ -38,6 +38,7 @@ STATUS = PoolStatus(
     queue=(WAITING,),
     counts={"requests": 2, "pending": 0, "queued": 1, "granted": 1, "partial": 0, "refused": 0},
     conditions=(Condition("Ready", Status.TRUE, "Ready", "8 nodes."),),
+    waiting={GPU: 16},
 )
 LAB = a_pool(a_share("vision", 32))
 
@@ -94,7 +95,8 @@ def test_every_number_travels() -> None:
 def test_the_summary_speaks_of_the_first_resource_alone() -> None:
     pool = a_pool(resources=(MIG, GPU))
     other = replace(WAITING, resource=MIG, gpus=3, key=Key("nlp", "small"), position=2)
-    found = written(replace(STATUS, usable={GPU: 56, MIG: 7}, queue=(WAITING, other)), pool)["summary"]
+    counts = {"usable": {GPU: 56, MIG: 7}, "waiting": {GPU: 16, MIG: 3}}
+    found = written(replace(STATUS, queue=(WAITING, other), **counts), pool)["summary"]
     assert (found["usable"], found["queued"], found["held"]) == (7, 3, 0)
 
 
@@ -110,7 +112,8 @@ def test_a_pool_of_nothing_has_a_status_too() -> None:
 
 def test_counts_below_zero_and_beyond_the_schema_are_cut() -> None:
     many = tuple(replace(WAITING, key=Key("nlp", f"r{i}"), gpus=100_000, position=i + 1) for i in range(25))
-    body = written(replace(STATUS, usable={GPU: -4}, granted={GPU: 10**6}, queue=many))
+    beyond = replace(STATUS, usable={GPU: -4}, granted={GPU: 10**6}, waiting={GPU: 25 * 100_000}, queue=many)
+    body = written(beyond)
     assert body["capacity"]["usable"] == {GPU: 0}
     assert (body["summary"]["usable"], body["summary"]["granted"]) == (0, 100_000)
     assert (len(body["queue"]), body["summary"]["queued"]) == (20, 100_000)

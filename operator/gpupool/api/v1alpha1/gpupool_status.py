@@ -211,8 +211,6 @@ class GpuPoolStatus(ApiModel):
     """The first 20 waiting requests."""
     counts: RequestCounts | None = None
     """How many requests there are."""
-    last_cycle: Timestamp | None = None
-    """When the pool was last judged and something changed."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
