@@ -17,8 +17,13 @@ from gpupool.policy.reclaim import Finding
 def of_request(snapshot: Snapshot, decision: Decision, claim: Claim, now: RequestStatus) -> Iterable[Notice]:
     """Events of a governed request."""
     yield from _of_grant(snapshot, claim, now)
-    if stage_moved(claim):
+    if stage_moved(claim) or (claim.timer is not None and _resumed(snapshot)):
         yield _of_stage(claim, now, decision.findings[claim.key])
+
+
+def _resumed(snapshot: Snapshot) -> bool:
+    """The first cycle of a process: an Event that its predecessor could not publish any more is told now."""
+    return snapshot.now == snapshot.uninterrupted_since
 
 
 def stage_moved(claim: Claim) -> bool:

@@ -20,6 +20,8 @@ from gpupool.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+MOST_EVENTS = 10_000
+"""Events kept while the API server does not take them; the oldest are dropped first."""
 EVENTS_AT_ONCE = 4
 """Events written at the same time, beside the cycles: decisions do not wait for what is said about them."""
 
@@ -38,7 +40,7 @@ class Publisher:
     """One per process.
 
     Args:
-        client: where Events go; losing one is not worth a retry.
+        client: where Events go.
         metrics: the process's metrics.
         instance: name of this process, shown in Events.
     """
@@ -48,7 +50,7 @@ class Publisher:
         self._metrics = metrics
         self._instance = instance
         self._said = Said()
-        self._backlog: deque[tuple[Notice, Json]] = deque()
+        self._backlog: deque[tuple[Notice, Json]] = deque(maxlen=MOST_EVENTS)
         self._workers: set[asyncio.Task[None]] = set()
 
     def notices(self, plan: Plan, results: Results) -> None:
@@ -72,19 +74,27 @@ class Publisher:
 
     async def _tell(self) -> None:
         while self._backlog:
-            await self._publish(*self._backlog.popleft())
+            notice, body = self._backlog.popleft()
+            if not await self._publish(notice, body):
+                # Kept for the next cycle: a deadline must stand in an Event too before anything is taken.
+                self._backlog.append((notice, body))
+                return
 
-    async def _publish(self, notice: Notice, body: Json) -> None:
+    async def _publish(self, notice: Notice, body: Json) -> bool:
+        """Publish one Event; False when trying again may help."""
         try:
             await self._client.create(EVENTS, body)
         except AlreadyExists:
-            return
+            return True
         except KubeError as error:
-            self._said.unsay(notice)
             self._metrics.wrote("Event", "create", "failed")
-            log.debug("event not published", extra={"error": str(error)})
-        else:
-            self._metrics.wrote("Event", "create", "done")
+            log.debug("event not published", extra={"error": str(error), "object": str(notice.key)})
+            if error.retry:
+                return False
+            self._said.unsay(notice)
+            return True
+        self._metrics.wrote("Event", "create", "done")
+        return True
 
     def refused(self, refusals: Iterable[tuple[Action, str]]) -> None:
         """Count what the recheck refused."""

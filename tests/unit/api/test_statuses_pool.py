@@ -95,8 +95,8 @@ def test_every_number_travels() -> None:
 def test_the_summary_speaks_of_the_first_resource_alone() -> None:
     pool = a_pool(resources=(MIG, GPU))
     other = replace(WAITING, resource=MIG, gpus=3, key=Key("nlp", "small"), position=2)
-    counts = {"usable": {GPU: 56, MIG: 7}, "waiting": {GPU: 16, MIG: 3}}
-    found = written(replace(STATUS, queue=(WAITING, other), **counts), pool)["summary"]
+    status = replace(STATUS, queue=(WAITING, other), usable={GPU: 56, MIG: 7}, waiting={GPU: 16, MIG: 3})
+    found = written(status, pool)["summary"]
     assert (found["usable"], found["queued"], found["held"]) == (7, 3, 0)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gpupool.applier.execute import Results
-from gpupool.errors import AlreadyExists, Conflict, Failure, KubeError
+from gpupool.errors import AlreadyExists, Conflict, Failure, KubeError, Unreachable
 from gpupool.kube.client import KubeClient
 from gpupool.model.plan import Evict, Notice, Plan, SetQuota
 from gpupool.model.snapshot import Key
@@ -99,6 +99,17 @@ async def test_an_event_that_stands_already_counts_as_told_and_a_lost_one_is_tol
     await publisher.told()
     server.error = None
     publisher.notices(a_plan(), Results())
+    await publisher.told()
+    assert server.reasons == ["Granted"]
+
+
+async def test_an_event_the_server_could_not_take_is_told_in_a_later_cycle_that_has_no_news() -> None:
+    publisher, server = a_publisher()
+    server.error = Unreachable("POST /x", Failure())
+    publisher.notices(a_plan(), Results())
+    await publisher.told()
+    server.error = None
+    publisher.notices(Plan("lab"), Results())
     await publisher.told()
     assert server.reasons == ["Granted"]
 
