@@ -74,6 +74,11 @@ nodes: $(READY) ## Fake GPU nodes: ADD=2 GPUS=8 MODEL=... LABELS=k=v,k=v | CORDO
 demo: $(READY) ## A governed cluster from nothing, told as a story; a picture at the end [KEEP=1 leaves it running]
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
+.PHONY: replay
+replay: $(READY) ## Play a recorded trace on a cluster of its own, measured beside its truth: TRACE=file.csv.gz [SPEED=60] [HOURS=n]
+	@test -n "$(TRACE)" || { echo "make replay TRACE=<path of a *_pod_gpu_duty.csv.gz> [SPEED=60] [HOURS=n]" >&2; exit 2; }
+	@$(BIN)/python -m replay "$(TRACE)" $(if $(SPEED),--speed $(SPEED)) $(if $(HOURS),--hours $(HOURS))
+
 ## Checks and tests
 
 .PHONY: lint
@@ -107,3 +112,7 @@ unit: $(READY) ## The pure core, in seconds
 .PHONY: test
 test: lint ## Everything: lint, unit, integration on the real control plane, chart
 	@$(BIN)/python tests/run.py
+
+.PHONY: bench
+bench: $(READY) ## Figures of planner and operator beside baselines, in one table (about 6 minutes): [PARTS="plan pods steady scale"]
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(PARTS)

@@ -7,7 +7,6 @@ from typing import Final
 
 from gpupool.collector.prometheus.activity import duration, quoted
 from gpupool.collector.prometheus.client import PrometheusClient
-from gpupool.collector.prometheus.ownqueries import own_step
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Pod
@@ -76,9 +75,9 @@ class Meter:
             if (team := use.key.namespace) in found:
                 found[team] += Measured(seen=use.seen_seconds, busy=use.busy_seconds)
         own = {
-            "promised": await self._summed(_share(catalog.SHARE_GRANTED.name, self._pool.name), seconds),
-            "held": await self._summed(_share(catalog.SHARE_HELD.name, self._pool.name), seconds),
-            "reported": await self._summed(_reported(self._pool.name), seconds),
+            "promised": await self._summed(_share(catalog.SHARE_GRANTED.name, self._pool.name), now, seconds),
+            "held": await self._summed(_share(catalog.SHARE_HELD.name, self._pool.name), now, seconds),
+            "reported": await self._summed(_reported(self._pool.name), now, seconds),
         }
         return {
             team: replace(found[team], **{name: values.get(team, 0.0) for name, values in own.items()})
@@ -94,12 +93,15 @@ class Meter:
         tries = round(sum(sample.value for sample in tried))
         return tries, tries - round(sum(sample.value for sample in good))
 
-    async def _summed(self, expression: str, seconds: float) -> Mapping[str, float]:
-        """Per team: the sum of an expression over the last seconds, in its unit times seconds."""
-        step = own_step(timedelta(seconds=seconds))
-        question = f"sum_over_time(({expression})[{duration(seconds)}:{duration(step)}])"
-        answers = await self._client.query(question)
-        return {answer.labels["team"]: answer.value * step for answer in answers}
+    async def _summed(self, expression: str, now: float, seconds: float) -> Mapping[str, float]:
+        """Per team: the sum of an expression over the last seconds, in its unit times seconds.
+
+        Read at whole seconds, so that readings that follow each other share no second and leave none out.
+        """
+        end, begin = int(now), int(now - seconds)
+        question = f"sum_over_time(({expression})[{end - begin}s:1s])"
+        answers = await self._client.query(question, end)
+        return {answer.labels["team"]: answer.value for answer in answers}
 
 
 def _share(metric: str, pool: str) -> str:

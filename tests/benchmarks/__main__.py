@@ -1,0 +1,170 @@
+"""`make bench`: one table of figures, beside baselines measured in the same minutes; nothing is asserted.
+
+`python -m benchmarks [plan] [pods] [steady] [scale]` runs a choice of the parts.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from benchmarks import planning, results
+from benchmarks.podcreate import pod_create
+from benchmarks.results import Figure
+from benchmarks.rig import Rig, bench_cluster
+from benchmarks.scale import first_decision
+from benchmarks.steady import idle, questions_per_reading
+from benchmarks.things import (
+    APP,
+    GROUP,
+    create_all,
+    enforced,
+    namespace,
+    pod,
+    pool,
+    pool_status,
+    request,
+    share,
+)
+from localplane.errors import PlaneError
+from localplane.kube import Kube
+from localplane.nodes import create_nodes, node_manifest
+from localplane.paths import CHECKOUT
+from localplane.processes import wait_until
+from localplane.progress import say, step
+
+PARTS: Final = ("plan", "pods", "steady", "scale")
+WIDTH: Final = 150
+NODES: Final = 63
+GPUS: Final = 8
+FEW, MANY = 10, 500
+NAME: Final = "bench"
+TEAM: Final = "bench-governed"
+READY_SECONDS: Final = 90.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts, print the table, write the document."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"any of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--out", type=Path, default=CHECKOUT / ".build" / "bench.json")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"unknown parts {sorted(unknown)}; use {', '.join(PARTS)}")
+    parts = frozenset(chosen.parts or PARTS)
+    began = time.monotonic()
+    try:
+        figures = measure(parts)
+    except (PlaneError, TimeoutError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    seconds = time.monotonic() - began
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    console.print(results.table(figures))
+    results.save(figures, seconds, chosen.out)
+    say(f"bench: {seconds / 60:.1f} minutes; numbers: {chosen.out}")
+    return 0
+
+
+def measure(parts: frozenset[str]) -> list[Figure]:
+    """Run the chosen parts."""
+    figures: list[Figure] = []
+    if "plan" in parts:
+        with step("plan time"):
+            figures += planning.figures()
+    if parts & {"pods", "steady", "scale"}:
+        with bench_cluster() as rig, rig.cluster.kube() as kube:
+            figures += _on_the_plane(rig, kube, parts)
+    return figures
+
+
+def _on_the_plane(rig: Rig, kube: Kube, parts: frozenset[str]) -> list[Figure]:
+    figures: list[Figure] = []
+    empty = rig.rss()
+    if parts & {"pods", "steady"}:
+        with step("a governed pool") as progress:
+            _govern(kube)
+            progress.result = f"Enforce, {NODES} nodes"
+    if "pods" in parts:
+        spaces = [namespace(kube, name) for name in ("bench-quota", "bench-plain")]
+        _until(lambda: all(_account(kube, space) for space in spaces), "namespaces are usable")
+        with step("pod create latency"):
+            figures += pod_create(kube, TEAM, *spaces)
+    if "steady" in parts:
+        figures += _steady(rig, kube)
+    if "scale" in parts:
+        figures += first_decision(rig, kube, empty)
+        _settle(rig)
+        with step("idle, 1,000 nodes and 2,000 requests"):
+            figures += idle(rig, "1,000 nodes, 2,000 requests, Observe")
+    return figures
+
+
+def _steady(rig: Rig, kube: Kube) -> list[Figure]:
+    per_reading: dict[int, list[int]] = {}
+    present = 0
+    for count in (FEW, MANY):
+        with step(f"questions with {count} pods") as progress:
+            create_all(kube, [pod(TEAM, f"steady-{number}") for number in range(present, count)])
+            _until_held(kube, count)
+            present = count
+            per_reading[count] = questions_per_reading(rig)
+            progress.result = f"per reading: {per_reading[count]}"
+    few, many = (max(per_reading[count], default=0) for count in (FEW, MANY))
+    _settle(rig)
+    with step(f"idle, {MANY} busy pods"):
+        quiet = idle(rig, f"{MANY} busy pods, Enforce")
+    return [
+        Figure("Prometheus", f"questions per cycle with {MANY} pods", many, "queries", few, f"{FEW} pods"),
+        *quiet,
+    ]
+
+
+def _govern(kube: Kube) -> None:
+    """A pool under Enforce with one team, whose request is granted."""
+    names = [f"bench-{number}" for number in range(NODES)]
+    create_nodes(kube, [node_manifest(name, GPUS, labels={GROUP: NAME}) for name in names])
+    namespace(kube, TEAM)
+    # The window is short: after half a minute nothing measured moves any more.
+    reclaim = {"mode": "Recommend", "window": "30s", "lookback": "30s", "grace": "1h"}
+    kube.create(pool(NAME, [share(TEAM, MANY)], mode="Enforce", reclaim=reclaim))
+    kube.create(request(TEAM, APP, MANY))
+    _until(lambda: enforced(kube, NAME) and _account(kube, TEAM), "the pool is enforced")
+    _until(lambda: pool_status(kube, NAME)["granted"].get("nvidia.com/gpu") == MANY, "the request is granted")
+
+
+def _settle(rig: Rig, quiet: float = 10.0, limit: float = 90.0) -> None:
+    """Wait until the operator has written nothing for a while."""
+    with step("until nothing changes") as progress:
+        deadline, last, since = time.monotonic() + limit, -1, time.monotonic()
+        while time.monotonic() - since < quiet and time.monotonic() < deadline:
+            position = rig.writes()[1]
+            if position != last:
+                last, since = position, time.monotonic()
+            time.sleep(0.5)
+        calm = time.monotonic() - since >= quiet
+        progress.result = f"no write for {quiet:g} s" if calm else f"still writing after {limit:g} s"
+
+
+def _until_held(kube: Kube, count: int) -> None:
+    def held() -> bool:
+        return bool(pool_status(kube, NAME).get("held", {}).get("nvidia.com/gpu", 0) == count)
+
+    _until(held, f"{count} GPUs are held")
+
+
+def _account(kube: Kube, space: str) -> bool:
+    return kube.exists(f"/api/v1/namespaces/{space}/serviceaccounts/default")
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    if not wait_until(condition, READY_SECONDS, every=0.2):
+        raise TimeoutError(f"not within {READY_SECONDS:.0f} s: {what}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
