@@ -142,7 +142,7 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
             "granted": _gpus(status.granted.get(first, 0)),
             "lent": _gpus(status.lent.get(first, 0)),
             "held": _gpus(status.held.get(first, 0)),
-            "busy": _gpus(status.busy.get(first, 0)),
+            **({"busy": _gpus(status.busy[first])} if first in status.busy else {}),
             "queued": _gpus(status.waiting.get(first, 0)),
         },
         "shares": _shares(status.shares)[:MAX_ROWS],

@@ -38,7 +38,7 @@ def status(
         granted=_sum(r.granted for r in rows),
         lent=_sum(r.lent for r in rows),
         held=_sum(r.held for r in rows),
-        busy=_sum(r.busy for r in rows),
+        busy=_sum(r.busy for r in rows) if all(r.busy for r in rows) else {},
         unattributed={
             r: sum(gpus(books.unattributed.get(n, ()), r) for n in d.desk.ledger.books)
             for r, d in decisions.items()
@@ -105,8 +105,14 @@ def _holding(
         lent=nothing,
         held={r: sum(d.desk.ledger.books[n].held for n in names) for r, d in decisions.items()},
         # Samples are per pod, and a pod asks for one GPU resource: they are shown on the pool's first.
-        busy={next(iter(decisions)): sum(measures.around(n).busy for n in names)},
+        busy=_busy(measures, next(iter(decisions)), names),
     )
+
+
+def _busy(measures: Measures, resource: str, namespaces: Iterable[str]) -> dict[str, int]:
+    """Held GPUs that worked; nothing at all where that is not known of one of the namespaces (law 1)."""
+    found = [measures.around(n) for n in namespaces]
+    return {resource: sum(m.busy for m in found)} if all(m.known for m in found) else {}
 
 
 def _queue(snapshot: Snapshot, requests: Iterable[RequestStatus]) -> tuple[QueueRow, ...]:

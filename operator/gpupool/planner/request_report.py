@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gpupool.model.plan import Condition, RequestStatus, Status, Verdict
 from gpupool.model.pool import Mode
-from gpupool.model.reasons import DataState, Phase, Reason, Stage
+from gpupool.model.reasons import Phase, Reason, Stage
 from gpupool.model.snapshot import Request, Snapshot
 from gpupool.planner.decision import Decision
 from gpupool.planner.notices import stage_moved
@@ -35,7 +35,7 @@ def status(
     finding = decision.findings[claim.key]
     verdict = explain(court, claim)
     memory = claim.request.remembered
-    known = found.state not in {DataState.MISSING, DataState.CONFLICTING}
+    known = found.known
     return RequestStatus(
         key=claim.key,
         generation=claim.request.generation,

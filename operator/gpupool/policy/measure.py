@@ -29,6 +29,11 @@ class Measure:
     busy_seconds: float = 0.0
     activity: int | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether use can be told at all: without samples, or with contradicting ones, it cannot."""
+        return self.state not in {DataState.MISSING, DataState.CONFLICTING}
+
 
 NOTHING_HELD = Measure()
 

@@ -174,7 +174,7 @@ class PoolSummary(ApiModel):
     """GPUs granted and lent out right now."""
     held: Gpus = 0
     """GPUs of bound pods."""
-    busy: Gpus = 0
+    busy: Gpus | None = None
     """Held GPUs that worked in the window."""
     queued: Gpus = 0
     """GPUs that requests wait for."""
