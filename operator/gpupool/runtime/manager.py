@@ -64,6 +64,7 @@ class Manager:
         try:
             while True:
                 self._match_pools()
+                self._publisher.say(self._context.mirror.complaints())
                 await self._tidy()
                 self._swept = True
                 await self._alarm.wait(self._context.settings.cycle_interval)

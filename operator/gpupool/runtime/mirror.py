@@ -8,10 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from gpupool.api import convert
-from gpupool.api.v1alpha1 import explain
 from gpupool.collector import controllers
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
@@ -20,10 +17,9 @@ from gpupool.collector.store import Change
 from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
-from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Request
+from gpupool.model.plan import Notice
 from gpupool.model.world import World
-from gpupool.runtime.memo import StatusMemo, memo
+from gpupool.runtime.reading import Reader
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import ReflectorReading
 
@@ -31,14 +27,6 @@ log = logging.getLogger(__name__)
 
 OURS = "app.kubernetes.io/managed-by=gpupool,gpupool.dev/pool"
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """One of our objects: what it asks, and what of its status must be remembered."""
-
-    value: Pool | Request
-    memo: StatusMemo
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +56,10 @@ class Mirror:
         self._exempt = frozenset(settings.exempt_namespaces)
         self._wake = wake
         self.changes = 0
-        self.pools = self._mirror(kinds.GPU_POOLS, _pool)
-        self.requests = self._mirror(kinds.CAPACITY_REQUESTS, _request)
+        self._pool_reader = Reader("GpuPool", convert.pool)
+        self._request_reader = Reader("CapacityRequest", convert.request)
+        self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
+        self.requests = self._mirror(kinds.CAPACITY_REQUESTS, self._request_reader)
         self.nodes = self._mirror(kinds.NODES, see.node)
         self.namespaces = self._mirror(kinds.NAMESPACES, see.namespace)
         self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, see.quota)
@@ -141,6 +131,13 @@ class Mirror:
 
     # ------------------------------------------------------------------ what is known
 
+    def complaints(self) -> tuple[Notice, ...]:
+        """Objects of ours that break the rules of this version, each with what is wrong."""
+        return (
+            *self._pool_reader.complaints(self.pools.store.identities()),
+            *self._request_reader.complaints(self.requests.store.identities()),
+        )
+
     def present_policies(self, pool: str) -> dict[tuple[str, str], str]:
         """Versions of the policy objects that carry a pool's label, by kind and name."""
         facts = (f for reflector in self.policies.values() for f in reflector.store.values())
@@ -164,27 +161,6 @@ class Mirror:
             refusals=self.refusals.store.values(),
         )
         return world(found, self._client.server_time(), self._exempt)
-
-
-def _pool(raw: Json) -> Tracked | None:
-    return _tracked(raw, convert.pool)
-
-
-def _request(raw: Json) -> Tracked | None:
-    return _tracked(raw, convert.request)
-
-
-def _tracked(raw: Json, read: Callable[[Mapping[str, Any]], Pool | Request]) -> Tracked | None:
-    """An object of ours; one that an older CRD let through is named in the log and left alone."""
-    try:
-        return Tracked(read(raw), memo(raw.get("status", {})))
-    except ValidationError as error:
-        meta = raw["metadata"]
-        log.warning(
-            "object breaks the rules of this version",
-            extra={"object": meta["name"], "namespace": meta.get("namespace", ""), "error": explain(error)},
-        )
-        return None
 
 
 def _policy(kind: str) -> Callable[[Json], PolicyFacts]:

@@ -15,7 +15,8 @@ from gpupool.kube.resources import CAPACITY_REQUESTS, GPU_POOLS, Json, ObjectKey
 from gpupool.model.plan import Plan, RequestStatus
 from gpupool.model.snapshot import Snapshot
 from gpupool.runtime.memo import memo
-from gpupool.runtime.mirror import Mirror, Tracked
+from gpupool.runtime.mirror import Mirror
+from gpupool.runtime.reading import Tracked
 
 log = logging.getLogger(__name__)
 

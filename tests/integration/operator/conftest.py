@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from integration.operator.test_isolation import in_force
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
@@ -70,3 +71,16 @@ def mutate(request: pytest.FixtureRequest, plane: Cluster) -> Iterator[bool]:
     yield bool(request.param)
     if not request.param:
         release.install(plane, {"policies": {"mutate": "Auto"}}, quiet=True)
+
+
+@pytest.fixture
+def granted(story: Story) -> Iterator[str]:
+    """A team with 4 GPUs granted and walled; afterwards it must have them still."""
+    story.add_nodes(1)
+    team = story.team("granted")
+    story.pool(shares=[story.share(team, 4)])
+    story.ask(team, "work", 4)
+    story.until(lambda: in_force(story, team) == "4", "the wall is in force")
+    yield team
+    status = story.status(team, "work")
+    assert (status["phase"], status["granted"], story.hard(team)) == ("Granted", 4, 4)

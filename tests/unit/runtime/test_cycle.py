@@ -16,8 +16,8 @@ from gpupool.model.snapshot import Key, Timer, Usage
 from gpupool.runtime import cycle
 from gpupool.runtime.context import Context
 from gpupool.runtime.cycle import PoolLoop
-from gpupool.runtime.mirror import Tracked
 from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
 from support.builders import GPU, HOUR, MINUTE, NOW, a_pool
 

@@ -11,7 +11,8 @@ from gpupool.model.plan import Condition, Plan, PoolStatus, RequestStatus, Statu
 from gpupool.model.reasons import Phase, Reason
 from gpupool.model.snapshot import Key
 from gpupool.runtime.memo import memo
-from gpupool.runtime.mirror import Mirror, Tracked
+from gpupool.runtime.mirror import Mirror
+from gpupool.runtime.reading import Tracked
 from gpupool.runtime.statuswriter import StatusWriter
 from support.builders import GPU, HOUR, NOW, a_pool, a_request, a_share, a_snapshot
 from support.notedwriter import NotedWriter, Write

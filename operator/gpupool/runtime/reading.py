@@ -1,0 +1,78 @@
+"""Reads GpuPools and CapacityRequests; what breaks the rules of this version is told, and loses nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from gpupool.api.v1alpha1 import explain
+from gpupool.kube.resources import Json, ObjectKey, key_of
+from gpupool.model.plan import Notice
+from gpupool.model.pool import Pool
+from gpupool.model.snapshot import Key, Request
+from gpupool.runtime.memo import StatusMemo, memo
+
+log = logging.getLogger(__name__)
+
+Identity = tuple[ObjectKey, str]
+"""Where an object lives, and its uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One of our objects: what it asks, and what of its status must be remembered."""
+
+    value: Pool | Request
+    memo: StatusMemo
+
+
+class Reader:
+    """Projection of one kind of ours.
+
+    An older CRD, or one that somebody relaxed, lets objects through that this version cannot follow. The
+    last version that could be read stays in force, so that nobody loses what is granted by a mistake.
+
+    Args:
+        kind: of the objects, for Events.
+        read: raw object to value.
+    """
+
+    def __init__(self, kind: str, read: Callable[[Mapping[str, Any]], Pool | Request]) -> None:
+        self._kind = kind
+        self._read = read
+        self._valid: dict[Identity, Pool | Request] = {}
+        self._broken: dict[Identity, Notice] = {}
+
+    def __call__(self, raw: Json) -> Tracked | None:
+        """The object, its last valid version, or None where there never was one."""
+        meta = raw["metadata"]
+        identity = (key_of(raw), meta.get("uid", ""))
+        try:
+            self._valid[identity] = self._read(raw)
+            self._broken.pop(identity, None)
+        except ValidationError as error:
+            wrong = explain(error)
+            log.warning(
+                "object breaks the rules of this version",
+                extra={"object": meta["name"], "namespace": meta.get("namespace", ""), "error": wrong},
+            )
+            self._broken[identity] = self._notice(identity, wrong)
+        value = self._valid.get(identity)
+        return None if value is None else Tracked(value, memo(raw.get("status", {})))
+
+    def _notice(self, identity: Identity, error: str) -> Notice:
+        key, uid = identity
+        kept = "The last valid version stays in force" if identity in self._valid else "It is not looked at"
+        message = f"{error}. {kept} until this is corrected."
+        return Notice(self._kind, Key(key.namespace, key.name), uid, "Invalid", message, warning=True)
+
+    def complaints(self, there: Iterable[Identity]) -> tuple[Notice, ...]:
+        """What is wrong with the objects that are still there; all others are forgotten."""
+        present = set(there)
+        self._valid = {i: v for i, v in self._valid.items() if i in present}
+        self._broken = {i: n for i, n in self._broken.items() if i in present}
+        return tuple(self._broken.values())

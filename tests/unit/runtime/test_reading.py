@@ -1,0 +1,104 @@
+"""Objects that break the rules are told, and cost nobody what the last valid version gave."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from gpupool.api import convert
+from gpupool.kube.resources import key_of
+from gpupool.model.pool import Pool
+from gpupool.model.snapshot import Request
+from gpupool.runtime.memo import memo
+from gpupool.runtime.reading import Reader
+from support.manifests import example
+
+Json = dict[str, Any]
+
+
+def raw(uid: str = "u1", **spec: Any) -> Json:
+    return {
+        "metadata": {"name": "train", "namespace": "vision", "uid": uid, "generation": 1},
+        "spec": {
+            "gpus": 4,
+            "owner": {"team": "vision", "contact": "vision@example.com"},
+            "workload": {"selector": {"matchLabels": {"app": "train"}}},
+            "expectedUtilization": 80,
+            **spec,
+        },
+    }
+
+
+def a_reader() -> Reader:
+    return Reader("CapacityRequest", convert.request)
+
+
+def identity(obj: Json) -> tuple[Any, str]:
+    return key_of(obj), obj["metadata"]["uid"]
+
+
+def gpus(reader: Reader, obj: Json) -> int | None:
+    found = reader(obj)
+    if found is None:
+        return None
+    assert isinstance(found.value, Request)
+    return found.value.gpus
+
+
+def test_an_object_of_ours_is_kept_with_the_memory_of_its_status() -> None:
+    status = {"granted": 8, "conditions": [{"type": "Granted", "status": "True", "lastTransitionTime": "t"}]}
+    found = a_reader()(example("train-sam") | {"status": status})
+    assert found is not None
+    assert found.memo == memo(status)
+    pool = Reader("GpuPool", convert.pool)(example("lab-pool"))
+    assert pool is not None
+    assert isinstance(pool.value, Pool)
+    assert pool.memo == memo({})
+
+
+def test_a_mistake_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert a_reader()(raw(gpus=0)) is None
+    (record,) = caplog.records
+    assert (record.__dict__["object"], record.__dict__["namespace"]) == ("train", "vision")
+    assert "spec.gpus" in record.__dict__["error"]
+
+
+def test_the_last_valid_version_stays_in_force_and_the_mistake_is_named() -> None:
+    reader = a_reader()
+    assert gpus(reader, raw()) == 4
+    assert gpus(reader, raw(gpus=6, expectedUtilization=150)) == 4
+    (told,) = reader.complaints([identity(raw())])
+    assert (told.reason, told.warning) == ("Invalid", True)
+    assert "spec.expectedUtilization (150)" in told.message
+    assert "last valid version stays in force" in told.message
+
+
+def test_a_correction_ends_the_complaint() -> None:
+    reader = a_reader()
+    reader(raw(expectedUtilization=150))
+    assert gpus(reader, raw(gpus=6)) == 6
+    assert reader.complaints([identity(raw())]) == ()
+
+
+def test_what_never_was_valid_is_not_looked_at() -> None:
+    reader = a_reader()
+    assert gpus(reader, raw(expectedUtilization=150)) is None
+    (told,) = reader.complaints([identity(raw())])
+    assert "It is not looked at until this is corrected." in told.message
+
+
+def test_a_namesake_inherits_nothing() -> None:
+    reader = a_reader()
+    reader(raw(uid="old"))
+    assert gpus(reader, raw(uid="new", expectedUtilization=150)) is None
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    reader = a_reader()
+    reader(raw())
+    reader(raw(expectedUtilization=150))
+    assert reader.complaints([]) == ()
+    assert gpus(reader, raw(expectedUtilization=150)) is None
