@@ -168,11 +168,11 @@ def sampled(found: Iterable[Pod], *, busy: float = 1.0, seen: float = 1.0, **mor
     rows = tuple(
         PodUsage(
             key=p.key,
-            gpus=p.gpus[GPU],
-            held_seconds=window * p.gpus[GPU],
-            seen_seconds=window * p.gpus[GPU] * seen,
-            busy_seconds=window * p.gpus[GPU] * seen * busy,
-            busy_gpus=p.gpus[GPU] if busy else 0,
+            gpus=sum(p.gpus.values()),
+            held_seconds=window * sum(p.gpus.values()),
+            seen_seconds=window * sum(p.gpus.values()) * seen,
+            busy_seconds=window * sum(p.gpus.values()) * seen * busy,
+            busy_gpus=sum(p.gpus.values()) if busy else 0,
             activity=100 * busy,
             age=more.get("age", 0.0),
             conflicting=more.get("conflicting", False),
