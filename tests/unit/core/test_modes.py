@@ -13,13 +13,13 @@ LOOK, SAY, DO = Mode.OBSERVE, Mode.RECOMMEND, Mode.ENFORCE
 @pytest.mark.parametrize(
     ("pool", "layer", "share", "holds"),
     [
-        (E, None, None, E),
-        (E, R, None, R),
-        (O, E, None, E),
-        (E, None, O, O),
-        (O, None, E, E),
-        (E, R, E, R),
-        (E, E, O, O),
+        (DO, None, None, DO),
+        (DO, SAY, None, SAY),
+        (LOOK, DO, None, DO),
+        (DO, None, LOOK, LOOK),
+        (LOOK, None, DO, DO),
+        (DO, SAY, DO, SAY),
+        (DO, DO, LOOK, LOOK),
     ],
 )
 def test_layer_and_share_override_the_pool_and_the_weaker_of_both_holds(
