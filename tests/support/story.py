@@ -135,7 +135,7 @@ class Story:
         return dict(found.get("status", {}))
 
     def hard(self, namespace: str) -> int | None:
-        """What our quota allows in a namespace; None without a quota, or with one that is still being made."""
+        """What our quota allows in a namespace; None without one, or while it is still being made."""
         quota = self.kube.find(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
         found = {} if quota is None else quota["spec"].get("hard", {})
         return int(found[key]) if (key := f"requests.{RESOURCE}") in found else None
