@@ -234,8 +234,23 @@ def upheavals(draw: st.DrawFn) -> Event:
 
 
 @st.composite
+def lenders(draw: st.DrawFn) -> list[Event]:
+    """A team is granted much and uses little, others borrow it, and its demand comes back."""
+    little = replace(draw(templates), gpus=1, samples=Samples.OK)
+    firm = _hire("vision", "a", 8, 1, little, least=8, preemptible=False, low=False)
+    others = draw(st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), min_size=1, max_size=2))
+    back = _run("vision", "a", draw(st.sampled_from((2, 4, 8))), little)
+    return [
+        Event("vision/a asks 8 and runs 1", firm, 2 * HOUR, 10 * MINUTE),
+        *others,
+        Event("vision/a wants its GPUs", back, draw(st.sampled_from((HOUR, 3 * HOUR))), 2 * MINUTE),
+    ]
+
+
+@st.composite
 def histories(draw: st.DrawFn, size: int = 12, *, calm: bool = False) -> list[Event]:
-    """Borrowers come first, so that there is something to bring back; then anything may happen."""
-    prologue = draw(st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), min_size=0, max_size=2))
+    """Borrowers or lenders come first, so that there is something to bring back; then anything may happen."""
+    borrowers = st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), max_size=2)
+    prologue = draw(st.one_of(borrowers, borrowers, lenders()))
     kinds = (hires(), edits()) if calm else (hires(), edits(), edits(), outages(), upheavals())
     return prologue + draw(st.lists(st.one_of(*kinds), min_size=1, max_size=size))

@@ -27,24 +27,19 @@ class Expression:
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether `labels` satisfy this requirement."""
         value = labels.get(self.key)
-        match self.operator:
-            case Operator.IN:
-                return value is not None and value in self.values
-            case Operator.NOT_IN:
-                return value is None or value not in self.values
-            case Operator.EXISTS:
-                return value is not None
-            case Operator.DOES_NOT_EXIST:
-                return value is None
+        if self.operator is Operator.EXISTS:
+            return value is not None
+        if self.operator is Operator.DOES_NOT_EXIST:
+            return value is None
+        # A missing label is in no list, so it satisfies NotIn.
+        return (value in self.values) is (self.operator is Operator.IN)
 
     def __str__(self) -> str:
-        match self.operator:
-            case Operator.EXISTS:
-                return self.key
-            case Operator.DOES_NOT_EXIST:
-                return f"!{self.key}"
-            case Operator.IN | Operator.NOT_IN:
-                return f"{self.key} {self.operator.lower()} ({','.join(self.values)})"
+        if self.operator is Operator.EXISTS:
+            return self.key
+        if self.operator is Operator.DOES_NOT_EXIST:
+            return f"!{self.key}"
+        return f"{self.key} {self.operator.lower()} ({','.join(self.values)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,26 +100,24 @@ def _lending_changed(claim: Claim) -> bool:
 
 
 def _stage_message(finding: Finding, claim: Claim) -> str:
-    keep, unheld = finding.evidence.keep, finding.evidence.unheld
-    match claim.stage:
-        case Stage.WARNED:
-            return (
-                f"{unheld} granted GPUs were never requested;"
-                f" at the deadline they are lent out and {keep} stay."
-            )
-        case Stage.LENT:
-            return (
-                f"{claim.lent} GPUs are lent out; they return when they are requested."
-                " At the deadline the claim to them ends."
-            )
-        case Stage.RECALLING:
-            target = claim.timer.target if claim.timer else 0
-            return (
-                f"Borrowed GPUs go back to their owner: {target} stay."
-                " Pods above that are evicted after the deadline."
-            )
-        case Stage.NONE:
-            return ""
+    target = 0 if claim.timer is None else claim.timer.target or 0
+    if claim.stage is Stage.WARNED:
+        keep = max(target, finding.evidence.keep)
+        return (
+            f"{max(0, claim.allowance - keep)} granted GPUs were never requested;"
+            f" at the deadline they are lent out and {keep} stay."
+        )
+    if claim.stage is Stage.LENT:
+        return (
+            f"{claim.lent} GPUs are lent out; they return when they are requested."
+            " At the deadline the claim to them ends."
+        )
+    if claim.stage is Stage.RECALLING:
+        return (
+            f"Borrowed GPUs go back to their owner: {target} stay."
+            " Pods above that are evicted after the deadline."
+        )
+    return ""
 
 
 def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) -> Iterable[Condition]:

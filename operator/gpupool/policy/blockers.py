@@ -49,16 +49,14 @@ def rank(visibility: Visibility, claims: Iterable[Claim]) -> Holders:
 
 def of_pool(holders: Holders, claim: Claim) -> tuple[Blocker, ...]:
     """Everybody who holds GPUs beside the claim; its own team always in full."""
-    match holders.visibility:
-        case Visibility.AGGREGATE:
-            others = holders.total - taken(claim)
-            return (Blocker(gpus=others, why="all holders of the pool"),) if others else ()
-        case Visibility.NAMES:
-            return _first(_named(holders.all, claim))
-        case Visibility.TEAMS:
-            own = claim.share.team
-            hidden = (Blocker(gpus, team) for team, gpus in holders.sums[: MOST + 1] if team != own)
-            return _first([*_named(holders.by_team.get(own, ()), claim), *hidden])
+    if holders.visibility is Visibility.AGGREGATE:
+        others = holders.total - taken(claim)
+        return (Blocker(gpus=others, why="all holders of the pool"),) if others else ()
+    if holders.visibility is Visibility.NAMES:
+        return _first(_named(holders.all, claim))
+    own = claim.share.team
+    hidden = (Blocker(gpus, team) for team, gpus in holders.sums[: MOST + 1] if team != own)
+    return _first([*_named(holders.by_team.get(own, ()), claim), *hidden])
 
 
 def of_share(holders: Holders, claim: Claim) -> tuple[Blocker, ...]:

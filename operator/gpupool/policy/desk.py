@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from gpupool.model.snapshot import Key
 from gpupool.policy.claims import Claim, guarantee_of, limit_of
@@ -87,13 +88,13 @@ class Desk:
         left = guarantee_of(claim.share, self.ledger.resource)
         if not claim.request.preemptible:
             return min(left, claim.granted)
-        left -= self._firm[claim.share.team]
-        for other in self._claims.values():
-            if other.key == claim.key:
-                break
-            if other.share.team == claim.share.team and other.request.preemptible and not other.unowned:
-                left -= other.granted
-        return max(0, min(left, claim.granted))
+        earlier = takewhile(lambda c: c.key != claim.key, self._claims.values())
+        taken = sum(
+            c.granted
+            for c in earlier
+            if c.share.team == claim.share.team and c.request.preemptible and not c.unowned
+        )
+        return max(0, min(left - self._firm[claim.share.team] - taken, claim.granted))
 
     def beyond_guarantee(self, claim: Claim) -> int:
         """GPUs the firm claims of its share have above the guarantee, after an edit of either."""

@@ -66,13 +66,12 @@ def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
     if finding.mode is not Mode.ENFORCE:
         _undo(desk, claim)
         return
-    match claim.stage:
-        case Stage.NONE:
-            _warn(snapshot, desk, finding)
-        case Stage.WARNED:
-            _prove_again(snapshot, desk, finding)
-        case Stage.LENT:
-            _release(snapshot, desk, finding)
+    if claim.stage is Stage.NONE:
+        _warn(snapshot, desk, finding)
+    elif claim.stage is Stage.WARNED:
+        _prove_again(snapshot, desk, finding)
+    else:
+        _release(snapshot, desk, finding)
 
 
 def _undo(desk: Desk, claim: Claim) -> None:

@@ -116,22 +116,21 @@ class Engine:
 
     def _write(self, action: Action) -> bool:
         cluster = self.cluster
-        match action:
-            case SetQuota():
-                return self._set_quota(action)
-            case DropQuota():
-                cluster.quotas.pop(action.namespace, None)
-            case LabelNamespace():
-                cluster.labels.pop(action.namespace, None)
-                cluster.labels |= {action.namespace: action.pool} if action.pool else {}
-            case MarkNode():
-                taints = (f"{TAINT}={action.pool}:NoSchedule",) if action.taint else ()
-                node = replace(cluster.nodes[action.node], pool_label=action.pool, taints=taints)
-                cluster.nodes[action.node] = node
-            case SetPolicies():
-                self.policies = action
-            case Evict():
-                return self._evict(action)
+        if isinstance(action, SetQuota):
+            return self._set_quota(action)
+        if isinstance(action, Evict):
+            return self._evict(action)
+        if isinstance(action, DropQuota):
+            cluster.quotas.pop(action.namespace, None)
+        elif isinstance(action, LabelNamespace):
+            cluster.labels.pop(action.namespace, None)
+            cluster.labels |= {action.namespace: action.pool} if action.pool else {}
+        elif isinstance(action, MarkNode):
+            taints = (f"{TAINT}={action.pool}:NoSchedule",) if action.taint else ()
+            node = replace(cluster.nodes[action.node], pool_label=action.pool, taints=taints)
+            cluster.nodes[action.node] = node
+        else:
+            self.policies = action
         return True
 
     def _set_quota(self, action: SetQuota) -> bool:

@@ -76,6 +76,13 @@ def test_what_is_free_is_lent_by_weight() -> None:
     assert grants(plan(a_snapshot(pool, *asks))) == {"vision": 2, NLP: 6}
 
 
+def test_a_share_that_has_all_it_asked_leaves_the_rest_to_the_others() -> None:
+    pool = a_pool(a_share("vision", weight=9), a_share(NLP))
+    asks = [a_request(n, 2, preemptible=True, min_gpus=1) for n in ("one", "two")]
+    other = a_request("other", 16, NLP, preemptible=True, min_gpus=1)
+    assert grants(plan(a_snapshot(pool, *asks, other))) == {"one": 2, "two": 2, "other": 4}
+
+
 def test_what_is_lent_counts_from_the_guarantee_on() -> None:
     pool = a_pool(a_share("vision", 4), a_share(NLP))
     asks = [a_request(n, 16, n, preemptible=True, min_gpus=1) for n in ("vision", NLP)]
@@ -232,6 +239,20 @@ def test_a_preemptible_owner_gets_back_what_is_within_the_guarantee() -> None:
     assert timer_of_second is not None
     # Six wanted, two allowed already, one pod of headroom.
     assert (timer_of_second.stage, timer_of_second.target) == (Stage.RECALLING, 0)
+
+
+def test_what_a_sibling_served_earlier_has_of_the_guarantee_is_not_owed_again() -> None:
+    timer = a_timer(Stage.LENT, 24 * HOUR, target=2, granted=8)
+    earlier = granted("earlier", 5, preemptible=True, created=NOW - 90 * HOUR)
+    owner = granted("own", 8, allowance=2, timer=timer, preemptible=True)
+    other = granted("borrow", 3, NLP, preemptible=True)
+    wants = Demand("vision", ObjectRef("apps/v1", "Deployment", "x"), {"app": "own"}, GPU, 8, 1)
+    quotas = {"vision": a_quota(7, timers={"own": timer}), NLP: a_quota(3)}
+    pool = a_pool(a_share("vision", 8), a_share(NLP))
+    found = plan(a_snapshot(pool, earlier, owner, other, demands=(wants,), quotas=quotas, nodes=nodes(1, 10)))
+    timer_of_other = status_of(found, "borrow").timer
+    assert timer_of_other is not None
+    assert timer_of_other.target == 2
 
 
 def test_a_claim_that_lends_is_given_no_more() -> None:

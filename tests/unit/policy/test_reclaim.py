@@ -168,6 +168,16 @@ def test_whoever_objects_is_heard_and_nothing_is_warned(snapshot: Snapshot, reas
     assert status_of(found, "train").timer is None
 
 
+@pytest.mark.parametrize(
+    ("grace", "said"), [(90 * MINUTE, "90m"), (3 * DAY, "3d"), (100 * MINUTE / 60, "100s")]
+)
+def test_a_young_grant_says_how_long_it_is_left_alone(grace: timedelta, said: str) -> None:
+    pool = replace(POOL, reclaim=replace(POOL.reclaim, startup_grace=grace, window=MINUTE))
+    young_ = under_used(pool=pool, request=granted("train", 16, granted_at=NOW))
+    message = condition_of(plan(young_), "UnderUsed", "train").message
+    assert message == f"The grant is younger than {said}."
+
+
 def test_low_use_of_held_gpus_is_never_taken() -> None:
     running = pods(16, "train")
     usage = sampled(running, busy=0.31, peaks={KEY: 16})

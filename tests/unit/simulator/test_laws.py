@@ -1,10 +1,14 @@
 """The laws of DESIGN.md over random histories of a simulated cluster."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpupool.model.pool import Mode
-from support.builders import DAY, HOUR, MINUTE
+from gpupool.model.snapshot import ObjectRef
+from gpupool.simulator.things import Template, Workload
+from support.builders import DAY, HOUR, MINUTE, a_request
 from support.histories import MODES, Event, an_engine, histories
 from support.laws import Observer
 
@@ -14,11 +18,39 @@ def test_laws_hold_whatever_happens(history: list[Event], mode: Mode, reserve: i
     Observer(an_engine(mode, reserve)).live(history)
 
 
+@given(
+    use=st.integers(0, 8),
+    size=st.sampled_from((1, 2, 4)),
+    busy=st.sampled_from((0.0, 0.3, 1.0)),
+    expected=st.integers(1, 100),
+    headroom=st.integers(0, 50),
+)
+def test_after_a_shrink_a_steady_load_changes_nothing_for_a_day(
+    use: int, size: int, busy: float, expected: int, headroom: int
+) -> None:
+    engine = an_engine()
+    cluster = engine.cluster
+    cluster.pool = replace(cluster.pool, reclaim=replace(cluster.pool.reclaim, headroom=headroom))
+    asked = a_request("a", 8, created=cluster.now, expected_utilization=expected)
+    cluster.requests[asked.key] = asked
+    template = Template(gpus=size, busy=busy, labels={"app": "a"})
+    owner = ObjectRef("apps/v1", "Deployment", "a")
+    cluster.workloads[asked.key] = Workload("vision", owner, use // size, template)
+    observer = Observer(engine)
+    observer.go_on(3 * HOUR, 5 * MINUTE)
+    del observer.changes[:]
+    before = observer.seen[asked.key].allowance
+    observer.go_on(DAY, 20 * MINUTE)
+    # Only the end of the claim after releaseAfter may come, and it takes nothing that may be used.
+    assert observer.changes == []
+    assert before >= use // size * size
+
+
 @given(history=histories(calm=True))
 def test_a_cluster_left_alone_comes_to_rest(history: list[Event]) -> None:
     observer = Observer(an_engine())
     observer.live(history)
     observer.go_on(30 * MINUTE, 2 * MINUTE)
-    observer.go_on(2 * DAY, 30 * MINUTE)
+    observer.go_on(2 * DAY, 60 * MINUTE)
     last = observer.engine.cluster.now - 12 * HOUR
     assert [c for c in observer.changes if c[0] > last] == []
