@@ -113,6 +113,10 @@ unit: $(READY) ## The pure core, in seconds
 test: lint ## Everything: lint, unit, integration on the real control plane, chart
 	@$(BIN)/python tests/run.py
 
+.PHONY: test-faults
+test-faults: $(READY) ## The laws over 2,000 random histories each (about half an hour)
+	@HYPOTHESIS_PROFILE=faults pytest -q tests/unit/simulator --timeout=5400
+
 .PHONY: bench
 bench: $(READY) ## Figures of planner and operator beside baselines, in one table (about 6 minutes): [PARTS="plan pods steady scale"]
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(PARTS)
