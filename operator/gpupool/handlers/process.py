@@ -140,7 +140,7 @@ async def _govern(
         return "" if manager.ready else "not every pool has been decided yet"
 
     doors = Doors(settings.host, settings.metrics_port, settings.health_port)
-    async with serving(doors, context.metrics.render, lambda: "", ready):
+    async with serving(doors, context.metrics.render, manager.wrong, ready):
         log.info("started", extra={"settings": settings.model_dump(mode="json")})
         tasks = [
             asyncio.create_task(context.mirror.run(), name="mirror"),

@@ -51,6 +51,8 @@ class Evidence:
     peak: Peak | None
     granted_at: datetime | None
     quiet_since: datetime | None
+    foreign: int | None = None
+    """GPUs that the smallest quota of somebody else allows in the namespace; None without one."""
 
     @property
     def window(self) -> timedelta:
@@ -78,8 +80,9 @@ class Evidence:
 
     @property
     def unheld(self) -> int:
-        """GPUs that could be lent."""
-        return max(0, self.claim.allowance - self.keep)
+        """GPUs that could have been requested and were not; a smaller foreign quota is not the owner's fault."""
+        within = self.claim.allowance if self.foreign is None else min(self.claim.allowance, self.foreign)
+        return max(0, within - self.keep)
 
 
 Rule = Callable[[Evidence], Objection | None]
@@ -205,12 +208,19 @@ class Surroundings:
     measures: Measures
     overdrawn: Mapping[str, int]
     quota_created: Mapping[str, datetime | None]
+    foreign: Mapping[str, int]
 
 
 def look_around(snapshot: Snapshot, desk: Desk, books: Books, measures: Measures) -> Surroundings:
     """Collect what all requests of a resource share."""
     created = {n.name: n.quota.created for n in snapshot.namespaces if n.quota is not None}
-    return Surroundings(snapshot, books, measures, overdrafts(desk), created)
+    resource = desk.ledger.resource
+    foreign = {
+        n.name: min(q.hard[resource] for q in n.foreign if resource in q.hard)
+        for n in snapshot.namespaces
+        if any(resource in q.hard for q in n.foreign)
+    }
+    return Surroundings(snapshot, books, measures, overdrafts(desk), created, foreign)
 
 
 def evidence(around: Surroundings, claim: Claim) -> Evidence:
@@ -227,6 +237,7 @@ def evidence(around: Surroundings, claim: Claim) -> Evidence:
         peak=around.snapshot.usage.peaks.get(claim.key),
         granted_at=around.quota_created.get(namespace) if claim.unowned else memory.granted_at,
         quiet_since=memory.quiet_since,
+        foreign=around.foreign.get(namespace),
     )
 
 

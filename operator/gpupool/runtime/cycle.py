@@ -56,6 +56,7 @@ class PoolLoop:
         self._publisher = publisher
         self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
         self._cycles = 0
+        self._turned = time.monotonic()
         self._ending = False
         self._due: datetime | None = None
         self._continuity = Continuity(context.settings.cycle_interval)
@@ -68,6 +69,7 @@ class PoolLoop:
             measuring = group.create_task(self._measure())
             pause = FIRST_PAUSE
             while not self._ending:
+                self._turned = time.monotonic()
                 try:
                     await self.cycle()
                 except Exception:
@@ -85,6 +87,10 @@ class PoolLoop:
         """Finish the cycle under way, if there is one, and begin no other."""
         self._ending = True
         self.alarm.ring()
+
+    def idle_for(self) -> float:
+        """Seconds since the last turn of the loop began."""
+        return time.monotonic() - self._turned
 
     async def cycle(self) -> Plan | None:
         """One cycle; None when the pool is not there any more."""

@@ -18,6 +18,8 @@ from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
 
+STUCK = 300.0
+"""Seconds beyond two intervals after which a loop without a turn counts as stuck: writes are tried for long."""
 LAST_WRITES = 5.0
 """Seconds that cycles under way get at the end."""
 
@@ -57,6 +59,13 @@ class Manager:
         """Mirrors are complete and every pool was decided once."""
         synced = all(r.synced.is_set() for r in self._context.mirror.reflectors.values())
         return synced and self._swept and all(r.loop.decided.is_set() for r in self._running.values())
+
+    def wrong(self) -> str:
+        """What is wrong with the process: a pool whose loop ended, or has not turned for long; else empty."""
+        ended = [name for name, r in self._running.items() if r.task.done()]
+        limit = STUCK + 2 * self._context.settings.cycle_interval
+        stuck = [name for name, r in self._running.items() if r.loop.idle_for() > limit]
+        return f"no cycles of pool {', '.join(sorted({*ended, *stuck}))}" if ended or stuck else ""
 
     async def run(self) -> None:
         """Govern until cancelled."""

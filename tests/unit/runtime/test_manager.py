@@ -1,5 +1,6 @@
 """What belongs to no pool: orphaned requests, and what pools that are gone left behind."""
 
+import asyncio
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,7 +10,8 @@ from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
 from gpupool.runtime.clockwork import Alarm
 from gpupool.runtime.context import Context
-from gpupool.runtime.manager import Manager
+from gpupool.runtime.cycle import PoolLoop
+from gpupool.runtime.manager import Manager, _Running
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.settings import Settings
 from support.builders import GPU, NOW, a_request
@@ -82,3 +84,28 @@ async def test_tidying_that_fails_ends_nothing() -> None:
     rig = Rig(Pools(), broken=True)
     await rig.manager._tidy()
     assert (rig.told, rig.marks) == ([], [])
+
+
+async def _loop(rig: Rig, name: str, *, idle: float, ended: bool) -> asyncio.Task[None]:
+    """A pool's loop as the manager knows it."""
+    task = asyncio.create_task(asyncio.sleep(0 if ended else 3600))
+    await asyncio.sleep(0)
+    if ended:
+        await task
+    loop = cast("PoolLoop", SimpleNamespace(idle_for=lambda: idle))
+    rig.manager._running[name] = _Running(loop, task)
+    return task
+
+
+async def test_liveness_names_the_pools_whose_loops_ended_or_hang() -> None:
+    rig = Rig(Pools())
+    tasks = [
+        await _loop(rig, "well", idle=20.0, ended=False),
+        await _loop(rig, "stuck", idle=4000.0, ended=False),
+        await _loop(rig, "ended", idle=20.0, ended=True),
+    ]
+    assert rig.manager.wrong() == "no cycles of pool ended, stuck"
+    del rig.manager._running["stuck"], rig.manager._running["ended"]
+    assert rig.manager.wrong() == ""
+    for task in tasks:
+        task.cancel()
