@@ -80,7 +80,7 @@ class Evidence:
 
     @property
     def unheld(self) -> int:
-        """GPUs that could have been requested and were not; a smaller foreign quota is not the owner's fault."""
+        """GPUs that could be requested and are not; what a smaller foreign quota forbids does not count."""
         within = self.claim.allowance if self.foreign is None else min(self.claim.allowance, self.foreign)
         return max(0, within - self.keep)
 

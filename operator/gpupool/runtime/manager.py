@@ -19,7 +19,7 @@ from gpupool.runtime.statuswriter import StatusWriter
 log = logging.getLogger(__name__)
 
 STUCK = 300.0
-"""Seconds beyond two intervals after which a loop without a turn counts as stuck: writes are tried for long."""
+"""Seconds beyond two intervals after which a loop without a turn counts as stuck; writes may take long."""
 LAST_WRITES = 5.0
 """Seconds that cycles under way get at the end."""
 
