@@ -146,11 +146,15 @@ class Observer:
         self._data_was_good(snapshot, status.key.namespace)
 
     def _data_was_good(self, snapshot: Snapshot, namespace: str) -> None:
+        """No pod was unseen, and together the namespace's were seen for the part the pool asks."""
         assert snapshot.usage.fresh, "law 1: taken while Prometheus is silent"
         for pod in self.engine.cluster.pods.values():
             held = pod.node is not None and pod.started is not None and pod.started < snapshot.now
             if pod.key.namespace == namespace and held and pod.template.starts:
-                assert pod.template.samples is Samples.OK, "law 1: taken on bad data"
+                assert pod.template.samples in {Samples.OK, Samples.PARTIAL}, "law 1: taken on bad data"
+        rows = [u for u in snapshot.usage.pods if u.key.namespace == namespace]
+        seen, held_for = sum(u.seen_seconds for u in rows), sum(u.held_seconds for u in rows)
+        assert 100 * seen >= snapshot.pool.reclaim.coverage * held_for, "law 1: taken on half the data"
 
     @staticmethod
     def _deadline_moves_later_only(old: Timer, new: Timer) -> None:
