@@ -110,7 +110,12 @@ def _announcement(recording: Recording, speed: float) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="replay", description="Play a recorded trace of GPU activity.")
     parser.add_argument("trace", type=Path, help="gzip CSV with the columns t_s, pod, value")
-    parser.add_argument("--speed", type=_positive, default=60.0, help="seconds of the trace per second")
+    parser.add_argument(
+        "--speed",
+        type=_positive,
+        default=60.0,
+        help="seconds of the trace per second; a scrape a second sees less of each sample the faster it goes",
+    )
     parser.add_argument(
         "--hours", type=_positive, default=None, help="play only the first hours of the trace"
     )
