@@ -1,4 +1,4 @@
-"""Plan time over unlike shapes of clusters, each in three sizes: what grows faster than the cluster stands out.
+"""Plan time over unlike shapes of clusters in three sizes: what grows faster than the cluster stands out.
 
 `python -m benchmarks.plan_time` prints a table; `planning.py` gives the headline of `make bench`.
 """
@@ -77,9 +77,7 @@ def owners_return(count: int, requests: int) -> Callable[[], object]:
     timer = a_timer(Stage.RECALLING, -timedelta(minutes=1), target=0, forced_at=NOW + HOUR)
     each = 8 * count // (requests // 2)
     lent = [
-        granted(
-            f"run-{n}", each, borrowers[n % 50], preemptible=True, **({"timer": timer} if n % 4 == 0 else {})
-        )
+        granted(f"run-{n}", each, borrowers[n % 50], preemptible=True, timer=timer if n % 4 == 0 else None)
         for n in range(requests // 2)
     ]
     own = [a_request(f"own-{n}", each, f"owner-{n % 50}") for n in range(requests // 4)]

@@ -92,10 +92,6 @@ class Share:
     weight: int = 1
     mode: Mode | None = None
 
-    def lists(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """Whether the share names `namespace`, by list or by label."""
-        return namespace in self.namespaces or (self.selector is not None and self.selector.matches(labels))
-
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -125,16 +121,6 @@ class Pool:
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)
     overridden: frozenset[str] = frozenset()
-
-    def selects(self, node: str, labels: Mapping[str, str]) -> bool:
-        """Whether the pool's `nodes` name this node."""
-        return node in self.node_names or (
-            self.node_selector is not None and self.node_selector.matches(labels)
-        )
-
-    def share_of(self, namespace: str, labels: Mapping[str, str]) -> Share | None:
-        """The first share that lists the namespace, if any."""
-        return next((s for s in self.shares if s.lists(namespace, labels)), None)
 
     def quota_for(self, share: Share | None) -> Mode:
         """The quota layer's mode for a share; a namespace without a share is only looked at."""

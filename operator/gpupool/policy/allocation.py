@@ -66,12 +66,13 @@ def wanted_back(claim: Claim) -> int:
 
 def _return_lent(desk: Desk) -> Iterable[Owed]:
     """Give back what is free; the part within the guarantee is owed, what was borrowed itself is not."""
+    parts = desk.guaranteed_parts()
     for claim in desk.claims:
         wanted = wanted_back(claim)
         given = min(wanted, desk.affordable(claim.key.namespace))
         desk.give_back(claim.key, given)
         if wanted > given:
-            short = min(wanted - given, desk.guaranteed_part(claim) - claim.allowance - given)
+            short = min(wanted - given, parts[claim.key] - claim.allowance - given)
             if short > 0:
                 yield _owe(desk, Owed(claim.key, claim.share.team, short, min(short, claim.pod_size)))
 

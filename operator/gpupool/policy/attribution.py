@@ -43,41 +43,63 @@ def age_order(request: Request) -> tuple[object, ...]:
     return (request.created, request.key)
 
 
-def _claimants(
-    requests: Sequence[Request], labels: Mapping[str, str], owner: ObjectRef | None
-) -> tuple[Request, ...]:
-    """The requests that claim an object, strongest rule only, older first."""
-    label = labels.get(REQUEST_LABEL)
-    named = tuple(r for r in requests if r.key.name == label)
-    if named:
-        return named
-    referring = tuple(r for r in requests if r.ref is not None and r.ref == owner)
-    if referring:
-        return referring
-    selecting = tuple(r for r in requests if r.selector is not None and r.selector.matches(labels))
-    if selecting:
-        return selecting
-    return tuple(requests) if len(requests) == 1 else ()
+@dataclass(slots=True)
+class Register:
+    """The requests of one namespace for one resource, older first, found without looking at each.
+
+    A selector with labels is found by its first one; selectors of expressions alone have to be tried.
+    """
+
+    all: list[Request] = field(default_factory=list)
+    by_name: dict[str, Request] = field(default_factory=dict)
+    by_ref: dict[ObjectRef, list[Request]] = field(default_factory=lambda: defaultdict(list))
+    by_label: dict[tuple[str, str], list[Request]] = field(default_factory=lambda: defaultdict(list))
+    by_expression: list[Request] = field(default_factory=list)
+
+    def add(self, request: Request) -> None:
+        """Register a request; older ones come first."""
+        self.all.append(request)
+        self.by_name[request.key.name] = request
+        if request.ref is not None:
+            self.by_ref[request.ref].append(request)
+        elif request.selector is not None and request.selector.labels:
+            self.by_label[request.selector.labels[0]].append(request)
+        elif request.selector is not None:
+            self.by_expression.append(request)
+
+    def claimants(self, labels: Mapping[str, str], owner: ObjectRef | None) -> Sequence[Request]:
+        """The requests that claim an object, strongest rule only, older first."""
+        named = self.by_name.get(labels.get(REQUEST_LABEL, ""))
+        if named is not None:
+            return (named,)
+        referring = self.by_ref.get(owner) if owner is not None else None
+        if referring:
+            return referring
+        found = [r for pair in labels.items() for r in self.by_label.get(pair, ())] + self.by_expression
+        selecting = [r for r in found if r.selector is not None and r.selector.matches(labels)]
+        if selecting:
+            return sorted(selecting, key=age_order)
+        return self.all if len(self.all) == 1 else ()
 
 
-Registry = Mapping[tuple[str, str], Sequence[Request]]
+Registry = Mapping[tuple[str, str], Register]
+NOBODY = Register()
 
 
 def _register(requests: Iterable[Request]) -> Registry:
     """Requests by namespace and resource, older first."""
-    found: dict[tuple[str, str], list[Request]] = defaultdict(list)
+    found: dict[tuple[str, str], Register] = defaultdict(Register)
     for request in sorted(requests, key=age_order):
-        found[request.key.namespace, request.resource].append(request)
+        found[request.key.namespace, request.resource].add(request)
     return found
 
 
-def _of_pod(registry: Registry, pod: Pod) -> tuple[Request, ...]:
+def _of_pod(registry: Registry, pod: Pod) -> Sequence[Request]:
     """Claimants for the first of the pod's resources that anybody claims; pods ask for one as a rule."""
     for resource, count in sorted(pod.gpus.items()):
-        if count > 0 and (
-            found := _claimants(registry.get((pod.key.namespace, resource), ()), pod.labels, pod.owner)
-        ):
-            return found
+        claimants = registry.get((pod.key.namespace, resource), NOBODY).claimants(pod.labels, pod.owner)
+        if count > 0 and claimants:
+            return claimants
     return ()
 
 
@@ -113,7 +135,8 @@ def _demand(demands: Iterable[Demand], registry: Registry) -> tuple[dict[Key, in
     total: dict[Key, int] = defaultdict(int)
     sizes: dict[Key, int] = {}
     for demand in demands:
-        found = _claimants(registry.get((demand.namespace, demand.resource), ()), demand.labels, demand.owner)
+        asked = registry.get((demand.namespace, demand.resource), NOBODY)
+        found = asked.claimants(demand.labels, demand.owner)
         for request in found[:1]:
             total[request.key] += demand.gpus
             sizes[request.key] = max(sizes.get(request.key, 1), demand.gpus_per_pod)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 from gpupool.model.snapshot import Key
 from gpupool.policy.claims import Claim, guarantee_of, limit_of
@@ -83,18 +82,16 @@ class Desk:
         taken = self._granted if claim.request.preemptible else self._firm
         return max(0, min(guaranteed - taken[claim.share.team], self.limit_left(claim)))
 
-    def guaranteed_part(self, claim: Claim) -> int:
-        """GPUs of the claim within its share's guarantee: firm claims first, then in serving order."""
-        left = guarantee_of(claim.share, self.ledger.resource)
-        if not claim.request.preemptible:
-            return min(left, claim.granted)
-        earlier = takewhile(lambda c: c.key != claim.key, self._claims.values())
-        taken = sum(
-            c.granted
-            for c in earlier
-            if c.share.team == claim.share.team and c.request.preemptible and not c.unowned
-        )
-        return max(0, min(left - self._firm[claim.share.team] - taken, claim.granted))
+    def guaranteed_parts(self) -> dict[Key, int]:
+        """GPUs of each claim within its share's guarantee: firm claims first, then in serving order."""
+        left: dict[str, int] = {}
+        parts: dict[Key, int] = {}
+        for claim in sorted(self._claims.values(), key=lambda c: c.request.preemptible):
+            team = claim.share.team
+            most = left.setdefault(team, guarantee_of(claim.share, self.ledger.resource))
+            parts[claim.key] = 0 if claim.unowned else min(most, claim.granted)
+            left[team] = most - parts[claim.key]
+        return parts
 
     def beyond_guarantee(self, claim: Claim) -> int:
         """GPUs the firm claims of its share have above the guarantee, after an edit of either."""

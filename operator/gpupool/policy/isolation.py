@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
-from gpupool.model.pool import Mode
+from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Node, Snapshot
 from gpupool.policy.membership import TAINT
 
@@ -61,9 +61,14 @@ def _modes(snapshot: Snapshot) -> dict[str, Mode]:
 
 def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
     busy = {p.node for p in snapshot.pods}
+    isolates, tainting = snapshot.pool.isolates, taints(snapshot)
     yield from (MarkNode(n.name, None, taint=False) for n in snapshot.stray_nodes)
     for node in snapshot.nodes:
-        wanted = _mark(snapshot, node, in_use=node.name in busy)
+        if isolates:
+            wanted = _mark(snapshot.pool, node, tainting=tainting, in_use=node.name in busy)
+        else:
+            ours = node.pool_label == snapshot.pool.name
+            wanted = MarkNode(node.name, None, taint=False) if ours else None
         if wanted is not None and (wanted.pool != node.pool_label or not _tainted_as(wanted, node)):
             yield wanted
 
@@ -74,16 +79,13 @@ def _tainted_as(wanted: MarkNode, node: Node) -> bool:
     return ours == ([f"{TAINT}={wanted.pool}:NoSchedule"] if wanted.taint else [])
 
 
-def _mark(snapshot: Snapshot, node: Node, *, in_use: bool) -> MarkNode | None:
-    """The marks of one node; None where it is left as it is."""
-    pool = snapshot.pool
-    if not pool.isolates:
-        return MarkNode(node.name, None, taint=False) if node.pool_label == pool.name else None
+def _mark(pool: Pool, node: Node, *, tainting: bool, in_use: bool) -> MarkNode | None:
+    """The marks of one node under enforced isolation; None where it is left as it is."""
     if not node.selected:
         return None if in_use else MarkNode(node.name, None, taint=False)
     # A new node gets its label first; the taint waits until the device plugin has published GPUs.
     labelled = node.pool_label == pool.name
-    return MarkNode(node.name, pool.name, taint=labelled and any(node.gpus.values()) and taints(snapshot))
+    return MarkNode(node.name, pool.name, taint=labelled and any(node.gpus.values()) and tainting)
 
 
 def _proved(snapshot: Snapshot) -> bool:
@@ -98,12 +100,12 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
     for stray in snapshot.stray_namespaces:
         if stray.pool_label == pool.name:
             yield LabelNamespace(stray.name, None)
-    modes = _modes(snapshot)
+    modes, isolates = _modes(snapshot), pool.isolates
     for namespace in snapshot.namespaces:
         wanted = modes[namespace.name] is Mode.ENFORCE
         if wanted and namespace.pool_label is None and ready:
             yield LabelNamespace(namespace.name, pool.name)
         elif not wanted and namespace.pool_label == pool.name:
-            leaving = namespace.team is None and pool.isolates
+            leaving = namespace.team is None and isolates
             if not (leaving and held.get(namespace.name, 0) > 0):
                 yield LabelNamespace(namespace.name, None)

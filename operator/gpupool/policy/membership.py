@@ -14,6 +14,7 @@ from datetime import datetime
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Enforcement, Key, Namespace, Node, Pod, Request, Snapshot, Usage
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
+from gpupool.policy.roster import Roster, roster, rosters
 
 NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
 NAMESPACE_LABEL = "gpupool.dev/pool"
@@ -41,18 +42,24 @@ class Map:
 
 def resolve(world: World) -> Map:
     """Assign nodes and namespaces to pools."""
+    claims = rosters(world.pools)
     nodes, nodes_twice = _assign(
-        world.pools, ((n.name, n.labels.get(NODE_LABEL), _selecting(world.pools, n)) for n in world.nodes)
+        world.pools, ((n.name, n.labels.get(NODE_LABEL), _selecting(claims, n)) for n in world.nodes)
     )
     spaces, spaces_twice = _assign(
-        world.pools,
-        ((n.name, n.labels.get(NAMESPACE_LABEL), _listing(world.pools, n)) for n in world.namespaces),
+        world.pools, ((n.name, n.labels.get(NAMESPACE_LABEL), _listing(claims, n)) for n in world.namespaces)
     )
+    own_nodes: dict[str, list[NodeFacts]] = defaultdict(list)
+    for node in world.nodes:
+        own_nodes[nodes.get(node.name, "")].append(node)
+    own_spaces: dict[str, list[NamespaceFacts]] = defaultdict(list)
+    for space in world.namespaces:
+        own_spaces[spaces.get(space.name, "")].append(space)
     return Map(
         members={
             p.name: Members(
-                nodes=tuple(n for n in world.nodes if nodes.get(n.name) == p.name),
-                namespaces=tuple(n for n in world.namespaces if spaces.get(n.name) == p.name),
+                nodes=tuple(own_nodes[p.name]),
+                namespaces=tuple(own_spaces[p.name]),
                 nodes_claimed_twice=tuple(sorted(n for n, by in nodes_twice.items() if p.name in by)),
                 namespaces_claimed_twice=tuple(sorted(n for n, by in spaces_twice.items() if p.name in by)),
             )
@@ -63,12 +70,12 @@ def resolve(world: World) -> Map:
     )
 
 
-def _selecting(pools: Iterable[Pool], node: NodeFacts) -> list[str]:
-    return [p.name for p in pools if p.selects(node.name, node.labels)]
+def _selecting(claims: Iterable[Roster], node: NodeFacts) -> list[str]:
+    return [r.pool.name for r in claims if r.selects(node.name, node.labels)]
 
 
-def _listing(pools: Iterable[Pool], namespace: NamespaceFacts) -> list[str]:
-    return [p.name for p in pools if p.share_of(namespace.name, namespace.labels) is not None]
+def _listing(claims: Iterable[Roster], namespace: NamespaceFacts) -> list[str]:
+    return [r.pool.name for r in claims if r.share_of(namespace.name, namespace.labels) is not None]
 
 
 def _assign(
@@ -98,7 +105,7 @@ def view(  # the snapshot has this many sources; each is named at the call
     enforcement: Enforcement | None = None,
 ) -> Snapshot:
     """What one pool may look at."""
-    members = found.members[pool.name]
+    members, listed = found.members[pool.name], roster(pool)
     node_names = {n.name for n in members.nodes}
     own = {n.name for n in members.namespaces}
     pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, own))
@@ -108,9 +115,9 @@ def view(  # the snapshot has this many sources; each is named at the call
         now=world.now,
         uninterrupted_since=uninterrupted_since,
         pool=pool,
-        nodes=tuple(_node(n, pool) for n in members.nodes),
+        nodes=tuple(_node(n, listed) for n in members.nodes),
         namespaces=(
-            *(_namespace(n, pool) for n in members.namespaces),
+            *(_namespace(n, listed) for n in members.namespaces),
             *(_stranger(facts.get(n), n, world.exempt_namespaces) for n in sorted(strangers)),
         ),
         requests=tuple(_addressed(world.requests, pool, own)),
@@ -122,12 +129,12 @@ def view(  # the snapshot has this many sources; each is named at the call
         namespaces_claimed_twice=members.namespaces_claimed_twice,
         intolerant_daemonsets=_intolerant(world.daemonsets, pool, members.nodes),
         stray_nodes=tuple(
-            _node(n, pool)
+            _node(n, listed)
             for n in world.nodes
             if n.name not in node_names and n.labels.get(NODE_LABEL) == pool.name
         ),
         stray_namespaces=tuple(
-            _namespace(n, pool) for n in world.namespaces if n.name not in own and _carries(n, pool)
+            _namespace(n, listed) for n in world.namespaces if n.name not in own and _carries(n, pool)
         ),
     )
 
@@ -151,21 +158,21 @@ def _addressed(requests: Iterable[Request], pool: Pool, namespaces: set[str]) ->
             yield request if request.resource else replace(request, resource=pool.resources[0])
 
 
-def _node(facts: NodeFacts, pool: Pool) -> Node:
+def _node(facts: NodeFacts, listed: Roster) -> Node:
     return Node(
         name=facts.name,
-        gpus={r: facts.gpus[r] for r in pool.resources if r in facts.gpus},
+        gpus={r: facts.gpus[r] for r in listed.pool.resources if r in facts.gpus},
         ready=facts.ready,
         schedulable=facts.schedulable,
         pool_label=facts.labels.get(NODE_LABEL),
         taints=facts.taints,
-        selected=pool.selects(facts.name, facts.labels),
+        selected=listed.selects(facts.name, facts.labels),
         model=facts.labels.get("nvidia.com/gpu.product", ""),
     )
 
 
-def _namespace(facts: NamespaceFacts, pool: Pool) -> Namespace:
-    share = pool.share_of(facts.name, facts.labels)
+def _namespace(facts: NamespaceFacts, listed: Roster) -> Namespace:
+    share = listed.share_of(facts.name, facts.labels)
     return Namespace(
         name=facts.name,
         team=None if share is None else share.team,

@@ -161,8 +161,9 @@ def test_a_share_with_less_said_is_guaranteed_nothing_and_follows_the_pool() -> 
     (found,) = a_pool(shares=[{"team": "nlp", "namespaceSelector": {"matchLabels": {"team": "nlp"}}}]).shares
     assert dict(found.guaranteed) == {GPU: 0}
     assert (dict(found.limit), found.weight, found.mode, found.namespaces) == ({}, 1, None, ())
-    assert found.lists("anything", {"team": "nlp"})
-    assert not found.lists("nlp", {})
+    assert found.selector is not None
+    assert found.selector.matches({"team": "nlp"})
+    assert not found.selector.matches({})
 
 
 def test_a_selector_keeps_every_requirement() -> None:

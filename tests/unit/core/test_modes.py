@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gpupool.model.pool import Mode, Share, weaker
+from gpupool.model.pool import Mode, weaker
 from support.builders import a_pool, a_share
 
 LOOK, SAY, DO = Mode.OBSERVE, Mode.RECOMMEND, Mode.ENFORCE
@@ -47,8 +47,3 @@ def test_one_enforced_share_makes_the_pool_wall_and_isolate() -> None:
     assert a_pool(enforced, mode=LOOK).isolates
     assert not a_pool(a_share("vision"), mode=LOOK).walls
     assert not a_pool(a_share("vision"), mode=LOOK).isolates
-
-
-def test_a_share_lists_by_name() -> None:
-    assert Share("vision", ("a", "b")).lists("b", {})
-    assert not Share("vision", ("a", "b")).lists("c", {})

@@ -66,6 +66,16 @@ def test_a_namespace_may_be_listed_by_its_labels() -> None:
     assert [(n.name, n.team) for n in seen(world, pool).namespaces] == [("nlp-1", "nlp")]
 
 
+def test_the_first_share_that_lists_a_namespace_has_it() -> None:
+    selecting = replace(a_share("nlp"), namespaces=(), selector=Selector((("team", "nlp"),)))
+    again = replace(a_share("again"), namespaces=("vision",))
+    pool = replace(LAB, shares=(selecting, LAB.shares[0], again))
+    world = a_world(pool, namespaces=(NamespaceFacts("vision", {"team": "nlp"}),))
+    assert [n.team for n in seen(world, pool).namespaces] == ["nlp"]
+    unlabelled = a_world(pool, namespaces=(NamespaceFacts("vision", {}),))
+    assert [n.team for n in seen(unlabelled, pool).namespaces] == ["vision"]
+
+
 def test_a_leaving_namespace_stays_a_member_while_it_carries_the_label() -> None:
     pool = replace(LAB, isolation_mode=Mode.ENFORCE)
     world = a_world(pool, namespaces=(NamespaceFacts("gone", {NAMESPACE_LABEL: "lab"}),))

@@ -51,6 +51,6 @@ def test_a_cluster_left_alone_comes_to_rest(history: list[Event]) -> None:
     observer = Observer(an_engine())
     observer.live(history)
     observer.go_on(30 * MINUTE, 2 * MINUTE)
-    observer.go_on(2 * DAY, 60 * MINUTE)
+    observer.go_on(30 * HOUR, HOUR)
     last = observer.engine.cluster.now - 12 * HOUR
     assert [c for c in observer.changes if c[0] > last] == []
