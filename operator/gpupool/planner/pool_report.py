@@ -38,7 +38,7 @@ def status(
         granted=_sum(r.granted for r in rows),
         lent=_sum(r.lent for r in rows),
         held=_sum(r.held for r in rows),
-        busy=_sum(r.busy for r in rows) if all(r.busy for r in rows) else {},
+        busy={**_nothing(decisions), **_sum(r.busy for r in rows)} if all(r.busy for r in rows) else {},
         unattributed={
             r: sum(gpus(books.unattributed.get(n, ()), r) for n in d.desk.ledger.books)
             for r, d in decisions.items()
@@ -53,6 +53,11 @@ def status(
         counts=_counts(requests),
         conditions=conditions(snapshot, territory, measures, over),
     )
+
+
+def _nothing(decisions: Mapping[str, Decision]) -> dict[str, int]:
+    """No busy GPU, said of the pool's first resource, on which samples are shown."""
+    return {next(iter(decisions)): 0}
 
 
 def _free(decision: Decision) -> int:

@@ -45,6 +45,10 @@ def test_six_lines_of_a_pool_show_who_holds_what() -> None:
     assert (found.held, found.unattributed) == ({GPU: 5}, {GPU: 5})
 
 
+def test_a_pool_that_nobody_uses_is_known_to_be_idle() -> None:
+    assert status(a_snapshot(a_pool())).busy == {GPU: 0}
+
+
 def test_where_use_is_unknown_busy_is_absent_and_not_zero() -> None:
     found = status(a_snapshot(a_pool(), pods=pods(3, namespace="team-a"), usage=sampled(())))
     assert found.shares[0].busy == {}
