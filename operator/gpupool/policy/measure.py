@@ -105,8 +105,14 @@ def _join(samples: Iterable[PodUsage], floor: int, stale_after: float) -> Measur
         coverage=coverage,
         busy=sum(s.busy_gpus for s in found if s.alive),
         busy_seconds=sum(s.busy_seconds for s in found),
-        activity=None if seen <= 0 else round(sum(s.activity * s.seen_seconds for s in found) / seen),
+        activity=_mean(found),
     )
+
+
+def _mean(samples: tuple[PodUsage, ...]) -> int | None:
+    """Mean activity over all that was seen, in percent."""
+    seen = sum(s.seen_seconds for s in samples)
+    return None if seen <= 0 else round(sum(s.activity * s.seen_seconds for s in samples) / seen)
 
 
 def _state(samples: tuple[PodUsage, ...], coverage: int, floor: int, stale_after: float) -> DataState:
