@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpupool.model.selector import Selector
+from gpupool.model.selector import Expression, Operator, Selector
 from gpupool.model.snapshot import Demand, Key, ObjectRef, Pod, Request, Snapshot
 from gpupool.planner.planner import plan
 from gpupool.policy.attribution import REQUEST_LABEL, attribute
@@ -60,6 +60,18 @@ def test_two_selectors_that_match_book_on_the_older_and_both_say_so() -> None:
     assert (status_of(decided, "older").held, status_of(decided, "newer").held) == (2, 0)
     assert "newer" in condition_of(decided, "Overlap", "older").message
     assert "older" in condition_of(decided, "Overlap", "newer").message
+
+
+def test_a_selector_of_expressions_alone_is_tried_too() -> None:
+    wide = a_request("wide", 1, selector=Selector((), (Expression("app", Operator.EXISTS),)))
+    books = attribute(snapshot(wide, BY_LABEL, found=pods(1, "fit")))
+    assert [k.name for k in books.pods] == ["wide"]
+
+
+def test_a_request_without_any_workload_answers_only_where_it_is_alone() -> None:
+    bare = a_request("bare", 1, selector=None)
+    assert attribute(snapshot(bare, BY_LABEL, found=pods(1, "fit"))).pods == {}
+    assert [k.name for k in attribute(snapshot(bare, found=pods(1, "fit"))).pods] == ["bare"]
 
 
 def test_a_request_for_another_resource_claims_no_pod() -> None:
