@@ -163,6 +163,9 @@ class Observer:
     def _evictions_are_due(self, actions: Iterable[Action], timers: dict[Key, Timer], now: datetime) -> None:
         for action in actions:
             if isinstance(action, Evict):
+                quota = self.engine.cluster.quotas[action.pod.namespace]
+                used = self.engine.cluster.charged(action.pod.namespace, GPU)
+                assert used > quota.hard[GPU], "evicted only to be made anew"
                 names = (action.request, f"Namespace/unattributed/{GPU}")
                 found = [timers.get(Key(action.pod.namespace, n)) for n in names]
                 timer = next(t for t in found if t is not None and t.stage is Stage.RECALLING)

@@ -103,7 +103,7 @@ def remembered(
     pods = books.pods.get(request.key, ())
     quota = territory.namespaces[name].quota
     walled = name in territory.walled
-    timer = _inherited(quota, request, siblings) if walled and quota is not None else memory.timer
+    timer = _timer(quota, request, siblings) if walled else memory.timer
     released = memory.released if memory.asked == request.gpus else None
     ask = request.gpus if released is None else min(released, request.gpus)
     granted = min(memory.granted or 0, ask)
@@ -133,10 +133,18 @@ def remembered(
     )
 
 
-def _inherited(quota: Quota, request: Request, siblings: frozenset[str]) -> Timer | None:
-    """The timer on our quota; a request without a status takes over the one its workload left behind."""
+def _timer(quota: Quota | None, request: Request, siblings: frozenset[str]) -> Timer | None:
+    """The timer that counts behind a wall: the one on our quota.
+
+    What was only said before there was a wall is no notice: taking begins with a notice under Enforce. A
+    request without a status takes over the timer that its workload left behind.
+    """
+    memory = request.remembered
+    if quota is None:
+        lent = memory.timer is not None and memory.timer.stage is Stage.LENT
+        return memory.timer if lent else None
     own = quota.timers.get(request.key.name)
-    if own is not None or request.remembered.granted is not None:
+    if own is not None or memory.granted is not None:
         return own
     left = ((n, t) for n, t in sorted(quota.timers.items()) if n not in siblings)
     return next((t for _, t in left if t.workload == request.workload), None)

@@ -13,7 +13,7 @@ from gpupool.model.snapshot import Pod, Snapshot, Timer
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
-from gpupool.policy.recall import coming, overdrafts
+from gpupool.policy.standing import stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,14 @@ class Unit:
 
 def evictions(snapshot: Snapshot, desk: Desk, books: Books, needed: int) -> tuple[Evict, ...]:
     """Pods of recalled borrowers whose notice has run out, as far as `needed` GPUs are still missing."""
-    loads = overdrafts(desk)
+    standing = stand(desk)
     found: list[Evict] = []
     for claim in reversed(desk.claims):
         timer = claim.timer
         if timer is None or not _due(claim, timer, snapshot.now):
             continue
-        used = claim.used + loads[claim.key.namespace] if claim.unowned else claim.used
-        # What the lowered quota alone frees needs no pod to go.
-        surplus = min(needed, used - (timer.target or 0))
-        needed -= min(needed, coming(claim, loads))
+        surplus = min(needed, standing.coming[claim.key])
+        needed -= surplus
         force = timer.forced_at is not None and snapshot.now >= timer.forced_at
         for owner, most in _owners(desk, claim):
             pods = books.of(owner.key)
@@ -58,7 +56,8 @@ def evictions(snapshot: Snapshot, desk: Desk, books: Books, needed: int) -> tupl
 
 
 def _due(claim: Claim, timer: Timer, now: datetime) -> bool:
-    due = timer.deadline is not None and now >= timer.deadline
+    # A notice given in this very cycle was not there for anybody to see.
+    due = timer.deadline is not None and timer.since < now and now >= timer.deadline
     return claim.walled and claim.stage is Stage.RECALLING and due
 
 
@@ -67,7 +66,7 @@ def _owners(desk: Desk, claim: Claim) -> Iterable[tuple[Claim, int]]:
     yield claim, claim.used
     if claim.unowned:
         for other in reversed(desk.of_namespace(claim.key.namespace)):
-            if other.request.preemptible and not other.unowned and other.stage is not Stage.RECALLING:
+            if other.request.preemptible and not other.unowned:
                 yield other, other.overdraft
 
 

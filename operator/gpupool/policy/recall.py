@@ -8,7 +8,7 @@ would not cover the need it is taken for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gpupool.model.reasons import Stage
@@ -16,6 +16,7 @@ from gpupool.model.snapshot import Key, Snapshot, Timer
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
+from gpupool.policy.standing import Standing, stand, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +39,24 @@ class Victim:
 def lower(desk: Desk) -> None:
     """Carry out the quota part of recalls whose notice stands already."""
     for claim in desk.claims:
-        if claim.stage is Stage.RECALLING and claim.timer is not None:
-            desk.cut(claim.key, claim.timer.target or 0)
+        if claim.stage is Stage.RECALLING:
+            desk.cut(claim.key, target_of(claim))
 
 
 def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
     """End recalls that nobody needs any more, and give notice for what is missing beyond those under way."""
-    loads = overdrafts(desk)
-    victims = tuple(_borrowers(desk, outcome, loads))
+    standing = stand(desk)
+    victims = tuple(_borrowers(desk, outcome, standing))
     settling = desk.settling()
-    under_way = settling + sum(coming(c, loads) for c in desk.claims)
+    under_way = settling + sum(standing.coming.values())
     need = _need(desk, outcome, settling, under_way + sum(v.gpus for v in victims))
-    for claim in desk.claims:
-        if claim.stage is Stage.RECALLING and (need.gpus == 0 or coming(claim, loads) == 0):
-            desk.mark(replace(claim, timer=None))
+    for key, gpus in standing.coming.items():
+        if need.gpus == 0 or gpus == 0:
+            desk.mark(replace(desk.claim(key), timer=None))
     for victim in _choose(victims, need.gpus - under_way):
-        # What a claim uses beyond its allowance comes back with it, on top of what it is asked for.
-        most = reach(victim.claim, loads) if victim.claim.unowned else victim.claim.allowance
-        target = most - victim.gpus
-        desk.mark(replace(victim.claim, timer=_notice(snapshot, target)))
+        claim = victim.claim
+        most = standing.nobodys[claim.key.namespace] if claim.unowned else claim.allowance
+        desk.mark(replace(claim, timer=_notice(snapshot, most - victim.gpus)))
     return need
 
 
@@ -71,32 +71,6 @@ def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
             covered.add(owed.key)
     missing = max(0, sought - free) if covered else 0
     return Need(missing, max(0, missing - settling), frozenset(covered))
-
-
-Loads = Mapping[str, int]
-"""GPUs per namespace that requests use beyond their allowance. They are nobody's: the implicit grant's."""
-
-
-def overdrafts(desk: Desk) -> Loads:
-    """Overdrawn GPUs, without those a running recall brings back anyhow."""
-    found: dict[str, int] = defaultdict(int)
-    for claim in desk.claims:
-        if not claim.unowned and claim.stage is not Stage.RECALLING:
-            found[claim.key.namespace] += claim.overdraft
-    return found
-
-
-def reach(claim: Claim, loads: Loads) -> int:
-    """GPUs that a claim may use or uses without leave."""
-    used = claim.used + loads[claim.key.namespace] if claim.unowned else claim.used
-    return max(claim.allowance, used)
-
-
-def coming(claim: Claim, loads: Loads) -> int:
-    """GPUs that a running recall will still free."""
-    if claim.stage is not Stage.RECALLING or claim.timer is None:
-        return 0
-    return max(0, reach(claim, loads) - (claim.timer.target or 0))
 
 
 def _notice(snapshot: Snapshot, target: int) -> Timer:
@@ -120,12 +94,12 @@ def _choose(victims: Sequence[Victim], needed: int) -> Iterable[Victim]:
         yield Victim(victim.claim, taken)
 
 
-def _borrowers(desk: Desk, outcome: Outcome, loads: Loads) -> Iterable[Victim]:
+def _borrowers(desk: Desk, outcome: Outcome, standing: Standing) -> Iterable[Victim]:
     """Who can be asked to return GPUs, by least harm: unowned and unheld first, lower priority, younger.
 
     Those that lend a part already give more only where the others do not suffice.
     """
-    excess = _excess(desk, outcome, loads)
+    excess = _excess(desk, outcome)
     owners = {o.key for o in outcome.owed}
     # A borrower without a wall cannot be made to return anything to a namespace that has one.
     walled = any(c.walled for c in desk.claims)
@@ -134,10 +108,9 @@ def _borrowers(desk: Desk, outcome: Outcome, loads: Loads) -> Iterable[Victim]:
         for c in desk.claims
         if c.stage is not Stage.RECALLING and c.walled >= walled and c.key not in owners
     ]
-    firm = _firm_overdrafts(desk)
     for claim in sorted(candidates, key=_harm):
         if claim.unowned:
-            amount = _freed(desk, claim, loads[claim.key.namespace] - firm[claim.key.namespace])
+            amount = standing.nobodys[claim.key.namespace]
         else:
             # Consent to borrowing cannot be withdrawn while it lasts.
             most = claim.allowance if claim.request.preemptible else desk.beyond_guarantee(claim)
@@ -147,36 +120,15 @@ def _borrowers(desk: Desk, outcome: Outcome, loads: Loads) -> Iterable[Victim]:
             yield Victim(claim, amount)
 
 
-def _firm_overdrafts(desk: Desk) -> Loads:
-    found: dict[str, int] = defaultdict(int)
-    for claim in desk.claims:
-        stays = not claim.request.preemptible and claim.stage is not Stage.RECALLING
-        found[claim.key.namespace] += claim.overdraft if stays else 0
-    return found
-
-
-def _freed(desk: Desk, unowned: Claim, overdrawn: int) -> int:
-    """What the end of the implicit grant and of its pods would free.
-
-    Overdrawn pods of firm requests stay (an owner's decrease evicts nothing), and what runs on a sibling's
-    unheld allowance frees nothing when it goes.
-    """
-    namespace = unowned.key.namespace
-    wall, used = desk.walls[namespace], desk.ledger.books[namespace].used
-    loose = unowned.used + overdrawn
-    return max(0, max(wall, used) - max(wall - unowned.allowance, used - loose))
-
-
-def _excess(desk: Desk, outcome: Outcome, loads: Loads) -> dict[str, int]:
-    """What each share may use, or will with what it is owed, above its guarantee and is not giving back."""
+def _excess(desk: Desk, outcome: Outcome) -> dict[str, int]:
+    """What each share may use, or will with what it is owed, above its guarantee."""
     usable: dict[str, int] = defaultdict(int)
     guaranteed: dict[str, int] = {}
     owed: dict[Key, int] = {o.key: o.gpus for o in outcome.owed}
     for claim in desk.claims:
         guaranteed[claim.share.team] = guarantee_of(claim.share, desk.ledger.resource)
         if not claim.unowned:
-            kept = claim.allowance - min(claim.allowance, coming(claim, loads))
-            usable[claim.share.team] += kept + owed.get(claim.key, 0)
+            usable[claim.share.team] += claim.allowance + owed.get(claim.key, 0)
     return {team: max(0, usable[team] - promised) for team, promised in guaranteed.items()}
 
 

@@ -251,6 +251,35 @@ def test_pods_on_an_implicit_grant_are_recalled_with_it() -> None:
     assert unattributed(overdrawn(implicit=4)) == 2
 
 
+def test_a_recalled_request_that_stands_on_an_implicit_grant_is_not_evicted_only_to_come_back() -> None:
+    """Its own quota part is lowered already; the implicit grant would let its pods in again."""
+    timer = a_timer(Stage.RECALLING, -MINUTE, target=2, forced_at=NOW)
+    snapshot = overdrawn(implicit=4)
+    quota = a_quota(6, 6, implicit=4, timers={"borrow": timer})
+    namespaces = tuple(replace(n, quota=quota) if n.name == "vision" else n for n in snapshot.namespaces)
+    found = replace(snapshot, namespaces=namespaces)
+    assert not [a for a in plan(found).actions if isinstance(a, Evict)]
+    assert unattributed(found) == 2
+
+
+def test_what_was_only_said_before_there_was_a_wall_is_no_notice() -> None:
+    said = a_timer(Stage.RECALLING, -HOUR, target=0, forced_at=NOW - HOUR)
+    running = pods(8, "borrow", "nlp")
+    snapshot = a_snapshot(POOL, OWN, borrower("borrow", 8, timer=said), pods=running)
+    found = plan(snapshot)
+    assert not [a for a in found.actions if isinstance(a, Evict)]
+    timer = status_of(found, "borrow").timer
+    assert timer is not None
+    assert timer.since == NOW
+
+
+def test_without_any_time_of_notice_there_is_still_a_cycle_between() -> None:
+    pool = replace(POOL, recall=replace(POOL.recall, notice=0 * MINUTE))
+    quotas = {"vision": a_quota(0), "nlp": a_quota(4, 8), "guests": a_quota(0)}
+    snapshot = a_snapshot(pool, OWN, borrower("borrow", 4), pods=pods(8, "borrow", "nlp"), quotas=quotas)
+    assert not [a for a in plan(snapshot).actions if isinstance(a, Evict)]
+
+
 def test_pods_on_a_siblings_unheld_allowance_would_free_nothing() -> None:
     assert unattributed(overdrawn(firm=6)) is None
 
