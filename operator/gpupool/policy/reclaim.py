@@ -16,16 +16,9 @@ from gpupool.model.snapshot import Key, Snapshot, Timer
 from gpupool.policy.attribution import Books
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
+from gpupool.policy.evidence import Evidence, evidence, look_around
 from gpupool.policy.measure import Measures
-from gpupool.policy.underuse import (
-    STILL_UNUSED,
-    Answer,
-    Evidence,
-    Objection,
-    evidence,
-    look_around,
-    object_to,
-)
+from gpupool.policy.underuse import STILL_UNUSED, Answer, Objection, object_to
 
 RESUME_GRACE = timedelta(minutes=10)
 """After downtime nothing is taken for under-use for the smaller of this and the window (law 5)."""

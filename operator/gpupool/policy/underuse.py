@@ -6,18 +6,13 @@ lookback plus headroom.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 
 from gpupool.model.reasons import DataState, Stage
-from gpupool.model.snapshot import Peak, Snapshot
-from gpupool.policy.attribution import Books, gpus
-from gpupool.policy.claims import Claim
-from gpupool.policy.desk import Desk
-from gpupool.policy.measure import Measure, Measures
+from gpupool.policy.evidence import Evidence
 
 
 class Answer(StrEnum):
@@ -36,53 +31,6 @@ class Objection:
     answer: Answer
     reason: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that the rules look at for one request."""
-
-    snapshot: Snapshot
-    claim: Claim
-    measure: Measure
-    around: Measure
-    unattributed: int
-    overdrawn: int
-    peak: Peak | None
-    granted_at: datetime | None
-    quiet_since: datetime | None
-    foreign: int | None = None
-    """GPUs that the smallest quota of somebody else allows in the namespace; None without one."""
-
-    @property
-    def window(self) -> timedelta:
-        """The pool's window."""
-        return self.snapshot.pool.reclaim.window
-
-    @property
-    def efficiency(self) -> int:
-        """Busy GPU-hours over granted GPU-hours of the window, in percent."""
-        granted = self.claim.granted * self.window.total_seconds()
-        return 0 if granted <= 0 else min(100, int(100 * self.measure.busy_seconds / granted))
-
-    @property
-    def keep(self) -> int:
-        """GPUs that are not lent: the lookback's peak and present use, plus headroom of at least one pod."""
-        riding = self.overdrawn if self.claim.unowned else 0
-        peak = max(self.peak.used if self.peak else 0, self.claim.used + riding)
-        percent = -(-peak * self.snapshot.pool.reclaim.headroom // 100)
-        return min(self.claim.granted, peak + max(self.claim.pod_size, percent))
-
-    @property
-    def young(self) -> timedelta:
-        """For so long after a grant or a change of it nothing is said."""
-        return max(self.snapshot.pool.reclaim.startup_grace, self.window)
-
-    @property
-    def unheld(self) -> int:
-        """GPUs that could be requested and are not; what a smaller foreign quota forbids does not count."""
-        within = self.claim.allowance if self.foreign is None else min(self.claim.allowance, self.foreign)
-        return max(0, within - self.keep)
 
 
 Rule = Callable[[Evidence], Objection | None]
@@ -188,57 +136,6 @@ RULES: tuple[Rule, ...] = (nothing_granted, starting_up, *STILL_UNUSED, all_held
 def object_to(evidence: Evidence, rules: Iterable[Rule] = RULES) -> Objection | None:
     """The first objection against calling the request under-used; None means: proved."""
     return next((o for rule in rules if (o := rule(evidence)) is not None), None)
-
-
-def overdrafts(desk: Desk) -> dict[str, int]:
-    """GPUs per namespace that requests ask beyond what they may."""
-    found: dict[str, int] = defaultdict(int)
-    for claim in desk.claims:
-        if not claim.unowned:
-            found[claim.key.namespace] += claim.overdraft
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What evidence is taken from, looked up once per resource."""
-
-    snapshot: Snapshot
-    books: Books
-    measures: Measures
-    overdrawn: Mapping[str, int]
-    quota_created: Mapping[str, datetime | None]
-    foreign: Mapping[str, int]
-
-
-def look_around(snapshot: Snapshot, desk: Desk, books: Books, measures: Measures) -> Surroundings:
-    """Collect what all requests of a resource share."""
-    created = {n.name: n.quota.created for n in snapshot.namespaces if n.quota is not None}
-    resource = desk.ledger.resource
-    foreign = {
-        n.name: min(q.hard[resource] for q in n.foreign if resource in q.hard)
-        for n in snapshot.namespaces
-        if any(resource in q.hard for q in n.foreign)
-    }
-    return Surroundings(snapshot, books, measures, overdrafts(desk), created, foreign)
-
-
-def evidence(around: Surroundings, claim: Claim) -> Evidence:
-    """Collect what the rules look at."""
-    namespace, memory = claim.key.namespace, claim.request.remembered
-    own = 0 if claim.unowned else claim.overdraft
-    return Evidence(
-        snapshot=around.snapshot,
-        claim=claim,
-        measure=around.measures.of(claim.key),
-        around=around.measures.around(namespace),
-        unattributed=gpus(around.books.unattributed.get(namespace, ()), claim.request.resource),
-        overdrawn=around.overdrawn.get(namespace, 0) - own,
-        peak=around.snapshot.usage.peaks.get(claim.key),
-        granted_at=around.quota_created.get(namespace) if claim.unowned else memory.granted_at,
-        quiet_since=memory.quiet_since,
-        foreign=around.foreign.get(namespace),
-    )
 
 
 def _text(duration: timedelta) -> str:
