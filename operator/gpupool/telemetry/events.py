@@ -14,6 +14,8 @@ from gpupool.model.plan import Notice
 
 COMPONENT: Final = "gpupool"
 API_VERSION: Final = "gpupool.dev/v1alpha1"
+CORE: Final = {"ResourceQuota": "v1"}
+"""apiVersion of the kinds that are not ours and that notices speak of."""
 QUIET: Final = timedelta(minutes=10)
 """The same notice is not published again within this time."""
 
@@ -93,7 +95,7 @@ def _identity(notice: Notice) -> tuple[str, ...]:
 
 def _object(notice: Notice) -> dict[str, str]:
     found = {
-        "apiVersion": API_VERSION,
+        "apiVersion": CORE.get(notice.kind, API_VERSION),
         "kind": notice.kind,
         "namespace": notice.key.namespace,
         "name": notice.key.name,
