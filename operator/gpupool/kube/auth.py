@@ -91,26 +91,30 @@ class KubeconfigToken:
 
 
 class Bearer(httpx.Auth):
-    """Signs requests; a refused token is asked for anew once."""
+    """Signs requests with the present token of a source; a refused token is asked for anew once."""
 
     def __init__(self, source: TokenSource) -> None:
         self._source = source
 
-    @override
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        await self._sign(request, renew=False)
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            await self._sign(request, renew=True)
-            yield request
+    async def headers(self, *, renew: bool = False) -> dict[str, str]:
+        """The header that says who we are; empty where a certificate does.
 
-    async def _sign(self, request: httpx.Request, *, renew: bool) -> None:
+        Args:
+            renew: the last token was refused.
+        """
         if self._source.slow:
             token = await asyncio.to_thread(self._source.get, renew=renew)
         else:
             token = self._source.get(renew=renew)
-        if token:
-            request.headers["Authorization"] = f"Bearer {token}"
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    @override
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        request.headers.update(await self.headers())
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            request.headers.update(await self.headers(renew=True))
+            yield request
 
 
 @dataclass(frozen=True, slots=True)
