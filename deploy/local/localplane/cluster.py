@@ -213,8 +213,9 @@ class Cluster:
             link = self.layout.bin / name
             link.unlink(missing_ok=True)
             link.symlink_to(tools[name])
-        # What a PrometheusRule of the chart is to an operated Prometheus, this file is to ours.
-        shutil.copyfile(CHART / "files" / "recording-rules.yaml", self.layout.rules / "gpupool.yaml")
+        # What the PrometheusRule of the chart is to an operated Prometheus, these files are to ours.
+        for name in ("recording-rules", "alerts"):
+            shutil.copyfile(CHART / "files" / f"{name}.yaml", self.layout.rules / f"gpupool-{name}.yaml")
         values = {
             "KUBECONFIG": str(self.kubeconfig),
             "PROMETHEUS_URL": self.prometheus_url,

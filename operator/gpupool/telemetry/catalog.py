@@ -91,6 +91,16 @@ POOL_UNATTRIBUTED: Final = Metric(
 OVERCOMMITTED: Final = Metric(
     "gpupool_overcommitted_gpus", "GPUs committed beyond capacity; above 0 nothing is raised.", _POOL
 )
+UNCONFIRMED_QUOTAS: Final = Metric(
+    "gpupool_pool_unconfirmed_quotas",
+    "Quotas of ours whose status.hard is not spec.hard yet: what was lowered there is not free.",
+    ("pool",),
+)
+POOL_CONDITION: Final = Metric(
+    "gpupool_pool_condition",
+    "1 for the status and reason that a condition of a pool has.",
+    ("pool", "type", "status", "reason"),
+)
 
 SHARE_GUARANTEED: Final = Metric("gpupool_share_guaranteed_gpus", "GPUs guaranteed to a share.", _SHARE)
 SHARE_LIMIT: Final = Metric("gpupool_share_limit_gpus", "The most a share may be granted.", _SHARE)

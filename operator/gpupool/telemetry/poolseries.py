@@ -56,6 +56,7 @@ def pool_series(plan: Plan, snapshot: Snapshot) -> Series:
     _pods(series, snapshot, books)
     for phase in Phase:
         _put(series, catalog.REQUESTS, (plan.pool, phase), sum(r.phase is phase for r in plan.requests))
+    _put(series, catalog.UNCONFIRMED_QUOTAS, (plan.pool,), _unconfirmed(snapshot))
     _put(series, catalog.TELEMETRY_FRESH, (plan.pool,), float(snapshot.usage.fresh))
     _put(series, catalog.LAST_CYCLE, (plan.pool,), snapshot.now.timestamp())
     return series
@@ -77,6 +78,14 @@ def _pool(series: Series, pool: str, status: PoolStatus) -> None:
         _counts(series, metric, (pool,), getattr(status, name))
     for row in status.shares:
         _share(series, pool, row)
+    for c in status.conditions:
+        _put(series, catalog.POOL_CONDITION, (pool, c.type, c.status, c.reason), 1)
+
+
+def _unconfirmed(snapshot: Snapshot) -> int:
+    """Walls that Kubernetes has not put in force as written."""
+    quotas = (n.quota for n in snapshot.namespaces)
+    return sum(q is not None and q.hard != q.status_hard for q in quotas)
 
 
 def _share(series: Series, pool: str, row: ShareRow) -> None:

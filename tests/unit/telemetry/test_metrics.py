@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gpupool.collector.prometheus.ownqueries import POD_GPUS, POD_LABELS, REQUEST_LABELS, USED_GPUS
-from gpupool.model.plan import Plan, PoolStatus, RequestStatus, ShareRow, Verdict
+from gpupool.model.plan import Condition, Plan, PoolStatus, RequestStatus, ShareRow, Status, Verdict
 from gpupool.model.reasons import Phase, Reason, Stage
-from gpupool.model.snapshot import Key, Namespace, Node, Pod, Priority, Request, Snapshot, Timer, Usage
+from gpupool.model.snapshot import Key, Namespace, Node, Pod, Priority, Quota, Request, Snapshot, Timer, Usage
 from gpupool.telemetry import catalog, document
 from gpupool.telemetry.catalog import CATALOG, Kind
 from gpupool.telemetry.metrics import Metrics, ReflectorReading
@@ -117,6 +117,20 @@ def test_the_pool_and_its_shares_show_their_numbers() -> None:
     assert value(metrics, "gpupool_share_guaranteed_gpus", **share) == 4
     assert value(metrics, "gpupool_share_limit_gpus", **share) == 8
     assert value(metrics, "gpupool_share_busy_gpus", **share) == 3
+
+
+def test_conditions_and_quotas_that_are_not_in_force_are_shown_for_alerts() -> None:
+    metrics = Metrics()
+    standing, lowered = ({GPU: 4}, {GPU: 4}), ({GPU: 2}, {GPU: 4})
+    spaces = [
+        Namespace(f"n{i}", "vision", quota=Quota(*q, used={})) for i, q in enumerate((standing, lowered))
+    ]
+    snapshot = replace(a_snapshot(), namespaces=(*spaces, Namespace("bare", "vision")))
+    status = replace(a_pool_status(), conditions=(Condition("Enforced", Status.FALSE, "Open", "x"),))
+    metrics.publish(Plan("lab", status=status), snapshot)
+    condition = {"pool": "lab", "type": "Enforced", "status": "False", "reason": "Open"}
+    assert value(metrics, "gpupool_pool_condition", **condition) == 1
+    assert value(metrics, "gpupool_pool_unconfirmed_quotas", pool="lab") == 1
 
 
 def test_a_request_shows_its_numbers_and_not_what_is_unknown() -> None:
