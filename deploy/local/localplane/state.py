@@ -32,6 +32,9 @@ class Options:
     image: str = ""
     """Repository of the image whose pods the runner runs; empty takes the chart's."""
 
+    operator_port: int = 0
+    """Port on loopback by which the runner's pods reach the API server; 0 leads straight to it."""
+
 
 @dataclass(slots=True)
 class State:

@@ -30,7 +30,7 @@ def main() -> int:
         layout=layout,
         metrics_port=state.ports[OPERATOR_PORT],
         server_host=server.hostname or "127.0.0.1",
-        server_port=server.port or 443,
+        server_port=state.options.operator_port or server.port or 443,
         image=state.options.image or chart_image(),
     )
     with Kube.from_kubeconfig(layout.kubeconfig, timeout=REQUEST_SECONDS) as kube:
