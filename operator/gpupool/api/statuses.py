@@ -211,7 +211,7 @@ def effective_policy(pool: Pool) -> Json:
         "mode": pool.mode.value,
         "purpose": pool.purpose.value,
         "quota": {"mode": pool.quota_mode.value},
-        "isolation": {"mode": pool.isolation_mode.value, "taint": pool.taint},
+        "isolation": _isolation(pool),
         "reclaim": {
             "mode": reclaim.mode.value,
             "window": format_duration(reclaim.window),
@@ -226,4 +226,14 @@ def effective_policy(pool: Pool) -> Json:
         "recall": {"within": format_duration(recall.within), "notice": format_duration(recall.notice)},
         "visibility": pool.visibility.value,
         "telemetry": {"jobs": list(pool.jobs)},
+    }
+
+
+def _isolation(pool: Pool) -> Json:
+    lists = {"priorityClassNames": pool.priority_classes, "schedulerNames": pool.schedulers}
+    return {
+        "mode": pool.isolation_mode.value,
+        "taint": pool.taint,
+        "cpuPods": "Allow" if pool.cpu_pods else "Deny",
+        **{name: list(names) for name, names in lists.items() if names},
     }

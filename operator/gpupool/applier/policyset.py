@@ -79,6 +79,9 @@ class PolicySet:
         )
 
     def current(self, pool: Pool, asked: SetPolicies) -> bool:
+            rehearse=asked.rehearse,
+            priority_classes=pool.priority_classes,
+            schedulers=pool.schedulers,
         """Whether what was asked stands as it was written; somebody's change shows as another version."""
         known = self._written.get(pool.name, _Written())
         same = known.asked == asked and known.of == (pool.uid, pool.generation)

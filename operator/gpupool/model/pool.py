@@ -10,6 +10,7 @@ from enum import StrEnum
 from gpupool.model.selector import Selector
 
 DEFAULT_RESOURCE = "nvidia.com/gpu"
+DEFAULT_SCHEDULER = "default-scheduler"
 
 
 class Mode(StrEnum):
@@ -104,6 +105,8 @@ class Pool:
     name: str
     uid: str
     generation: int
+    `cpu_pods` says whether pods without GPUs may go to its nodes; of `priority_classes` none means all but
+    the system's.
     created: datetime
     quota_mode: Mode
     isolation_mode: Mode
@@ -117,6 +120,9 @@ class Pool:
     declared: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[str, ...] = (DEFAULT_RESOURCE,)
     shares: tuple[Share, ...] = ()
+    cpu_pods: bool = False
+    priority_classes: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = (DEFAULT_SCHEDULER,)
     reserve: Mapping[str, int] = field(default_factory=dict)
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)

@@ -166,7 +166,12 @@ def test_the_effective_policy_is_whole_in_every_mode() -> None:
         {"mode": "Enforce"},
         "Experimentation",
     )
-    assert found["isolation"] == {"mode": "Recommend", "taint": False}
+    assert found["isolation"] == {
+        "mode": "Recommend",
+        "taint": False,
+        "cpuPods": "Deny",
+        "schedulerNames": ["default-scheduler"],
+    }
     assert (found["reclaim"]["mode"], found["reclaim"]["window"]) == ("Observe", "1h30m")
     assert found["recall"] == {"within": "20m", "notice": "0s"}
     assert found["telemetry"] == {"jobs": ["dcgm-exporter"]}

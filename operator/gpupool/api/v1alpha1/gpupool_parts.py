@@ -1,6 +1,7 @@
 """The parts of a GpuPool's spec."""
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict, StringConstraints
@@ -10,6 +11,7 @@ from gpupool.api.v1alpha1.common import MAX_RESOURCES, LabelSelector, Mode, Name
 from gpupool.api.v1alpha1.durations import Duration
 from gpupool.api.v1alpha1.names import DnsName, ResourceName, TeamName
 from gpupool.api.v1alpha1.rules import Distinct, Rule, span
+from gpupool.model.pool import DEFAULT_SCHEDULER
 
 _LIMIT_COVERS_GUARANTEE = Rule(
     cel="!has(self.limit) || self.limit >= self.guaranteed",
@@ -102,6 +104,13 @@ class ShareSpec(ApiModel):
     )
 
 
+class CpuPods(StrEnum):
+    """Whether pods without GPUs may go to the pool's nodes."""
+
+    DENY = "Deny"
+    ALLOW = "Allow"
+
+
 class QuotaSpec(ApiModel):
     """The layer that keeps grants by ResourceQuota."""
 
@@ -116,6 +125,16 @@ class IsolationSpec(ApiModel):
     """Mode of this layer; where the pool says a weaker one, the weaker holds."""
     taint: Flag = True
     """Taint the nodes under Enforce, once every DaemonSet on them tolerates it."""
+    cpu_pods: CpuPods = CpuPods.DENY
+    """Whether pods without GPUs of the pool's namespaces may select its nodes and tolerate its taint."""
+    priority_class_names: (
+        Annotated[tuple[DnsName, ...], Field(min_length=1, max_length=20), Distinct()] | None
+    ) = None
+    """PriorityClasses GPU pods may name; absent: all but those whose name begins with `system-`."""
+    scheduler_names: Annotated[tuple[DnsName, ...], Field(min_length=1, max_length=20), Distinct()] = (
+        DEFAULT_SCHEDULER,
+    )
+    """Schedulers GPU pods may name; their users are the chart value `policies.schedulers`."""
 
 
 class ReclaimSpec(ApiModel):

@@ -38,6 +38,12 @@ class EffectiveIsolation(ApiModel):
     """The mode that holds."""
     taint: Flag
     """Whether nodes are tainted under Enforce."""
+    cpu_pods: Word | None = None
+    """Whether pods without GPUs may go to the nodes."""
+    priority_class_names: Annotated[tuple[Word, ...], Field(max_length=20)] = Field(default_factory=tuple)
+    """PriorityClasses GPU pods may name; none: all but those of the system."""
+    scheduler_names: Annotated[tuple[Word, ...], Field(max_length=20)] = Field(default_factory=tuple)
+    """Schedulers GPU pods may name."""
 
 
 class EffectiveReclaim(ApiModel):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpupool.applier.policies.spec import GPU_NAMES, GPU_PREFIXES, NODE_LABEL, TAINT_KEY, PoolPolicySpec
+from gpupool.applier.policies.spec import (
+    DEVICE_CLASS_RESOURCE,
+    DEVICE_CLASSES,
+    GPU_NAMES,
+    GPU_PREFIXES,
+    NODE_LABEL,
+    TAINT_KEY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,20 +46,24 @@ def requests(spec: str, matches: str) -> str:
     return f"{containers(spec)}.exists(c, {asks})"
 
 
-def governed(spec: PoolPolicySpec) -> str:
-    """Whether `r` is a resource that the pool governs."""
-    return f"r in {literals(spec.resources)}"
+def governed(resources: Iterable[str]) -> str:
+    """Whether `r` is one of the resources a pool governs."""
+    return f"r in {literals(resources)}"
 
 
-def any_gpu(spec: PoolPolicySpec) -> str:
-    """Whether `r` is a resource that the pool governs or another name for a GPU."""
+def any_gpu(resources: Iterable[str]) -> str:
+    """Whether `r` is one of the resources, or another name for a GPU."""
     prefixes = (f"r.startsWith({literal(p)})" for p in GPU_PREFIXES)
-    return " || ".join([f"r in {literals((*spec.resources, *GPU_NAMES))}", *prefixes])
+    by_class = (
+        f"(r.startsWith({literal(DEVICE_CLASS_RESOURCE)}) "
+        f"&& r.substring({len(DEVICE_CLASS_RESOURCE)}).matches({literal(DEVICE_CLASSES)}))"
+    )
+    return " || ".join([f"r in {literals((*resources, *GPU_NAMES))}", *prefixes, by_class])
 
 
-def exempt_conditions(spec: PoolPolicySpec) -> list[dict[str, str]]:
+def exempt_conditions(break_glass_group: str) -> list[dict[str, str]]:
     """Match conditions that let kubelets (mirror pods) and the break-glass group pass."""
-    groups = {"not-kubelets": "system:nodes", "not-break-glass": spec.break_glass_group}
+    groups = {"not-kubelets": "system:nodes", "not-break-glass": break_glass_group}
     return [
         {"name": name, "expression": f"!({literal(group)} in request.userInfo.groups)"}
         for name, group in groups.items()

@@ -26,18 +26,21 @@ def inject_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
     The second binding mutates one pod of the probe namespace, which proves that injection works before any
     namespace is judged: the two kinds of policy take effect at different moments after they are written.
     """
-    if not (spec.mutate and spec.enforce):
+    if not (spec.mutate and (spec.enforce or spec.rehearse)):
         return []
     return [
         _policy(spec),
-        _binding(spec, INJECT, enforced_namespaces(spec)),
+        *([_binding(spec, INJECT, enforced_namespaces(spec))] if spec.enforce else []),
         _binding(spec, INJECT_PROBE, probed_pods(spec, {PROBE_INJECT_LABEL: "true"})),
     ]
 
 
 def _policy(spec: PoolPolicySpec) -> dict[str, object]:
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    asks = {"name": "asks-for-a-governed-gpu", "expression": requests("object.spec", governed(spec))}
+    asks = {
+        "name": "asks-for-a-governed-gpu",
+        "expression": requests("object.spec", governed(spec.resources)),
+    }
     return {
         "apiVersion": API,
         "kind": "MutatingAdmissionPolicy",
@@ -46,7 +49,7 @@ def _policy(spec: PoolPolicySpec) -> dict[str, object]:
             "failurePolicy": "Ignore",
             "reinvocationPolicy": "IfNeeded",
             "matchConstraints": {"resourceRules": [rule]},
-            "matchConditions": [*exempt_conditions(spec), asks],
+            "matchConditions": [*exempt_conditions(spec.break_glass_group), asks],
             "mutations": [
                 {"patchType": "JSONPatch", "jsonPatch": {"expression": _selector_patch(spec)}},
                 {"patchType": "JSONPatch", "jsonPatch": {"expression": _toleration_patch(spec)}},

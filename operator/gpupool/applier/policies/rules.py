@@ -11,7 +11,14 @@ Each expression reads these CEL variables (dynamic types, never null):
 
 from __future__ import annotations
 
-from gpupool.applier.policies.expressions import any_gpu, containers, governed, literal, two_lines
+from gpupool.applier.policies.expressions import (
+    any_gpu,
+    containers,
+    governed,
+    literal,
+    literals,
+    two_lines,
+)
 from gpupool.applier.policies.spec import NODE_LABEL, TAINT_KEY, PoolPolicySpec
 
 Rule = dict[str, str]
@@ -97,7 +104,7 @@ def own_affinity(spec: PoolPolicySpec) -> Rule:
 def governed_resources(spec: PoolPolicySpec) -> Rule:
     """A GPU is asked for under a name that the pool's quota counts."""
     names = " + ".join(f"c.?resources.?{part}.orValue({{}}).map(r, r)" for part in ("limits", "requests"))
-    stray = f"({any_gpu(spec)}) && !({governed(spec)})"
+    stray = f"({any_gpu(spec.resources)}) && !({governed(spec.resources)})"
     use = f", which pool {spec.pool} does not govern: ask for {' or '.join(spec.resources)}"
     found = f"{containers('variables.spec')}.filter(c, ({names}).exists(r, {stray}))[0]"
     return rule(
@@ -105,6 +112,33 @@ def governed_resources(spec: PoolPolicySpec) -> Rule:
         f"a container asks for a GPU resource that pool {spec.pool} does not govern",
         f"'container \"' + {found}.name + '\" asks for ' + "
         f"({names.replace('c.', f'{found}.')}).filter(r, {stray})[0] + {literal(use)}",
+    )
+
+
+def known_scheduler(spec: PoolPolicySpec) -> Rule:
+    """Another scheduler knows nothing of the pool's taint, and may preempt by rules of its own."""
+    say = f"pods of pool {spec.pool} may name {' or '.join(spec.schedulers)} (spec.isolation.schedulerNames)"
+    name = "variables.spec.?schedulerName.orValue('')"
+    return rule(
+        f"!variables.created || {name} in {literals(['', *spec.schedulers])}",
+        f"spec.schedulerName is not allowed: {say}",
+        f"'spec.schedulerName is \"' + {name} + '\": ' + {literal(say)}",
+    )
+
+
+def known_priority(spec: PoolPolicySpec) -> Rule:
+    """A higher priority preempts the pods of others, whatever they were granted."""
+    name = "variables.spec.?priorityClassName.orValue('')"
+    allowed = f"{name} in {literals(['', *spec.priority_classes])}"
+    say = f"pods of pool {spec.pool} may name {' or '.join(spec.priority_classes)}"
+    if not spec.priority_classes:
+        allowed = f"!{name}.startsWith('system-')"
+        say = f"pods of pool {spec.pool} may not name a PriorityClass of the system"
+    say += " (spec.isolation.priorityClassNames)"
+    return rule(
+        f"!variables.created || {allowed}",
+        f"spec.priorityClassName is not allowed: {say}",
+        f"'spec.priorityClassName is \"' + {name} + '\": ' + {literal(say)}",
     )
 
 

@@ -11,32 +11,33 @@ from typing import TYPE_CHECKING
 
 from gpupool.applier.policies import rules
 from gpupool.applier.policies.bindings import (
-    API,
     binding,
     enforced_namespaces,
     probe_binding,
     recommended_namespaces,
 )
-from gpupool.applier.policies.expressions import any_gpu, exempt_conditions, literal, requests
-from gpupool.applier.policies.spec import (
-    NODE_LABEL,
-    PoolPolicySpec,
-    metadata,
+from gpupool.applier.policies.expressions import any_gpu, exempt_conditions, requests
+from gpupool.applier.policies.frame import (
+    NEW_TEMPLATE,
+    PLACEMENT_CHANGED,
+    POD_WRITES,
+    SELECTOR,
+    TEMPLATE_CHANGED,
+    TEMPLATE_SPEC,
+    TEMPLATE_WRITES,
+    TERMS,
+    policy,
 )
 
+from gpupool.applier.policies.spec import PoolPolicySpec, metadata
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from gpupool.applier.policies.rules import Rule
 
 PODS, PODS_RECOMMEND = "pods", "pods-recommend"
 TEMPLATES, TEMPLATES_RECOMMEND = "templates", "templates-recommend"
-
-_SELECTOR = f"?nodeSelector[?{literal(NODE_LABEL)}].orValue('')"
-_TERMS = (
-    "?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution.?nodeSelectorTerms.orValue([])"
-)
-_FIELDS = ("tolerations", "nodeSelector", "affinity")
+ENFORCE = "enforce"
 
 POD_VARIABLES = {
     "spec": "object.spec",
@@ -44,48 +45,32 @@ POD_VARIABLES = {
     "allTolerations": "object.spec.?tolerations.orValue([])",
     "oldTolerations": "variables.created ? [] : oldObject.spec.?tolerations.orValue([])",
     "tolerations": "variables.allTolerations.filter(t, !(t in variables.oldTolerations))",
-    "selector": f"object.spec.{_SELECTOR}",
-    "oldSelector": f"variables.created ? '' : oldObject.spec.{_SELECTOR}",
-    "oldTerms": f"variables.created ? [] : oldObject.spec.{_TERMS}",
-    "terms": f"object.spec.{_TERMS}.filter(term, !(term in variables.oldTerms))",
+    "selector": f"object.spec.{SELECTOR}",
+    "oldSelector": f"variables.created ? '' : oldObject.spec.{SELECTOR}",
+    "oldTerms": f"variables.created ? [] : oldObject.spec.{TERMS}",
+    "terms": f"object.spec.{TERMS}.filter(term, !(term in variables.oldTerms))",
 }
 
 # A template is judged whole and only when it changed, so there is no "before" to compare with.
-# `dyn` because the policy reads seven kinds, whose types differ.
 TEMPLATE_VARIABLES = {
-    "spec": "request.kind.kind == 'CronJob' ? dyn(object).spec.jobTemplate.spec.template.spec"
-    " : dyn(object).spec.template.spec",
+    "spec": TEMPLATE_SPEC,
     "created": "true",
     "allTolerations": "variables.spec.?tolerations.orValue([])",
     "tolerations": "variables.allTolerations",
-    "selector": f"variables.spec.{_SELECTOR}",
+    "selector": f"variables.spec.{SELECTOR}",
     "oldSelector": "''",
-    "terms": f"variables.spec.{_TERMS}",
+    "terms": f"variables.spec.{TERMS}",
 }
-
-_POD_RULES = [
-    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
-]
-_TEMPLATE_RULES = [
-    {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": kinds}
-    for group, kinds in (
-        ("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"]),
-        ("batch", ["jobs", "cronjobs"]),
-        ("", ["replicationcontrollers"]),
-    )
-]
 
 
 def pod_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
     """The policies that judge pods, with the bindings of the stages in use."""
     objects: list[dict[str, object]] = []
-    if spec.enforce:
+    if spec.enforce or spec.rehearse:
         kept = [*_common_rules(spec), rules.own_selector(spec)]
-        objects += [
-            _pod_policy(spec, PODS, kept),
-            binding(spec, PODS, "enforce", ["Deny", "Audit"], enforced_namespaces(spec)),
-            probe_binding(spec, PODS),
-        ]
+        objects += [_pod_policy(spec, PODS, kept), probe_binding(spec, PODS)]
+    if spec.enforce:
+        objects.append(binding(spec, PODS, ENFORCE, ["Deny", "Audit"], enforced_namespaces(spec)))
     if spec.recommended:
         objects += [
             _pod_policy(spec, PODS_RECOMMEND, _recommended_rules(spec)),
@@ -123,6 +108,8 @@ def _common_rules(spec: PoolPolicySpec) -> list[Rule]:
         rules.own_affinity(spec),
     ]
 
+        rules.known_priority(spec),
+        *([rules.known_scheduler(spec)] if spec.schedulers else []),
 
 def _recommended_rules(spec: PoolPolicySpec) -> list[Rule]:
     """What Enforce would deny after mutation; nobody is sent to a label that no node carries yet."""
@@ -136,68 +123,23 @@ def _for_daemonsets(rule: Rule) -> Rule:
 
 
 def _pod_policy(spec: PoolPolicySpec, part: str, validations: Sequence[Rule]) -> dict[str, object]:
-    changed = " || ".join(f"object.spec.?{f} != oldObject.spec.?{f}" for f in _FIELDS)
-    # An update that leaves placement alone passes: Jobs lose their tracking finalizers, old pods get deleted.
-    conditions = [
-        {"name": "placement-changed", "expression": f"request.operation == 'CREATE' || {changed}"},
-        {"name": "asks-for-a-gpu", "expression": requests("object.spec", any_gpu(spec))},
-    ]
-    return _policy(
-        spec,
-        part,
-        resource_rules=_POD_RULES,
-        conditions=conditions,
+    asks = {"name": "asks-for-a-gpu", "expression": requests("object.spec", any_gpu(spec.resources))}
+    return policy(
+        metadata(spec, part),
+        resource_rules=POD_WRITES,
+        conditions=[*exempt_conditions(spec.break_glass_group), PLACEMENT_CHANGED, asks],
         variables=POD_VARIABLES,
         validations=validations,
     )
 
 
 def _template_policy(spec: PoolPolicySpec, part: str, validations: Sequence[Rule]) -> dict[str, object]:
-    new, old = _template("object"), _template("oldObject")
-    owners = "dyn(object).metadata.?ownerReferences.orValue([])"
-    conditions = [
-        # What a controller made from a template (a Deployment's ReplicaSet) was judged there.
-        {"name": "written-by-a-person", "expression": f"!{owners}.exists(o, o.?controller.orValue(false))"},
-        {"name": "template-changed", "expression": f"request.operation == 'CREATE' || {new} != {old}"},
-        {
-            "name": "asks-for-a-gpu",
-            "expression": f"{new}.hasValue() && {requests(f'{new}.value().spec', any_gpu(spec))}",
-        },
-    ]
-    return _policy(
-        spec,
-        part,
-        resource_rules=_TEMPLATE_RULES,
-        conditions=conditions,
+    asking = requests(f"{NEW_TEMPLATE}.value().spec", any_gpu(spec.resources))
+    asks = {"name": "asks-for-a-gpu", "expression": f"{NEW_TEMPLATE}.hasValue() && {asking}"}
+    return policy(
+        metadata(spec, part),
+        resource_rules=TEMPLATE_WRITES,
+        conditions=[*exempt_conditions(spec.break_glass_group), *TEMPLATE_CHANGED, asks],
         variables=TEMPLATE_VARIABLES,
         validations=validations,
     )
-
-
-def _template(obj: str) -> str:
-    """CEL path of the pod template of `obj`, as an optional value: a ReplicationController may have none."""
-    inside = f"dyn({obj}).spec.jobTemplate.spec.?template"
-    return f"(request.kind.kind == 'CronJob' ? {inside} : dyn({obj}).spec.?template)"
-
-
-def _policy(
-    spec: PoolPolicySpec,
-    part: str,
-    *,
-    resource_rules: Sequence[Mapping[str, object]],
-    conditions: Sequence[Mapping[str, str]],
-    variables: Mapping[str, str],
-    validations: Sequence[Rule],
-) -> dict[str, object]:
-    return {
-        "apiVersion": API,
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": metadata(spec, part),
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [dict(r) for r in resource_rules]},
-            "matchConditions": [*exempt_conditions(spec), *(dict(c) for c in conditions)],
-            "variables": [{"name": n, "expression": e} for n, e in variables.items()],
-            "validations": [dict(v) for v in validations],
-        },
-    }
