@@ -142,8 +142,9 @@ def pods(
 
 
 def a_quota(hard: int, used: int = 0, status_hard: int | None = None, **more: Any) -> Quota:
-    """Our quota on one resource, in force unless `status_hard` says otherwise."""
+    """Our quota on one resource, written by pool lab, in force unless `status_hard` says otherwise."""
     more.setdefault("resource_version", "7")
+    more.setdefault("pool", "lab")
     more.setdefault("created", NOW - 20 * DAY)
     implicit = more.pop("implicit", 0)
     return Quota(

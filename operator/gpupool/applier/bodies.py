@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from gpupool.kube.resources import Json
-from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, write_timers
-from gpupool.model.plan import LabelNamespace, SetQuota
+from gpupool.model.annotations import EPOCH, IMPLICIT, MANAGED, QUOTA_NAME, REQUESTS, TIMERS, write_timers
+from gpupool.model.plan import LabelNamespace, MarkNode, SetQuota
 from gpupool.model.pool import Pool
 from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
 
@@ -44,12 +44,18 @@ def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
 def namespace_label(action: LabelNamespace) -> Json:
     """A namespace with our label; left out, server-side apply takes it away again."""
     labels = {} if action.pool is None else {NAMESPACE_LABEL: action.pool}
-    return {"metadata": {"name": action.namespace, "labels": labels}}
+    return {"metadata": {"name": action.namespace, "labels": labels, **_identity(action.uid)}}
 
 
-def node_label(name: str, pool: str | None) -> Json:
+def node_label(action: MarkNode) -> Json:
     """A node with our label, or without it."""
-    return {"metadata": {"name": name, "labels": {} if pool is None else {NODE_LABEL: pool}}}
+    labels = {} if action.pool is None else {NODE_LABEL: action.pool}
+    return {"metadata": {"name": action.node, "labels": labels, **_identity(action.uid)}}
+
+
+def _identity(uid: str) -> Json:
+    """With a uid the server refuses (Conflict) to write to a namesake, or to make the object anew."""
+    return {"uid": uid} if uid else {}
 
 
 def taints(present: Sequence[Mapping[str, str]], pool: str | None) -> list[dict[str, str]]:

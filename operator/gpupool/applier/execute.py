@@ -127,7 +127,8 @@ class Executor:
 
     async def _drop_quota(self, action: DropQuota, epoch: int) -> None:
         key = ObjectKey(action.namespace, QUOTA_NAME)
-        await self._writer.delete(RESOURCE_QUOTAS, key, epoch=epoch, options=DeleteOptions())
+        options = DeleteOptions(uid=action.uid, version=int(action.resource_version or 0))
+        await self._writer.delete(RESOURCE_QUOTAS, key, epoch=epoch, options=options)
 
     async def mark(self, action: LabelNamespace | MarkNode, *, epoch: int) -> None:
         """Write the labels and the taint of one node or namespace."""
@@ -139,7 +140,7 @@ class Executor:
 
     async def _mark(self, action: MarkNode, epoch: int) -> None:
         """Label by server-side apply; the taint by a guarded patch, because that list has no owners."""
-        body = bodies.node_label(action.node, action.pool)
+        body = bodies.node_label(action)
         node = await self._label(NODES, body, NODE_LABEL, action.pool, epoch)
         present = node.get("spec", {}).get("taints", [])
         wanted = bodies.taints(present, action.pool if action.taint else None)

@@ -63,6 +63,7 @@ def _namespaces(labels: Iterable[NamespaceLabels], quotas: Iterable[QuotaFacts])
             labels=namespace.labels,
             quota=ours.get(namespace.name),
             foreign=tuple(foreign.get(namespace.name, ())),
+            uid=namespace.uid,
         )
 
 

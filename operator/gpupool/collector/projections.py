@@ -30,6 +30,7 @@ def node(raw: Json) -> NodeFacts:
         ready=ready,
         schedulable=not spec.get("unschedulable", False),
         taints=tuple(f"{t['key']}={t.get('value', '')}:{t['effect']}" for t in spec.get("taints", ())),
+        uid=raw["metadata"].get("uid", ""),
     )
 
 
@@ -39,12 +40,15 @@ class NamespaceLabels:
 
     name: str
     labels: Mapping[str, str]
+    uid: str = ""
 
 
 def namespace(raw: Json) -> NamespaceLabels | None:
     """A namespace that is not on its way out."""
     meta = raw["metadata"]
-    return None if meta.get("deletionTimestamp") else NamespaceLabels(meta["name"], meta.get("labels", {}))
+    if meta.get("deletionTimestamp"):
+        return None
+    return NamespaceLabels(meta["name"], meta.get("labels", {}), meta.get("uid", ""))
 
 
 def daemonset(raw: Json) -> DaemonSetFacts:

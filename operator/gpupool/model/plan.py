@@ -30,9 +30,11 @@ class SetQuota:
 
 @dataclass(frozen=True, slots=True)
 class DropQuota:
-    """Delete our ResourceQuota: the namespace is no longer governed."""
+    """Delete our ResourceQuota: the namespace is no longer governed. Only the very object that was seen."""
 
     namespace: str
+    uid: str = ""
+    resource_version: str = ""
 
     def __str__(self) -> str:
         return f"drop quota {self.namespace}"
@@ -40,10 +42,11 @@ class DropQuota:
 
 @dataclass(frozen=True, slots=True)
 class LabelNamespace:
-    """Set or remove (None) the pool label of a namespace."""
+    """Set or remove (None) the pool label of a namespace; `uid` tells it from a namesake made later."""
 
     namespace: str
     pool: str | None
+    uid: str = ""
 
     def __str__(self) -> str:
         return f"label namespace {self.namespace}: {self.pool or 'none'}"
@@ -51,11 +54,12 @@ class LabelNamespace:
 
 @dataclass(frozen=True, slots=True)
 class MarkNode:
-    """Set or remove the pool label and the pool taint of a node."""
+    """Set or remove the pool label and taint of a node; `uid` tells it from a namesake made later."""
 
     node: str
     pool: str | None
     taint: bool
+    uid: str = ""
 
     def __str__(self) -> str:
         return f"mark node {self.node}: label {self.pool or 'none'}, taint {'on' if self.taint else 'off'}"
@@ -148,7 +152,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """The whole desired status of a CapacityRequest. Percentages are 0 to 100 or None where unknown."""
+    """The whole desired status of a CapacityRequest. Percentages are 0 to 100 or None where unknown.
+
+    `uid` is the request that was decided on: its status is never written to one recreated under its name.
+    """
 
     key: Key
     generation: int
@@ -176,6 +183,7 @@ class RequestStatus:
     proved_at: datetime | None = None
     quiet_since: datetime | None = None
     released: int | None = None
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     """No share of any pool lists the request's namespace."""
     NAMESPACE_CLAIMED_TWICE = "NamespaceClaimedTwice"
     """Shares of two pools list the namespace, so it belongs to none."""
+    MOVING = "Moving"
+    """The namespace goes to another pool as soon as it holds nothing in this one."""
     OTHER_POOL = "OtherPool"
     """The namespace belongs to another pool than the one named."""
     UNKNOWN_RESOURCE = "UnknownResource"

@@ -55,7 +55,7 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A member node. `gpus` is allocatable per resource."""
+    """A member node. `gpus` is allocatable per resource; `selected`: the pool's `nodes` name it still."""
 
     name: str
     gpus: Counts
@@ -65,6 +65,7 @@ class Node:
     taints: tuple[str, ...] = ()
     selected: bool = True
     model: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ class Namespace:
     quota: Quota | None = None
     foreign: tuple[ForeignQuota, ...] = ()
     system: bool = False
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +276,9 @@ class Snapshot:
         namespaces: those a share lists, and those that hold GPUs on member nodes.
         requests: those of member namespaces, and those that name this pool.
         pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
+        nodes_elsewhere: nodes that the pool's spec names and another pool has -> that pool.
+        namespaces_elsewhere: the same for namespaces.
+        moving: member namespaces that no share lists any more -> the pool whose share does.
         stray_nodes: nodes that carry this pool's label and are no members: the label goes.
         stray_namespaces: namespaces with this pool's label or quota that are no members.
     """
@@ -290,6 +295,9 @@ class Snapshot:
     enforcement: Enforcement = field(default_factory=Enforcement)
     nodes_claimed_twice: tuple[str, ...] = ()
     namespaces_claimed_twice: tuple[str, ...] = ()
+    nodes_elsewhere: Mapping[str, str] = field(default_factory=dict)
+    namespaces_elsewhere: Mapping[str, str] = field(default_factory=dict)
+    moving: Mapping[str, str] = field(default_factory=dict)
     intolerant_daemonsets: tuple[str, ...] = ()
     stray_nodes: tuple[Node, ...] = ()
     stray_namespaces: tuple[Namespace, ...] = ()

@@ -21,6 +21,7 @@ class NodeFacts:
     ready: bool = True
     schedulable: bool = True
     taints: tuple[str, ...] = ()
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class NamespaceFacts:
     labels: Mapping[str, str]
     quota: Quota | None = None
     foreign: tuple[ForeignQuota, ...] = ()
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

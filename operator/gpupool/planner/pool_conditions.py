@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from gpupool.model.plan import Condition, Status
 from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Snapshot
+from gpupool.planner.conflicts import conflict
+from gpupool.planner.naming import some
 from gpupool.policy.isolation import policies_of, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
-
-MOST_NAMES = 5
 
 
 def conditions(
@@ -24,24 +24,19 @@ def conditions(
         _overcommitted(over),
         _telemetry(snapshot, measures),
         _daemonsets(snapshot),
+        conflict(snapshot),
     )
-
-
-def _some(names: Iterable[str]) -> str:
-    found = list(names)
-    more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
-    return ", ".join(found[:MOST_NAMES]) + more
 
 
 def _ready(snapshot: Snapshot) -> Condition:
     if not snapshot.nodes and not snapshot.nodes_claimed_twice and not snapshot.pool.declared:
         return Condition("Ready", Status.FALSE, "NoNodes", "No node matches spec.nodes.")
     if snapshot.nodes_claimed_twice:
-        names = _some(snapshot.nodes_claimed_twice)
+        names = some(snapshot.nodes_claimed_twice)
         message = f"Another pool selects these nodes too, so they belong to none: {names}."
         return Condition("Ready", Status.FALSE, "NodeClaimedTwice", message)
     if snapshot.namespaces_claimed_twice:
-        names = _some(snapshot.namespaces_claimed_twice)
+        names = some(snapshot.namespaces_claimed_twice)
         message = f"Another pool's shares list these namespaces too, so they belong to none: {names}."
         return Condition("Ready", Status.FALSE, "NamespaceClaimedTwice", message)
     broken = next(iter(_promised_too_much(snapshot)), None)
@@ -76,7 +71,7 @@ def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
         if n.name in territory.walled and (n.quota is None or n.quota.hard != n.quota.status_hard)
     ]
     if late:
-        message = f"Quota is not in force yet in {_some(late)}."
+        message = f"Quota is not in force yet in {some(late)}."
         return Condition("Enforced", Status.FALSE, "QuotaNotInForce", message)
     return (_isolated(snapshot) if pool.isolates else None) or Condition(
         "Enforced", Status.TRUE, "Enforced", "Quotas, labels and policies were read back as written."
@@ -91,11 +86,11 @@ def _isolated(snapshot: Snapshot) -> Condition | None:
     if facts.probe is None:
         return Condition("Enforced", Status.UNKNOWN, "NotProbed", "The policies have not been probed yet.")
     if facts.probe:
-        message = f"These attempts were not refused: {_some(facts.probe)}."
+        message = f"These attempts were not refused: {some(facts.probe)}."
         return Condition("Enforced", Status.FALSE, "Open", message)
     waiting = unlabelled(snapshot)
     if waiting:
-        message = f"GPU pods are not judged yet in {_some(waiting)}: the label is being written."
+        message = f"GPU pods are not judged yet in {some(waiting)}: the label is being written."
         return Condition("Enforced", Status.FALSE, "BeingWritten", message)
     return None
 
@@ -115,7 +110,7 @@ def _telemetry(snapshot: Snapshot, measures: Measures) -> Condition:
         return Condition("TelemetryHealthy", Status.FALSE, "NoFreshTelemetry", message)
     bad = [f"{n} {m.state}" for n, m in sorted(measures.namespaces.items()) if m.state is not DataState.OK]
     if bad:
-        message = f"Samples are not good in: {_some(bad)}."
+        message = f"Samples are not good in: {some(bad)}."
         return Condition("TelemetryHealthy", Status.FALSE, "BadData", message)
     return Condition("TelemetryHealthy", Status.TRUE, "Fresh")
 
@@ -128,5 +123,5 @@ def _daemonsets(snapshot: Snapshot) -> Condition:
         Status.FALSE,
         "NotTolerated",
         "No taint is set, because these DaemonSets would not come back:"
-        f" {_some(snapshot.intolerant_daemonsets)}. Add a toleration for key gpupool.dev/pool.",
+        f" {some(snapshot.intolerant_daemonsets)}. Add a toleration for key gpupool.dev/pool.",
     )

@@ -10,8 +10,7 @@ from gpupool.model.pool import Mode
 from gpupool.model.reasons import Phase, Reason, Stage
 from gpupool.model.snapshot import Request, Snapshot
 from gpupool.planner.decision import Decision
-from gpupool.planner.notices import stage_moved
-from gpupool.policy.attribution import Books
+from gpupool.policy.attribution import Books, held
 from gpupool.policy.claims import Claim
 from gpupool.policy.explain import Court, explain
 from gpupool.policy.measure import Measures
@@ -60,9 +59,10 @@ def status(
         asked=claim.request.gpus,
         queued_at=claim.since,
         granted_at=_granted_at(snapshot.now, claim),
-        proved_at=snapshot.now if _taken(claim) else memory.proved_at,
+        proved_at=snapshot.now if _proved(snapshot.now, claim) else memory.proved_at,
         quiet_since=snapshot.now if _lending_changed(claim) else memory.quiet_since,
         released=claim.released,
+        uid=claim.request.uid,
     )
 
 
@@ -86,8 +86,9 @@ def _granted_at(now: datetime, claim: Claim) -> datetime | None:
     return now if raised or memory.granted_at is None else memory.granted_at
 
 
-def _taken(claim: Claim) -> bool:
-    return claim.stage in {Stage.WARNED, Stage.LENT} and stage_moved(claim)
+def _proved(now: datetime, claim: Claim) -> bool:
+    """Whether a verdict was proved in this cycle; a notice that was inherited was not."""
+    return claim.stage in {Stage.WARNED, Stage.LENT} and claim.timer is not None and claim.timer.since == now
 
 
 def _lending_changed(claim: Claim) -> bool:
@@ -171,6 +172,8 @@ def _under_used(finding: Finding) -> Condition:
 def ungoverned(snapshot: Snapshot, request: Request) -> RequestStatus:
     """A request that no share or no ledger of its pool answers for."""
     pool = snapshot.pool
+    if request.key.namespace in snapshot.moving:
+        return outside(request, pool.name, Phase.PENDING, _moving(snapshot, request.key.namespace))
     if request.resource in pool.resources:
         verdict = Verdict(
             Reason.NAMESPACE_WITHOUT_POOL,
@@ -186,6 +189,18 @@ def ungoverned(snapshot: Snapshot, request: Request) -> RequestStatus:
     return outside(request, pool.name, Phase.REFUSED, verdict)
 
 
+def _moving(snapshot: Snapshot, namespace: str) -> Verdict:
+    members = frozenset(n.name for n in snapshot.nodes)
+    own = [p for p in snapshot.pods if p.key.namespace == namespace]
+    holds = ", ".join(f"{n} {r}" for r in snapshot.pool.resources if (n := held(own, r, members)))
+    return Verdict(
+        Reason.MOVING,
+        f"Namespace {namespace} moves from pool {snapshot.pool.name} to pool {snapshot.moving[namespace]} as"
+        f" soon as it holds nothing in {snapshot.pool.name}; now it holds {holds or 'nothing'}."
+        " End its GPU pods, or have it listed by a share of the old pool again.",
+    )
+
+
 def outside(request: Request, pool: str, phase_: Phase, verdict: Verdict) -> RequestStatus:
     """A request that no ledger answers for; what was granted before is shown no more."""
     return RequestStatus(
@@ -198,4 +213,5 @@ def outside(request: Request, pool: str, phase_: Phase, verdict: Verdict) -> Req
         conditions=(Condition("Granted", Status.FALSE, verdict.reason, verdict.message),),
         asked=request.gpus,
         queued_at=request.remembered.queued_at or request.created,
+        uid=request.uid,
     )

@@ -19,7 +19,7 @@ def _namespaces(world: World, pools: set[str]) -> Iterable[LabelNamespace]:
     for namespace in world.namespaces:
         pool = namespace.labels.get(NAMESPACE_LABEL)
         if pool is not None and pool not in pools:
-            yield LabelNamespace(namespace.name, None)
+            yield LabelNamespace(namespace.name, None, namespace.uid)
 
 
 def _nodes(world: World, pools: set[str]) -> Iterable[MarkNode]:
@@ -27,4 +27,4 @@ def _nodes(world: World, pools: set[str]) -> Iterable[MarkNode]:
         tainted = {t.partition("=")[2].partition(":")[0] for t in node.taints if t.startswith(f"{TAINT}=")}
         marks = tainted | {p for p in (node.labels.get(NODE_LABEL),) if p is not None}
         if marks - pools:
-            yield MarkNode(node.name, None, taint=False)
+            yield MarkNode(node.name, None, taint=False, uid=node.uid)

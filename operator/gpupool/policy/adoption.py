@@ -68,48 +68,68 @@ class _Taken:
     firm: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     walls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def take(self, claim: Claim) -> None:
-        self.granted[claim.share.team] += claim.granted
-        self.firm[claim.share.team] += 0 if claim.request.preemptible else claim.granted
-        self.walls[claim.key.namespace] += claim.allowance
+    def take(self, claim: Claim, times: int = 1) -> None:
+        """Count a claim, or with -1 no more."""
+        self.granted[claim.share.team] += times * claim.granted
+        self.firm[claim.share.team] += 0 if claim.request.preemptible else times * claim.granted
+        self.walls[claim.key.namespace] += times * claim.allowance
 
 
 def _adopted(claims: Sequence[Claim], ledger: Ledger) -> tuple[Claim, ...]:
-    """Give requests without a status what they already hold, or what is left of our own quota."""
-    taken = _Taken()
+    """Fill in requests without a status: first all that they hold, then what is left of our own quota.
+
+    Nobody who runs is cut because an older request that runs nothing is filled in before it.
+    """
+    taken, found = _Taken(), {c.key: c for c in claims}
     for claim in claims:
         taken.take(claim)
-    result = []
-    for claim in claims:
-        adopted = _adopt(claim, ledger, taken) if claim.fresh else claim
-        if claim.fresh:
-            taken.take(adopted)
-        result.append(adopted)
-    return tuple(result)
+    for fill in (_keep_running, _rebuild):
+        for claim in [c for c in found.values() if c.fresh]:
+            taken.take(claim, -1)
+            found[claim.key] = fill(claim, ledger, taken)
+            taken.take(found[claim.key])
+    return tuple(found.values())
 
 
-def _adopt(claim: Claim, ledger: Ledger, taken: _Taken) -> Claim:
-    team, request = claim.share.team, claim.request
-    if request.preemptible:
-        rule = max(0, limit_of(claim.share, ledger) - taken.granted[team])
+def _rule(claim: Claim, ledger: Ledger, taken: _Taken) -> int:
+    """The most that a request may be given by its share's numbers."""
+    team = claim.share.team
+    if claim.request.preemptible:
+        return max(0, limit_of(claim.share, ledger) - taken.granted[team])
+    return max(0, guarantee_of(claim.share, ledger.resource) - taken.firm[team])
+
+
+def _keep_running(claim: Claim, ledger: Ledger, taken: _Taken) -> Claim:
+    """Grant what is held. Behind a wall we granted it ourselves, so numbers edited since do not matter."""
+    book = ledger.books[claim.key.namespace]
+    if claim.walled and book.walled:
+        most = max(0, book.hard - taken.walls[claim.key.namespace])
     else:
-        rule = max(0, guarantee_of(claim.share, ledger.resource) - taken.firm[team])
-    allowance = min(request.gpus, rule, _within_wall(claim, ledger, taken))
+        most = _rule(claim, ledger, taken)
+    kept = min(claim.request.gpus, claim.held, most)
+    return replace(claim, granted=kept, allowance=kept)
+
+
+def _rebuild(claim: Claim, ledger: Ledger, taken: _Taken) -> Claim:
+    """Add what the quota still says beyond that, and the claim to what is lent out."""
+    rule = _rule(claim, ledger, taken)
+    allowance = max(claim.allowance, min(claim.request.gpus, rule, _said(claim, ledger, taken)))
     timer = claim.timer
     if timer is None or timer.stage is not Stage.LENT or timer.granted is None:
         return replace(claim, granted=allowance, allowance=allowance)
     # Deleting a request does not end its lending: recreated, it has its claim back and no more.
-    return replace(claim, granted=max(allowance, min(request.gpus, timer.granted, rule)), allowance=allowance)
+    return replace(
+        claim, granted=max(allowance, min(claim.request.gpus, timer.granted, rule)), allowance=allowance
+    )
 
 
-def _within_wall(claim: Claim, ledger: Ledger, taken: _Taken) -> int:
-    """GPUs that are held already, or that the quota still says after a restore."""
+def _said(claim: Claim, ledger: Ledger, taken: _Taken) -> int:
+    """What the quota says beyond others' grants and GPUs without a request, where that is of any use."""
     book = ledger.books[claim.key.namespace]
     if not (claim.walled and book.walled):
-        return claim.held
-    left = max(0, book.hard - taken.walls[claim.key.namespace])
-    rebuilt = max(0, left - book.implicit)
-    return max(min(claim.held, left), rebuilt if rebuilt >= claim.request.min_gpus else 0)
+        return 0
+    left = max(0, book.hard - taken.walls[claim.key.namespace] - book.implicit)
+    return left if left >= claim.request.min_gpus else 0
 
 
 def _implicit(

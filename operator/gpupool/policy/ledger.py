@@ -85,12 +85,12 @@ def _count(snapshot: Snapshot, territory: Territory, resource: str) -> _Counts:
 
 
 def _capacity(snapshot: Snapshot, resource: str, held: Mapping[str, int]) -> tuple[int, int]:
-    """Total and available: free GPUs of a cordoned or NotReady node are not available, held ones are."""
+    """Total and available: of a node that is cordoned, NotReady or on its way out only what is held is."""
     total = sum(n.gpus.get(resource, 0) for n in snapshot.nodes)
     lost = sum(
         max(0, n.gpus.get(resource, 0) - held.get(n.name, 0))
         for n in snapshot.nodes
-        if not (n.ready and n.schedulable)
+        if not (n.ready and n.schedulable and n.selected)
     )
     declared = snapshot.pool.declared.get(resource)
     return (total, total - lost) if declared is None else (declared, declared - lost)

@@ -1,7 +1,7 @@
 """Which node and which namespace belong to which pool (DESIGN.md 5).
 
-Under enforced isolation the label decides, so that nothing leaves a pool while it holds GPUs there;
-otherwise the selectors do, and what two pools claim belongs to none.
+Where a pool enforces, its marks decide, so that nothing leaves it while it holds GPUs there; otherwise the
+selectors do, and what two pools claim belongs to none (`holders`).
 """
 
 from __future__ import annotations
@@ -11,24 +11,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from gpupool.model.enforcement import Enforcement
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Enforcement, Key, Namespace, Node, Pod, Request, Snapshot, Usage
+from gpupool.model.snapshot import Key, Namespace, Node, Pod, Request, Snapshot, Usage
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
+from gpupool.policy.holders import NAMESPACE_LABEL, NODE_LABEL, Assignment, Thing, assign, marks
 from gpupool.policy.roster import Roster, roster, rosters
 
-NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
-NAMESPACE_LABEL = "gpupool.dev/pool"
+__all__ = ["NAMESPACE_LABEL", "NODE_LABEL", "TAINT", "Map", "Members", "resolve", "view"]
+
 TAINT = "gpupool.dev/pool"
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """What belongs to one pool, and what it claims in vain."""
+    """What belongs to one pool, and what it claims in vain: because two do, or because another one has it."""
 
     nodes: tuple[NodeFacts, ...] = ()
     namespaces: tuple[NamespaceFacts, ...] = ()
     nodes_claimed_twice: tuple[str, ...] = ()
     namespaces_claimed_twice: tuple[str, ...] = ()
+    nodes_elsewhere: Mapping[str, str] = field(default_factory=dict)
+    namespaces_elsewhere: Mapping[str, str] = field(default_factory=dict)
+    moving: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,57 +47,43 @@ class Map:
 
 def resolve(world: World) -> Map:
     """Assign nodes and namespaces to pools."""
-    claims = rosters(world.pools)
-    nodes, nodes_twice = _assign(
-        world.pools, ((n.name, n.labels.get(NODE_LABEL), _selecting(claims, n)) for n in world.nodes)
-    )
-    spaces, spaces_twice = _assign(
-        world.pools, ((n.name, n.labels.get(NAMESPACE_LABEL), _listing(claims, n)) for n in world.namespaces)
-    )
+    claims, on = rosters(world.pools), marks(world.pools)
+    nodes = assign(Thing(n.name, on.of_node(n.labels), _selecting(claims, n)) for n in world.nodes)
+    spaces = assign(Thing(n.name, on.of_namespace(n), _listing(claims, n)) for n in world.namespaces)
     own_nodes: dict[str, list[NodeFacts]] = defaultdict(list)
     for node in world.nodes:
-        own_nodes[nodes.get(node.name, "")].append(node)
+        own_nodes[nodes.pool.get(node.name, "")].append(node)
     own_spaces: dict[str, list[NamespaceFacts]] = defaultdict(list)
     for space in world.namespaces:
-        own_spaces[spaces.get(space.name, "")].append(space)
+        own_spaces[spaces.pool.get(space.name, "")].append(space)
     return Map(
         members={
             p.name: Members(
                 nodes=tuple(own_nodes[p.name]),
                 namespaces=tuple(own_spaces[p.name]),
-                nodes_claimed_twice=tuple(sorted(n for n, by in nodes_twice.items() if p.name in by)),
-                namespaces_claimed_twice=tuple(sorted(n for n, by in spaces_twice.items() if p.name in by)),
+                nodes_claimed_twice=_twice(nodes, p),
+                namespaces_claimed_twice=_twice(spaces, p),
+                nodes_elsewhere=dict(sorted(nodes.elsewhere[p.name].items())),
+                namespaces_elsewhere=dict(sorted(spaces.elsewhere[p.name].items())),
+                moving={n: to for n, to in sorted(spaces.moving.items()) if spaces.pool[n] == p.name},
             )
             for p in world.pools
         },
-        pool_of_namespace=spaces,
-        claimed_twice=frozenset(spaces_twice),
+        pool_of_namespace=spaces.pool,
+        claimed_twice=frozenset(spaces.twice),
     )
 
 
-def _selecting(claims: Iterable[Roster], node: NodeFacts) -> list[str]:
-    return [r.pool.name for r in claims if r.selects(node.name, node.labels)]
+def _selecting(claims: Iterable[Roster], node: NodeFacts) -> tuple[str, ...]:
+    return tuple(r.pool.name for r in claims if r.selects(node.name, node.labels))
 
 
-def _listing(claims: Iterable[Roster], namespace: NamespaceFacts) -> list[str]:
-    return [r.pool.name for r in claims if r.share_of(namespace.name, namespace.labels) is not None]
+def _listing(claims: Iterable[Roster], namespace: NamespaceFacts) -> tuple[str, ...]:
+    return tuple(r.pool.name for r in claims if r.share_of(namespace.name, namespace.labels) is not None)
 
 
-def _assign(
-    pools: Iterable[Pool], things: Iterable[tuple[str, str | None, list[str]]]
-) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The label of an enforced pool wins; else exactly one claim."""
-    labelling = {p.name for p in pools if p.isolates}
-    assigned: dict[str, str] = {}
-    twice: dict[str, list[str]] = defaultdict(list)
-    for name, label, claims in things:
-        if label in labelling and label is not None:
-            assigned[name] = label
-        elif len(claims) == 1:
-            assigned[name] = claims[0]
-        elif claims:
-            twice[name] = claims
-    return assigned, twice
+def _twice(found: Assignment, pool: Pool) -> tuple[str, ...]:
+    return tuple(sorted(n for n, by in found.twice.items() if pool.name in by))
 
 
 def view(  # the snapshot has this many sources; each is named at the call
@@ -127,6 +118,9 @@ def view(  # the snapshot has this many sources; each is named at the call
         enforcement=enforcement or Enforcement(),
         nodes_claimed_twice=members.nodes_claimed_twice,
         namespaces_claimed_twice=members.namespaces_claimed_twice,
+        nodes_elsewhere=members.nodes_elsewhere,
+        namespaces_elsewhere=members.namespaces_elsewhere,
+        moving=members.moving,
         intolerant_daemonsets=_intolerant(world.daemonsets, pool, members.nodes),
         stray_nodes=tuple(
             _node(n, listed)
@@ -168,6 +162,7 @@ def _node(facts: NodeFacts, listed: Roster) -> Node:
         taints=facts.taints,
         selected=listed.selects(facts.name, facts.labels),
         model=facts.labels.get("nvidia.com/gpu.product", ""),
+        uid=facts.uid,
     )
 
 
@@ -179,6 +174,7 @@ def _namespace(facts: NamespaceFacts, listed: Roster) -> Namespace:
         pool_label=facts.labels.get(NAMESPACE_LABEL),
         quota=facts.quota,
         foreign=facts.foreign,
+        uid=facts.uid,
     )
 
 

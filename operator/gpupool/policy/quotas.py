@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gpupool.model.plan import DropQuota, SetQuota
+from gpupool.model.pool import Pool
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Namespace, Quota, Snapshot, Timer
 from gpupool.policy.adoption import timer_name
@@ -21,33 +22,43 @@ def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk])
     timers = _timers(snapshot, desks.values())
     implicit = _implicit(desks)
     walls = {resource: desk.walls for resource, desk in desks.items()}
-    writes: list[Write] = [DropQuota(n.name) for n in snapshot.stray_namespaces if n.quota is not None]
+    writes: list[Write] = [_drop(n.name, n.quota) for n in snapshot.stray_namespaces if n.quota is not None]
     for namespace in snapshot.namespaces:
         name = namespace.name
         if name in territory.walled:
             hard = {r: w.get(name, 0) for r, w in walls.items()}
-            writes += _write(namespace, hard, timers.get(name, {}), implicit.get(name, {}))
+            writes += _write(snapshot.pool, namespace, hard, timers.get(name, {}), implicit.get(name, {}))
         elif namespace.quota is not None and _leaving(snapshot, namespace, desks):
             hard = {
                 r: min(namespace.quota.hard.get(r, 0), d.ledger.books[name].used) for r, d in desks.items()
             }
-            writes += _write(namespace, hard, {}, {})
+            writes += _write(snapshot.pool, namespace, hard, {}, {})
         elif namespace.quota is not None:
-            writes.append(DropQuota(name))
+            writes.append(_drop(name, namespace.quota))
     return tuple(sorted(writes, key=lambda a: isinstance(a, SetQuota) and a.raises))
+
+
+def _drop(namespace: str, quota: Quota) -> DropQuota:
+    return DropQuota(namespace, quota.uid, quota.resource_version)
 
 
 def _leaving(snapshot: Snapshot, namespace: Namespace, desks: Mapping[str, Desk]) -> bool:
     """A namespace that no share lists any more keeps a closing wall until it holds nothing of the pool."""
     holds = any(d.ledger.books[namespace.name].held > 0 for d in desks.values())
-    return namespace.team is None and namespace.pool_label == snapshot.pool.name and holds
+    quota_pool = namespace.quota.pool if namespace.quota is not None else ""
+    ours = snapshot.pool.name in {namespace.pool_label, quota_pool}
+    return namespace.team is None and ours and holds and snapshot.pool.walls
 
 
 def _write(
-    namespace: Namespace, hard: Mapping[str, int], timers: Mapping[str, Timer], implicit: Mapping[str, int]
+    pool: Pool,
+    namespace: Namespace,
+    hard: Mapping[str, int],
+    timers: Mapping[str, Timer],
+    implicit: Mapping[str, int],
 ) -> Iterable[SetQuota]:
     quota = namespace.quota or Quota(hard={}, status_hard={}, used={})
-    if namespace.quota is not None and (quota.hard, quota.timers, quota.implicit) == (hard, timers, implicit):
+    if (quota.pool, quota.hard, quota.timers, quota.implicit) == (pool.name, hard, timers, implicit):
         return
     yield SetQuota(
         namespace=namespace.name,

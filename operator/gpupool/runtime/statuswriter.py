@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gpupool.api import statuses
 from gpupool.applier.serverside import Writer
-from gpupool.errors import KubeError, NotFound
+from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.kube.resources import CAPACITY_REQUESTS, GPU_POOLS, Json, ObjectKey, Resource
 from gpupool.model.plan import Plan, RequestStatus
 from gpupool.model.snapshot import Snapshot
@@ -48,7 +48,7 @@ class StatusWriter:
             tracked = self._mirror.requests.store.get(key)
             if tracked is not None:
                 body = statuses.request_status(status, tracked.memo.before, now)
-                writes.append(self._write(CAPACITY_REQUESTS, key, tracked, body, epoch))
+                writes.append(self._write(CAPACITY_REQUESTS, key, status.uid, tracked, body, epoch))
         return sum(await asyncio.gather(*writes))
 
     async def pool(self, plan: Plan, snapshot: Snapshot, epoch: int) -> int:
@@ -58,17 +58,18 @@ class StatusWriter:
         if tracked is None or plan.status is None:
             return 0
         body = statuses.pool_status(snapshot.pool, plan.status, tracked.memo.before, snapshot.now)
-        return await self._write(GPU_POOLS, key, tracked, body, epoch)
+        return await self._write(GPU_POOLS, key, snapshot.pool.uid, tracked, body, epoch)
 
     async def _write(
-        self, resource: Resource, key: ObjectKey, tracked: Tracked, status: Json, epoch: int
+        self, resource: Resource, key: ObjectKey, uid: str, tracked: Tracked, status: Json, epoch: int
     ) -> int:
         if not self._due(key, tracked, status):
             return 0
-        metadata = {"name": key.name} | ({"namespace": key.namespace} if key.namespace else {})
+        metadata = {"name": key.name, "namespace": key.namespace, "uid": uid}
+        metadata = {k: v for k, v in metadata.items() if v}
         try:
             await self._writer.apply_status(resource, {"metadata": metadata, "status": status}, epoch=epoch)
-        except NotFound:
+        except (NotFound, Conflict):  # gone meanwhile, or recreated: a namesake gets no old status
             return 0
         except KubeError as error:
             log.warning("status not written", extra={"object": str(key), "error": str(error)})

@@ -6,7 +6,7 @@ import pytest
 
 from gpupool.applier import bodies
 from gpupool.collector import projections
-from gpupool.model.plan import LabelNamespace, SetQuota
+from gpupool.model.plan import LabelNamespace, MarkNode, SetQuota
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Timer
 from support.builders import GPU, NOW, a_pool
@@ -71,8 +71,14 @@ def test_a_label_that_is_left_out_is_given_up() -> None:
     }
     assert bodies.namespace_label(LabelNamespace("a", None))["metadata"] == {"name": "a", "labels": {}}
     label = "gpupool.dev.node-restriction.kubernetes.io/pool"
-    assert bodies.node_label("n", "lab")["metadata"]["labels"] == {label: "lab"}
-    assert bodies.node_label("n", None)["metadata"]["labels"] == {}
+    labelled, freed = MarkNode("n", "lab", taint=True), MarkNode("n", None, taint=False)
+    assert bodies.node_label(labelled)["metadata"]["labels"] == {label: "lab"}
+    assert bodies.node_label(freed)["metadata"]["labels"] == {}
+
+
+def test_a_mark_names_the_very_object_it_was_decided_on() -> None:
+    assert bodies.namespace_label(LabelNamespace("a", "lab", "u"))["metadata"]["uid"] == "u"
+    assert bodies.node_label(MarkNode("n", None, taint=False, uid="u"))["metadata"]["uid"] == "u"
 
 
 @pytest.mark.parametrize(

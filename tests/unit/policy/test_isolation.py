@@ -123,8 +123,8 @@ def test_strays_are_freed_whatever_the_mode() -> None:
     found = plan(
         fresh(stray_nodes=nodes(1, prefix="old"), stray_namespaces=(stray, elsewhere), nodes=nodes())
     ).actions
-    assert DropQuota("gone") in found
-    assert DropQuota("moved") in found
+    assert DropQuota("gone", resource_version="7") in found
+    assert DropQuota("moved", resource_version="7") in found
     assert MarkNode("old-1", None, taint=False) in found
     assert [a for a in found if isinstance(a, LabelNamespace) and a.pool is None] == [
         LabelNamespace("gone", None)
@@ -148,7 +148,7 @@ def test_a_namespace_that_no_share_lists_keeps_a_closing_wall_until_it_is_empty(
 
 def test_an_empty_namespace_that_no_share_lists_is_let_go() -> None:
     actions = plan(leaving(0)).actions
-    assert DropQuota("gone") in actions
+    assert DropQuota("gone", resource_version="7") in actions
     assert LabelNamespace("gone", None) in actions
 
 

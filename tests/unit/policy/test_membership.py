@@ -144,7 +144,7 @@ def test_what_carries_our_marks_and_is_no_member_is_a_stray() -> None:
         namespaces=(
             NamespaceFacts("labelled", {NAMESPACE_LABEL: "lab"}),
             NamespaceFacts("walled", {}, quota=quota),
-            NamespaceFacts("theirs", {}, quota=a_quota(1)),
+            NamespaceFacts("theirs", {}, quota=a_quota(1, pool="other")),
         ),
     )
     found = seen(world, LAB)

@@ -1,0 +1,32 @@
+"""What stands against a pool: nodes and namespaces that others have. Named, never fought over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gpupool.model.plan import Condition, Status
+from gpupool.model.snapshot import Snapshot
+from gpupool.planner.naming import some
+
+
+def conflict(snapshot: Snapshot) -> Condition:
+    """The condition `Conflict`: the first cause is its reason, the message names all."""
+    found = list(_causes(snapshot))
+    if not found:
+        return Condition("Conflict", Status.FALSE, "NoConflict")
+    return Condition("Conflict", Status.TRUE, found[0][0], " ".join(text for _, text in found))
+
+
+def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+    if snapshot.namespaces_elsewhere:
+        names = _held_by(snapshot.namespaces_elsewhere)
+        text = "Shares list namespaces that another pool has until they hold nothing there"
+        yield "NamespaceElsewhere", f"{text}: {names}."
+    if snapshot.nodes_elsewhere:
+        names = _held_by(snapshot.nodes_elsewhere)
+        text = "spec.nodes names nodes that another pool has until nothing of it runs there"
+        yield "NodeElsewhere", f"{text}: {names}."
+
+
+def _held_by(found: Mapping[str, str]) -> str:
+    return some(f"{name} (pool {pool})" for name, pool in found.items())

@@ -1,0 +1,92 @@
+"""Who has what several pools want: the pool whose marks are on it, else the only one that claims it.
+
+A mark is the label of a pool that enforces isolation or, on a namespace, our quota of a pool that enforces
+quotas. So nothing leaves a pool while it holds GPUs there, and a second pool that lists the same namespace
+takes nothing away: it is told who has it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gpupool.model.pool import Pool
+from gpupool.model.world import NamespaceFacts
+
+NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
+NAMESPACE_LABEL = "gpupool.dev/pool"
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A node or namespace: the pool whose mark it carries, and the pools whose specs name it."""
+
+    name: str
+    holder: str | None
+    claims: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Things by name.
+
+    Attributes:
+        pool: what has a pool.
+        twice: what several pools claim and none holds: it belongs to none.
+        elsewhere: pool -> what it claims in vain -> the pool that has it.
+        moving: what its holder no longer claims -> the pool that does.
+    """
+
+    pool: dict[str, str] = field(default_factory=dict)
+    twice: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    elsewhere: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    moving: dict[str, str] = field(default_factory=dict)
+
+
+def assign(things: Iterable[Thing]) -> Assignment:
+    """Give every thing to its holder, else to the only pool that claims it."""
+    found = Assignment()
+    for thing in things:
+        if thing.holder is not None:
+            found.pool[thing.name] = thing.holder
+            others = [c for c in thing.claims if c != thing.holder]
+            for other in others:
+                found.elsewhere[other][thing.name] = thing.holder
+            if others and len(others) == len(thing.claims):
+                found.moving[thing.name] = others[0]
+        elif len(thing.claims) == 1:
+            found.pool[thing.name] = thing.claims[0]
+        elif thing.claims:
+            found.twice[thing.name] = thing.claims
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Pools whose marks count: those that enforce isolation, and those that enforce quotas."""
+
+    labelling: frozenset[str]
+    walling: frozenset[str]
+
+    def of_node(self, labels: Mapping[str, str]) -> str | None:
+        """The pool whose label is on a node."""
+        label = labels.get(NODE_LABEL)
+        return label if label in self.labelling else None
+
+    def of_namespace(self, namespace: NamespaceFacts) -> str | None:
+        """The pool whose label, or else whose quota, is on a namespace."""
+        label = namespace.labels.get(NAMESPACE_LABEL)
+        if label in self.labelling:
+            return label
+        quota = namespace.quota
+        return quota.pool if quota is not None and quota.pool in self.walling else None
+
+
+def marks(pools: Iterable[Pool]) -> Marks:
+    """Whose marks count."""
+    known = tuple(pools)
+    return Marks(
+        labelling=frozenset(p.name for p in known if p.isolates),
+        walling=frozenset(p.name for p in known if p.walls),
+    )
