@@ -16,6 +16,8 @@ from gpupool.model import selector as selectors
 from gpupool.model.reasons import Phase, Stage
 from gpupool.model.snapshot import Key, ObjectRef, Priority, Remembered, Request, Timer
 
+ENFORCE_NOW = "gpupool.dev/enforce-now"
+"""Annotation of a pool that opens the gate of readiness."""
 _LONG_WINDOW = timedelta(minutes=10)
 _SLACK = timedelta(minutes=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,6 +63,7 @@ def pool(raw: Mapping[str, Any]) -> model.Pool:
         recall=recall,
         visibility=model.Visibility(spec.visibility),
         jobs=spec.telemetry.jobs,
+        enforce_now=found.metadata.annotations.get(ENFORCE_NOW) == "true",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.base import MAX_GPUS
 from gpupool.api.v1alpha1.conditions import set_condition, shorten
+from gpupool.model.enforcement import Replay
 from gpupool.model.plan import Blocker, Condition, PoolStatus, QueueRow, RequestStatus, ShareRow, Verdict
 from gpupool.model.pool import Pool
 from gpupool.model.reasons import Stage
@@ -19,6 +20,7 @@ MAX_ROWS = 300
 MAX_QUEUE = 20
 MAX_NAMED = 10
 MAX_TEAM = 63
+MAX_OWNER = 320
 
 
 def request_status(status: RequestStatus, before: Mapping[str, Any], now: datetime) -> Json:
@@ -148,9 +150,18 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
         "shares": _shares(status.shares)[:MAX_ROWS],
         "queue": [_queued(q) for q in status.queue[:MAX_QUEUE]],
         "counts": dict(status.counts),
+        "wouldBeDenied": [_would_be_denied(r) for r in status.would_be_denied],
         "conditions": _conditions(status.conditions, before, status.generation, now),
     }
     return _present(body)
+
+
+def _would_be_denied(replay: Replay) -> Json:
+    return {
+        "namespace": replay.namespace,
+        "owner": replay.owner[:MAX_OWNER],
+        "message": shorten(replay.refusal or ""),
+    }
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:

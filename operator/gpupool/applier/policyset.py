@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gpupool.applier.policies import PoolPolicySpec, ProbePod, pool_policies, probe_pods
+from gpupool.applier.policies import PoolPolicySpec, enforcing_binding, pool_policies, probe_pods
+from gpupool.applier.policies.answers import refusal, warning
+from gpupool.applier.policies.replay import replay_pod
 from gpupool.applier.serverside import Writer
-from gpupool.errors import Forbidden, Invalid, KubeError
+from gpupool.applier.standing import Present, Standing, Versions
+from gpupool.errors import Forbidden
 from gpupool.kube import resources as kinds
-from gpupool.kube.client import FIELD_MANAGER, KubeClient
-from gpupool.kube.resources import Json, ObjectKey
+from gpupool.kube.client import KubeClient
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Pool
-
-RESOURCES = {
-    r.kind: r
-    for r in (
-        kinds.VALIDATING_POLICIES,
-        kinds.VALIDATING_BINDINGS,
-        kinds.MUTATING_POLICIES,
-        kinds.MUTATING_BINDINGS,
-    )
-}
-
-Present = Callable[[str], dict[tuple[str, str], str]]
-"""Pool name -> (kind, name) -> resourceVersion of the policy objects that carry the pool's label."""
+from gpupool.model.world import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +32,7 @@ class _Written:
 
     asked: SetPolicies | None = None
     of: tuple[str, int] = ("", -1)
-    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    versions: Versions = field(default_factory=dict)
 
 
 class PolicySet:
@@ -58,9 +47,8 @@ class PolicySet:
 
     def __init__(self, client: KubeClient, writer: Writer, context: PolicyContext, present: Present) -> None:
         self._client = client
-        self._writer = writer
         self._context = context
-        self._present = present
+        self._standing = Standing(client, writer, present)
         self._written: dict[str, _Written] = {}
 
     def spec(self, pool: Pool, asked: SetPolicies) -> PoolPolicySpec:
@@ -76,77 +64,57 @@ class PolicySet:
             break_glass_group=self._context.break_glass_group,
             probe_namespace=self._context.probe_namespace,
             nodes_labelled=asked.nodes_labelled,
-        )
-
-    def current(self, pool: Pool, asked: SetPolicies) -> bool:
             rehearse=asked.rehearse,
             priority_classes=pool.priority_classes,
             schedulers=pool.schedulers,
+        )
+
+    def asked(self, pool: Pool) -> SetPolicies | None:
+        """What was last written for a pool; None where nothing was decided yet."""
+        known = self._written.get(pool.name)
+        return None if known is None or known.of[0] != pool.uid else known.asked
+
+    def bound(self, pool: str) -> bool:
+        """Whether the policy that denies is bound to the pool's namespaces."""
+        return (kinds.VALIDATING_BINDINGS.kind, enforcing_binding(pool)) in self._standing.present(pool)
+
+    def current(self, pool: Pool, asked: SetPolicies) -> bool:
         """Whether what was asked stands as it was written; somebody's change shows as another version."""
         known = self._written.get(pool.name, _Written())
         same = known.asked == asked and known.of == (pool.uid, pool.generation)
-        return same and known.versions == self._present(pool.name)
+        return same and known.versions == self._standing.present(pool.name)
 
     async def ensure(self, pool: Pool, asked: SetPolicies, *, epoch: int) -> bool:
         """Write what is not as asked; True when something was written."""
         if self.current(pool, asked):
             return False
         wanted = pool_policies(self.spec(pool, asked)) if _any(asked) else []
-        keep: dict[tuple[str, str], str] = {}
-        for body in wanted:
-            obj = await self._stand(body, epoch)
-            keep[(str(body["kind"]), obj["metadata"]["name"])] = obj["metadata"]["resourceVersion"]
-        # Bindings go before the policies they bind, so that nothing is bound to what is not there.
-        surplus = sorted(
-            set(self._present(pool.name)) - set(keep), key=lambda k: not k[0].endswith("Binding")
-        )
-        for kind, name in surplus:
-            await self._writer.delete(RESOURCES[kind], ObjectKey("", name), epoch=epoch)
+        keep = await self._standing.bring(pool.name, wanted, epoch=epoch)
         self._written[pool.name] = _Written(asked, (pool.uid, pool.generation), keep)
         return True
 
-    async def _stand(self, body: Json, epoch: int) -> Json:
-        """Bring one object to exactly what is wanted; returns it as the server has it.
-
-        Server-side apply merges lists, and leaves fields alone that others set: a `Warn` beside our `Deny`, a
-        match condition that is never true. So where somebody else owns a part of the spec, it is replaced.
-        """
-        resource, name = RESOURCES[str(body["kind"])], body["metadata"]["name"]
-        try:
-            obj = await self._writer.apply(resource, body, epoch=epoch, force=True)
-        except Invalid:  # what others added does not go together with ours; or ours is wrong, said below
-            obj = await self._client.get(resource, name)
-        else:
-            if not _shared(obj):
-                return obj
-        operation = {"op": "replace", "path": "/spec", "value": body["spec"]}
-        version = int(obj["metadata"]["resourceVersion"])
-        return await self._writer.json_patch(
-            resource, ObjectKey("", name), [operation], version=version, epoch=epoch
-        )
-
     async def probe(self, pool: Pool, asked: SetPolicies) -> tuple[str, ...]:
         """Names of the attempts that did not get the answer they must get; empty when all did."""
-        attempts = probe_pods(self.spec(pool, asked))
-        return tuple([a.name for a in attempts if not await self._as_expected(a)])
+        return await self._standing.open(probe_pods(self.spec(pool, asked)))
 
-    async def _as_expected(self, attempt: ProbePod) -> bool:
-        body: Json = dict(attempt.manifest)
+    async def rehearse(self, pool: Pool, asked: SetPolicies, template: Template) -> str:
+        """What the pool's policies say against the pods of a live template; empty where they let them in.
+
+        Raises:
+            KubeError: there was no answer of theirs.
+        """
+        spec = self.spec(pool, asked)
+        heard: list[str] = []
         try:
-            await self._client.create(kinds.PODS, body, dry_run=True)
+            body = replay_pod(spec, template.text, loose=template.loose)
+            await self._client.create(kinds.PODS, body, dry_run=True, warnings=heard)
         except Forbidden as error:
-            denied = attempt.policy in error.failure.message
-            return denied if attempt.expect_denied else not denied
-        except KubeError:
-            return False
-        return not attempt.expect_denied
-
-
-def _shared(obj: Json) -> bool:
-    """Whether another manager than ours owns a part of the object's spec."""
-    entries = obj["metadata"].get("managedFields", [])
-    return any(e.get("manager") != FIELD_MANAGER and "f:spec" in e.get("fieldsV1", {}) for e in entries)
+            found = refusal(spec, error.failure.message)
+            if found is None:
+                raise
+            return found
+        return next(filter(None, (warning(spec, text) for text in heard)), "")
 
 
 def _any(asked: SetPolicies) -> bool:
-    return asked.enforce or bool(asked.recommend)
+    return asked.judges or bool(asked.recommend)

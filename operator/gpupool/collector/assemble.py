@@ -11,7 +11,7 @@ from gpupool.collector.controllers import Controller, Refusal, names
 from gpupool.collector.projections import NamespaceLabels, QuotaFacts
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
-from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
+from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, Template, World
 
 REFUSAL_HOLDS = timedelta(minutes=30)
 """Controllers retry a refused pod with pauses of up to a quarter of an hour: a younger refusal is current."""
@@ -46,6 +46,7 @@ def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
         demands=tuple(_demands(found, tree, whole)),
         daemonsets=tuple(found.daemonsets),
         exempt_namespaces=exempt,
+        templates=tuple(templates(found, tree)),
     )
 
 
@@ -101,6 +102,31 @@ def _top(namespace: str, ref: ObjectRef, tree: Tree) -> ObjectRef:
             return ref
         ref = found.owner
     return ref
+
+
+def templates(found: Projections, tree: Tree) -> Iterable[Template]:
+    """Every template that GPU pods are still made from, once per top controller and text."""
+    newest: dict[tuple[str, ObjectRef], int] = {}
+    for c in found.controllers:
+        where = _siblings(c)
+        newest[where] = max(newest.get(where, 0), c.revision)
+    rows: dict[Template, None] = {}
+    for c in found.controllers:
+        # An old revision makes pods only while it has replicas; one at rest waits for a rollback.
+        if c.template and (c.wanted or c.revision == newest[_siblings(c)]):
+            rows[Template(c.namespace, _top(c.namespace, c.ref, tree), c.template)] = None
+    for pod in found.pods:
+        if pod.template and not pod.terminating:
+            owner = pod.owner and _top(pod.key.namespace, pod.owner, tree)
+            bare = ObjectRef("v1", "Pod", pod.key.name)
+            rows[Template(pod.key.namespace, owner or bare, pod.template, loose=owner is None)] = None
+    return rows
+
+
+def _siblings(controller: Controller) -> tuple[str, ObjectRef]:
+    """Controllers that are revisions of the same thing share this; all others have their own."""
+    same = controller.owner if controller.revision else None
+    return controller.namespace, same or controller.ref
 
 
 def _demands(found: Projections, tree: Tree, now: datetime) -> Iterable[Demand]:

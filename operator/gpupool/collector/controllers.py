@@ -8,9 +8,12 @@ from datetime import datetime
 
 from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.quantities import pod_gpus
+from gpupool.collector.templates import template as judged
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.snapshot import ObjectRef
+
+REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Controller:
     """Something that creates pods, or owns what does.
 
     `wanted` and `existing` are pods; `gpus` of one pod; `refused` says that our quota is named as the reason
-    for a missing pod; `suspended` that its owner waits for capacity.
+    for a missing pod; `suspended` that its owner waits for capacity. `template` is what admission judges of
+    its pods, empty where it makes no more of them; `revision` orders the ReplicaSets of one Deployment.
     """
 
     namespace: str
@@ -31,6 +35,8 @@ class Controller:
     existing: int = 0
     refused: bool = False
     suspended: bool = False
+    template: str = ""
+    revision: int = 0
 
 
 def replicaset(raw: Json) -> Controller | None:
@@ -72,7 +78,15 @@ def job(raw: Json) -> Controller | None:
         wanted,
         status.get("active", 0),
         suspended=bool(spec.get("suspend")) and not ended,
+        ended=wanted == 0,
     )
+
+
+def cronjob(raw: Json) -> Controller | None:
+    """A CronJob whose Jobs ask for GPUs: by itself it wants nothing."""
+    spec = raw["spec"]
+    inner = {"metadata": raw["metadata"], "spec": {"template": spec["jobTemplate"]["spec"]["template"]}}
+    return _controller(inner, "batch/v1", "CronJob", 0, 0, ended=bool(spec.get("suspend")))
 
 
 def _controller(
@@ -84,6 +98,7 @@ def _controller(
     *,
     refused: bool = False,
     suspended: bool = False,
+    ended: bool = False,
 ) -> Controller | None:
     meta, template = raw["metadata"], raw["spec"].get("template", {})
     gpus = pod_gpus(template.get("spec", {}))
@@ -100,6 +115,8 @@ def _controller(
         existing=existing,
         refused=refused,
         suspended=suspended,
+        template="" if ended else judged(template),
+        revision=int(meta.get("annotations", {}).get(REVISION, 0)),
     )
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.quantities import count_of, extended, pod_gpus
+from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, read_json, read_timers
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, Pod, Timer
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
-from gpupool.policy.membership import NAMESPACE_LABEL
+from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
 
 # ------------------------------------------------------------------ nodes, namespaces, daemonsets
 
@@ -93,6 +94,8 @@ def pod(raw: Json) -> Pod | None:
         labels=meta.get("labels", {}),
         owner=owner,
         direct_owner_kind="" if owner is None else owner.kind,
+        selects=(spec.get("nodeSelector") or {}).get(NODE_LABEL, ""),
+        template=of_pod(raw),
     )
 
 

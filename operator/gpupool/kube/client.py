@@ -166,15 +166,20 @@ class KubeClient:
         *,
         subresource: str = "",
         dry_run: bool = False,
+        warnings: list[str] | None = None,
     ) -> Json:
-        """Create an object, or post to a subresource of it; `body` names it and its namespace."""
+        """Create an object, or post to a subresource of it; `body` names it and its namespace.
+
+        What the server warns of is logged, or added to `warnings`.
+        """
         metadata = body["metadata"]
         namespace = metadata.get("namespace", "")
         if subresource:
             path = resource.path(metadata["name"], namespace, subresource)
         else:
             path = resource.collection(namespace)
-        return await self.transport.request("POST", path, query=_writing(dry_run), body=body)
+        query = _writing(dry_run)
+        return await self.transport.request("POST", path, query=query, body=body, warnings=warnings)
 
     async def apply(
         self,

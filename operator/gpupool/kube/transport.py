@@ -68,6 +68,7 @@ class Asked:
         headers: beside those of every request.
         patience: time limits.
         content: the body's bytes, or None.
+        warnings: collects what the server warns of; None: it is logged.
     """
 
     method: str
@@ -76,6 +77,7 @@ class Asked:
     headers: Mapping[str, str]
     patience: aiohttp.ClientTimeout
     content: bytes | None = None
+    warnings: list[str] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -119,6 +121,7 @@ class Transport:
         query: dict[str, str] | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
+        warnings: list[str] | None = None,
     ) -> Json:
         """Send one request and read its JSON answer.
 
@@ -128,13 +131,15 @@ class Transport:
             query: parameters.
             body: anything JSON can say, or None.
             headers: Accept or Content-Type, where they are not plain JSON.
+            warnings: collects what the server warns of, instead of a line in the log.
 
         Raises:
             KubeError: by status code, or Unreachable.
         """
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         patience = self._limits.of_call()
-        asked = Asked(method, path, self._url(path, query), _JSON | (headers or {}), patience, content)
+        url, accepts = self._url(path, query), _JSON | (headers or {})
+        asked = Asked(method, path, url, accepts, patience, content, warnings)
         with self._translated(asked):
             response = await self._send(self._session(CONNECTIONS), asked)
             async with response:
@@ -192,6 +197,9 @@ class Transport:
         self.clock.observe(response.headers.get("Date"), sent)
         self.answers[asked.method, response.status] += 1
         for warning in response.headers.getall("Warning", ()):
+            if asked.warnings is not None:
+                asked.warnings.append(warning)
+                continue
             log.warning("api server warns", extra={"call": str(asked), "warning": warning})
         return response
 

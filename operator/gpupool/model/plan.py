@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from gpupool.model.enforcement import Replay
 from gpupool.model.reasons import DataState, Phase, Reason
 from gpupool.model.snapshot import Counts, Key, Timer
 
@@ -67,15 +68,25 @@ class MarkNode:
 
 @dataclass(frozen=True, slots=True)
 class SetPolicies:
-    """The admission policies of the pool as they should be; nothing enforced and no namespace: none."""
+    """The admission policies of the pool as they should be; nothing enforced and no namespace: none.
+
+    `rehearse` asks for those of Enforce in the probe namespace alone, where live templates are tried.
+    """
 
     enforce: bool
     recommend: tuple[str, ...]
     nodes_labelled: bool
     mutate: bool
+    rehearse: bool = False
+
+    @property
+    def judges(self) -> bool:
+        """Whether pods are denied anywhere, be it in the probe namespace."""
+        return self.enforce or self.rehearse
 
     def __str__(self) -> str:
-        return f"policies: enforce={self.enforce} recommend={len(self.recommend)} mutate={self.mutate}"
+        more = " rehearse=True" if self.rehearse else ""
+        return f"policies: enforce={self.enforce} recommend={len(self.recommend)} mutate={self.mutate}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +243,7 @@ class PoolStatus:
     counts: Mapping[str, int]
     conditions: tuple[Condition, ...]
     waiting: Counts = field(default_factory=dict)
+    would_be_denied: tuple[Replay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,11 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One team's part of a pool, in GPUs per resource; no `limit` means all that is usable."""
+    """One team's part of a pool, in GPUs per resource; no `limit` means all that is usable.
+
+    `waits` names the layers that are asked to enforce and are held at Recommend until the team's templates
+    would pass (readiness).
+    """
 
     team: str
     namespaces: tuple[str, ...] = ()
@@ -92,6 +96,7 @@ class Share:
     limit: Mapping[str, int] = field(default_factory=dict)
     weight: int = 1
     mode: Mode | None = None
+    waits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +105,13 @@ class Pool:
 
     The mode of a layer is its own where it sets one (`overridden` names those layers), else the pool's. A
     share's mode replaces both; where a layer and a share both set one, the weaker holds (law 12).
+    `cpu_pods` says whether pods without GPUs may go to its nodes; of `priority_classes` none means all but
+    the system's.
     """
 
     name: str
     uid: str
     generation: int
-    `cpu_pods` says whether pods without GPUs may go to its nodes; of `priority_classes` none means all but
-    the system's.
     created: datetime
     quota_mode: Mode
     isolation_mode: Mode
@@ -115,18 +120,19 @@ class Pool:
     purpose: Purpose = Purpose.EXPERIMENTATION
     mode: Mode = Mode.OBSERVE
     taint: bool = True
+    cpu_pods: bool = False
+    priority_classes: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = (DEFAULT_SCHEDULER,)
     node_selector: Selector | None = None
     node_names: tuple[str, ...] = ()
     declared: Mapping[str, int] = field(default_factory=dict)
     resources: tuple[str, ...] = (DEFAULT_RESOURCE,)
     shares: tuple[Share, ...] = ()
-    cpu_pods: bool = False
-    priority_classes: tuple[str, ...] = ()
-    schedulers: tuple[str, ...] = (DEFAULT_SCHEDULER,)
     reserve: Mapping[str, int] = field(default_factory=dict)
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)
     overridden: frozenset[str] = frozenset()
+    enforce_now: bool = False
 
     def quota_for(self, share: Share | None) -> Mode:
         """The quota layer's mode for a share; a namespace without a share is only looked at."""
@@ -155,6 +161,6 @@ class Pool:
     def _mode(self, share: Share | None, layer: str, mode: Mode) -> Mode:
         if share is None:
             return Mode.OBSERVE
-        if share.mode is None:
-            return mode
-        return weaker(mode, share.mode) if layer in self.overridden else share.mode
+        if share.mode is not None:
+            mode = weaker(mode, share.mode) if layer in self.overridden else share.mode
+        return weaker(mode, Mode.RECOMMEND) if layer in share.waits else mode

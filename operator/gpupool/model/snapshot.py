@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from gpupool.model.enforcement import Enforcement
 from gpupool.model.pool import Pool
 from gpupool.model.reasons import Phase, Stage
 from gpupool.model.selector import Selector
@@ -73,7 +74,8 @@ class Pod:
     """A non-terminal pod that requests governed GPUs.
 
     `owner` is its top controller; `running` says that a container runs or has run lately, so that a bound pod
-    which never starts is told apart from one that computes.
+    which never starts is told apart from one that computes. `selects` is the pool its node selector names;
+    `template` is what admission would judge of the next pod like it, where no controller shows that.
     """
 
     key: Key
@@ -87,6 +89,8 @@ class Pod:
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: ObjectRef | None = None
     direct_owner_kind: str = ""
+    selects: str = ""
+    template: str = ""
 
     @property
     def unit(self) -> str:
@@ -210,18 +214,6 @@ class Demand:
     resource: str
     gpus: int
     gpus_per_pod: int
-
-
-@dataclass(frozen=True, slots=True)
-class Enforcement:
-    """What was read back from the API server about the pool's own objects.
-
-    `probe` is None before the first probe, else the names of the attempts that were not refused.
-    """
-
-    policies_current: bool = False
-    mutate: bool = False
-    probe: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

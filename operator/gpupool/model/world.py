@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gpupool.model.pool import Pool
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Counts, Demand, ForeignQuota, Pod, Quota, Request
+from gpupool.model.snapshot import Counts, Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,20 @@ class DaemonSetFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Template:
+    """A template from which GPU pods are made, or the last pod that was made of one we cannot see.
+
+    `text` is what admission judges of it; `loose` says that no controller makes the next pod, a person or
+    a program does.
+    """
+
+    namespace: str
+    owner: ObjectRef
+    text: str
+    loose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """All that was read, at one moment."""
 
@@ -76,3 +90,4 @@ class World:
     demands: tuple[Demand, ...] = ()
     daemonsets: tuple[DaemonSetFacts, ...] = ()
     exempt_namespaces: frozenset[str] = field(default_factory=frozenset)
+    templates: tuple[Template, ...] = ()

@@ -9,6 +9,7 @@ from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.conflicts import conflict
 from gpupool.planner.naming import some
+from gpupool.planner.readiness import readiness
 from gpupool.policy.isolation import policies_of, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
@@ -25,6 +26,7 @@ def conditions(
         _telemetry(snapshot, measures),
         _daemonsets(snapshot),
         conflict(snapshot),
+        readiness(snapshot),
     )
 
 

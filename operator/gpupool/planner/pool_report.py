@@ -11,6 +11,7 @@ from gpupool.model.reasons import Phase
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.decision import Decision
 from gpupool.planner.pool_conditions import conditions
+from gpupool.planner.readiness import would_be_denied
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.desk import queues
 from gpupool.policy.measure import Measures
@@ -52,6 +53,7 @@ def status(
         },
         counts=_counts(requests),
         conditions=conditions(snapshot, territory, measures, over),
+        would_be_denied=would_be_denied(snapshot),
     )
 
 

@@ -12,6 +12,7 @@ from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Node, Snapshot
 from gpupool.policy.membership import TAINT
+from gpupool.policy.readiness import waiting
 
 
 def actions(snapshot: Snapshot, held: dict[str, int]) -> tuple[Action, ...]:
@@ -31,9 +32,15 @@ def policies_of(snapshot: Snapshot) -> SetPolicies:
     return SetPolicies(
         enforce=pool.isolates,
         recommend=tuple(sorted(n for n, m in modes.items() if m is Mode.RECOMMEND)),
-        nodes_labelled=bool(snapshot.nodes) and all(n.pool_label == pool.name for n in snapshot.nodes),
+        nodes_labelled=_expects(snapshot) and all(n.pool_label == pool.name for n in snapshot.nodes),
         mutate=snapshot.enforcement.mutate,
+        rehearse=bool(waiting(pool)),
     )
+
+
+def _expects(snapshot: Snapshot) -> bool:
+    """Whether there are nodes, or an autoscaler is to bring some, labelled as the others are."""
+    return bool(snapshot.nodes or snapshot.pool.declared)
 
 
 def unlabelled(snapshot: Snapshot) -> tuple[str, ...]:
@@ -47,9 +54,34 @@ def unlabelled(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def taints(snapshot: Snapshot) -> bool:
-    """Whether the pool's nodes are to carry the taint: only when every DaemonSet on them tolerates it."""
+    """Whether the pool's nodes may carry the taint: only when every DaemonSet on them tolerates it."""
     pool = snapshot.pool
     return pool.isolates and pool.taint and not snapshot.intolerant_daemonsets
+
+
+def stranded(snapshot: Snapshot) -> tuple[str, ...]:
+    """Pods that a new taint would keep from ever starting: they wait for a node and were never judged.
+
+    A pod that was made before its namespace was judged carries neither selector nor toleration, and nothing
+    adds them later.
+    """
+    modes, pool = _modes(snapshot), snapshot.pool.name
+    return tuple(
+        str(p.key)
+        for p in snapshot.pods
+        if p.node is None and p.selects != pool and modes.get(p.key.namespace) is Mode.ENFORCE
+    )
+
+
+def _unjudged(snapshot: Snapshot) -> bool:
+    """Whether a namespace is about to be judged: the pods it makes until then tolerate nothing of ours."""
+    modes = _modes(snapshot)
+    return any(modes[n.name] is Mode.ENFORCE and n.pool_label is None for n in snapshot.namespaces)
+
+
+def _labels_first(snapshot: Snapshot) -> bool:
+    """Where nothing injects the two lines, people can add them only once the nodes carry the label."""
+    return bool(waiting(snapshot.pool)) and not snapshot.enforcement.mutate
 
 
 def _modes(snapshot: Snapshot) -> dict[str, Mode]:
@@ -61,31 +93,45 @@ def _modes(snapshot: Snapshot) -> dict[str, Mode]:
 
 def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
     busy = {p.node for p in snapshot.pods}
-    isolates, tainting = snapshot.pool.isolates, taints(snapshot)
-    yield from (MarkNode(n.name, None, taint=False) for n in snapshot.stray_nodes)
+    isolates = snapshot.pool.isolates or _labels_first(snapshot)
+    # A taint that stands stays; a new one waits until nobody is left whom it would strand.
+    tainting = taints(snapshot)
+    adding = tainting and not _unjudged(snapshot) and not stranded(snapshot)
+    yield from (_unmark(n) for n in snapshot.stray_nodes)
     for node in snapshot.nodes:
         if isolates:
-            wanted = _mark(snapshot.pool, node, tainting=tainting, in_use=node.name in busy)
+            tainted = tainting if _tainted(node) else adding
+            wanted = _mark(snapshot.pool, node, tainting=tainted, in_use=node.name in busy)
         else:
             ours = node.pool_label == snapshot.pool.name
-            wanted = MarkNode(node.name, None, taint=False) if ours else None
+            wanted = _unmark(node) if ours else None
         if wanted is not None and (wanted.pool != node.pool_label or not _tainted_as(wanted, node)):
             yield wanted
 
 
 def _tainted_as(wanted: MarkNode, node: Node) -> bool:
     """Whether the node carries our taint exactly as wanted: key, value and effect, and once."""
-    ours = [t for t in node.taints if t.startswith(f"{TAINT}=")]
-    return ours == ([f"{TAINT}={wanted.pool}:NoSchedule"] if wanted.taint else [])
+    return _tainted(node) == ([f"{TAINT}={wanted.pool}:NoSchedule"] if wanted.taint else [])
+
+
+def _tainted(node: Node) -> list[str]:
+    """Our taints on a node."""
+    return [t for t in node.taints if t.startswith(f"{TAINT}=")]
 
 
 def _mark(pool: Pool, node: Node, *, tainting: bool, in_use: bool) -> MarkNode | None:
     """The marks of one node under enforced isolation; None where it is left as it is."""
     if not node.selected:
-        return None if in_use else MarkNode(node.name, None, taint=False)
-    # A new node gets its label first; the taint waits until the device plugin has published GPUs.
+        return None if in_use else _unmark(node)
+    # A new node gets its label first; the taint waits until the device plugin has published GPUs. One that
+    # arrives with both, as an autoscaler's template makes it, keeps them.
     labelled = node.pool_label == pool.name
-    return MarkNode(node.name, pool.name, taint=labelled and any(node.gpus.values()) and tainting)
+    works = any(node.gpus.values()) or _tainted(node) == [f"{TAINT}={pool.name}:NoSchedule"]
+    return MarkNode(node.name, pool.name, taint=labelled and works and tainting, uid=node.uid)
+
+
+def _unmark(node: Node) -> MarkNode:
+    return MarkNode(node.name, None, taint=False, uid=node.uid)
 
 
 def _proved(snapshot: Snapshot) -> bool:
@@ -99,13 +145,13 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
     ready = all(n.pool_label == pool.name for n in snapshot.nodes if n.selected) and _proved(snapshot)
     for stray in snapshot.stray_namespaces:
         if stray.pool_label == pool.name:
-            yield LabelNamespace(stray.name, None)
+            yield LabelNamespace(stray.name, None, stray.uid)
     modes, isolates = _modes(snapshot), pool.isolates
     for namespace in snapshot.namespaces:
         wanted = modes[namespace.name] is Mode.ENFORCE
         if wanted and namespace.pool_label is None and ready:
-            yield LabelNamespace(namespace.name, pool.name)
+            yield LabelNamespace(namespace.name, pool.name, namespace.uid)
         elif not wanted and namespace.pool_label == pool.name:
             leaving = namespace.team is None and isolates
             if not (leaving and held.get(namespace.name, 0) > 0):
-                yield LabelNamespace(namespace.name, None)
+                yield LabelNamespace(namespace.name, None, namespace.uid)

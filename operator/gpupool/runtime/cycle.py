@@ -11,16 +11,20 @@ from datetime import datetime
 from gpupool.applier.execute import Results
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.resources import ObjectKey
+from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import Action, Plan, RequestStatus
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Enforcement, Snapshot, Usage
+from gpupool.model.snapshot import Snapshot, Usage
+from gpupool.model.world import Template, World
 from gpupool.planner.planner import plan as decide
 from gpupool.planner.recheck import recheck
 from gpupool.policy.isolation import policies_of
 from gpupool.policy.membership import resolve, view
+from gpupool.policy.readiness import hold
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
 from gpupool.runtime.publisher import Cycle, Publisher
+from gpupool.runtime.rehearsal import Rehearsal
 from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
@@ -62,11 +66,13 @@ class PoolLoop:
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._probe: tuple[float, tuple[str, ...]] | None = None
+        self._templates: tuple[Template, ...] = ()
+        self._rehearsal = Rehearsal(context.policies.rehearse, self.alarm.ring)
 
     async def run(self) -> None:
         """Cycle until ended or cancelled; what goes wrong is logged, counted and tried again."""
         async with asyncio.TaskGroup() as group:
-            measuring = group.create_task(self._measure())
+            beside = [group.create_task(self._measure()), group.create_task(self._rehearsal.run())]
             pause = FIRST_PAUSE
             while not self._ending:
                 self._turned = time.monotonic()
@@ -81,7 +87,8 @@ class PoolLoop:
                 else:
                     pause = FIRST_PAUSE
                     await self.alarm.wait(self._until_due())
-            measuring.cancel()
+            for task in beside:
+                task.cancel()
 
     def end(self) -> None:
         """Finish the cycle under way, if there is one, and begin no other."""
@@ -144,17 +151,27 @@ class PoolLoop:
         since = self._continuity.since(now)
         found = resolve(world)
         snapshot = view(world, found, pool, uninterrupted_since=since, usage=self._fresh_usage())
-        return replace(snapshot, enforcement=self._enforcement(snapshot))
+        return self._admitted(world, snapshot)
 
     def _pool(self) -> Pool | None:
         tracked = self._context.mirror.pools.store.get(ObjectKey("", self.name))
         return tracked.value if tracked is not None else None
 
-    def _enforcement(self, snapshot: Snapshot) -> Enforcement:
-        plain = Enforcement(mutate=self._context.mutate)
-        asked = policies_of(replace(snapshot, enforcement=plain))
-        current = self._context.policies.current(snapshot.pool, asked)
-        return replace(plain, policies_current=current, probe=self._probe[1] if self._probe else None)
+    def _admitted(self, world: World, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the modes that may act now, and what stands of the policies they ask for."""
+        shared = {n.name for n in snapshot.namespaces if n.team is not None}
+        self._templates = tuple(t for t in world.templates if t.namespace in shared)
+        plain = Enforcement(
+            mutate=self._context.mutate,
+            bound=self._context.policies.bound(snapshot.pool.name),
+            replays=self._rehearsal.replays(self._templates),
+        )
+        held = hold(replace(snapshot, enforcement=plain))
+        if not self._context.policies.current(held.pool, policies_of(held)):
+            self._probe = None  # what is about to be written was not probed
+            return held
+        probe = self._probe[1] if self._probe else None
+        return replace(held, enforcement=replace(plain, policies_current=True, probe=probe))
 
     def _fresh_usage(self) -> Usage:
         """What Prometheus said last; too old an answer is no answer (law 1)."""
@@ -190,12 +207,13 @@ class PoolLoop:
         written += await self._statuses.pool(plan, snapshot, self._context.epoch)
         self._publisher.notices(plan, results)
         await self._prove(snapshot)
+        await self._rehearse(snapshot)
         return written
 
     async def _prove(self, snapshot: Snapshot) -> None:
         """Probe the policies when they are new, and now and then."""
         asked = policies_of(snapshot)
-        if not asked.enforce or not self._context.policies.current(snapshot.pool, asked):
+        if not asked.judges or not self._context.policies.current(snapshot.pool, asked):
             self._probe = None
             return
         pause = PROBE_RETRY if self._probe and self._probe[1] else PROBE_PAUSE
@@ -206,6 +224,13 @@ class PoolLoop:
         self._probe = (time.monotonic(), found)
         if found != known:
             self.alarm.ring()
+
+    async def _rehearse(self, snapshot: Snapshot) -> None:
+        """Have live templates tried under policies that stand, beside the cycles."""
+        asked = policies_of(snapshot)
+        if self._context.policies.current(snapshot.pool, asked):
+            proved = self._probe is not None and not self._probe[1]
+            self._rehearsal.look(snapshot.pool, asked, self._templates, proved=proved)
 
     # ------------------------------------------------------------------ Prometheus, beside the cycle
 

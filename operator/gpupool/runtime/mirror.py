@@ -67,6 +67,7 @@ class Mirror:
         self.replicasets = self._mirror(kinds.REPLICA_SETS, controllers.replicaset)
         self.statefulsets = self._mirror(kinds.STATEFUL_SETS, controllers.statefulset)
         self.jobs = self._mirror(kinds.JOBS, controllers.job)
+        self.cronjobs = self._mirror(kinds.CRON_JOBS, controllers.cronjob)
         self.daemonsets = self._mirror(kinds.DAEMON_SETS, see.daemonset)
         self.refusals = self._mirror(kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate")
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
@@ -156,6 +157,7 @@ class Mirror:
                 *self.replicasets.store.values(),
                 *self.statefulsets.store.values(),
                 *self.jobs.store.values(),
+                *self.cronjobs.store.values(),
             ),
             daemonsets=self.daemonsets.store.values(),
             refusals=self.refusals.store.values(),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import (
     Action,
     DropQuota,
@@ -17,7 +18,7 @@ from gpupool.model.plan import (
     SetPolicies,
     SetQuota,
 )
-from gpupool.model.snapshot import Enforcement, Key, Namespace, Quota, Remembered, Snapshot
+from gpupool.model.snapshot import Key, Namespace, Quota, Remembered, Snapshot
 from gpupool.planner.planner import plan as decide
 from gpupool.policy.attribution import Books, attribute, gpus
 from gpupool.policy.membership import TAINT

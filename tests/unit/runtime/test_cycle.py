@@ -63,6 +63,7 @@ class Rig:
             client=self.server,
             mirror=mirror,
             writer=None,
+            policies=SimpleNamespace(rehearse=None),
             usage=reader,
         )
         self.failures = 0

@@ -21,6 +21,8 @@ from gpupool.api.v1alpha1.rules import Distinct
 
 MAX_ROWS = 300
 MAX_QUEUE = 20
+MAX_DENIED = 20
+MAX_OWNER = 320
 Word = Annotated[str, StringConstraints(max_length=128)]
 
 
@@ -152,6 +154,17 @@ class QueueEntry(ApiModel):
     """Since when it waits."""
 
 
+class WouldBeDenied(ApiModel):
+    """A workload whose next pod would be denied under Enforce."""
+
+    namespace: Namespace
+    """Where it lives."""
+    owner: Annotated[str, StringConstraints(min_length=1, max_length=MAX_OWNER)]
+    """Kind and name of the controller, or of the pod."""
+    message: Annotated[str, StringConstraints(max_length=1024)]
+    """What the policy says: what is wrong and which lines mend it."""
+
+
 class RequestCounts(ApiModel):
     """How many requests there are, by phase."""
 
@@ -217,7 +230,11 @@ class GpuPoolStatus(ApiModel):
     """The first 20 waiting requests."""
     counts: RequestCounts | None = None
     """How many requests there are."""
+    would_be_denied: Annotated[tuple[WouldBeDenied, ...], Field(max_length=MAX_DENIED)] = Field(
+        default_factory=tuple
+    )
+    """The first 20 workloads whose next pod would be denied under Enforce."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Ready, Enforced, Overcommitted, TelemetryHealthy, DaemonSetsTolerate, Conflict."""
+    """Ready, Enforced, Overcommitted, TelemetryHealthy, DaemonSetsTolerate, ReadyToEnforce, Conflict."""

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OTHER_POOLS = ("another-pool", "yet-another-pool")
+RESTRICTED: dict[str, object] = {
+    "automountServiceAccountToken": False,
+    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+}
+RESTRICTED_CONTAINER: dict[str, object] = {
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+}
 _STRAYS = ("nvidia.com/gpu", "amd.com/gpu", "nvidia.com/mig-1g.5gb")
 
 
@@ -84,7 +91,7 @@ def _probe(
         "name": "probe",
         "image": "gpupool.invalid/probe",
         "resources": {"limits": {resource: "1"}, "requests": {resource: "1"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        **RESTRICTED_CONTAINER,
     }
     manifest: dict[str, object] = {
         "apiVersion": "v1",
@@ -95,8 +102,7 @@ def _probe(
             "labels": {**MANAGED_LABELS, PROBE_LABEL: spec.pool},
         },
         "spec": {
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            **RESTRICTED,
             "containers": [container],
             **placement,
         },

@@ -14,6 +14,7 @@ from gpupool.applier.policies.bindings import (
     binding,
     enforced_namespaces,
     probe_binding,
+    probed_pods,
     recommended_namespaces,
 )
 from gpupool.applier.policies.expressions import any_gpu, exempt_conditions, requests
@@ -28,16 +29,16 @@ from gpupool.applier.policies.frame import (
     TERMS,
     policy,
 )
+from gpupool.applier.policies.spec import PoolPolicySpec, metadata, policy_name
 
-from gpupool.applier.policies.spec import PoolPolicySpec, metadata
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gpupool.applier.policies.rules import Rule
 
 PODS, PODS_RECOMMEND = "pods", "pods-recommend"
-TEMPLATES, TEMPLATES_RECOMMEND = "templates", "templates-recommend"
 ENFORCE = "enforce"
+TEMPLATES, TEMPLATES_RECOMMEND = "templates", "templates-recommend"
 
 POD_VARIABLES = {
     "spec": "object.spec",
@@ -63,6 +64,11 @@ TEMPLATE_VARIABLES = {
 }
 
 
+def enforcing_binding(pool: str) -> str:
+    """Name of the binding by which a pool's namespaces are judged."""
+    return policy_name(pool, f"{PODS}-{ENFORCE}")
+
+
 def pod_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
     """The policies that judge pods, with the bindings of the stages in use."""
     objects: list[dict[str, object]] = []
@@ -75,6 +81,7 @@ def pod_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
         objects += [
             _pod_policy(spec, PODS_RECOMMEND, _recommended_rules(spec)),
             binding(spec, PODS_RECOMMEND, "", ["Warn", "Audit"], recommended_namespaces(spec)),
+            binding(spec, PODS_RECOMMEND, "probe", ["Warn", "Audit"], probed_pods(spec)),
         ]
     return objects
 
@@ -106,10 +113,10 @@ def _common_rules(spec: PoolPolicySpec) -> list[Rule]:
         rules.own_toleration(spec),
         rules.governed_resources(spec),
         rules.own_affinity(spec),
-    ]
-
         rules.known_priority(spec),
         *([rules.known_scheduler(spec)] if spec.schedulers else []),
+    ]
+
 
 def _recommended_rules(spec: PoolPolicySpec) -> list[Rule]:
     """What Enforce would deny after mutation; nobody is sent to a label that no node carries yet."""

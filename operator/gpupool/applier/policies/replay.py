@@ -1,0 +1,61 @@
+"""A live pod template as a dry-run pod of the probe namespace.
+
+Only what the pool's policies judge is taken from the template. Everything that the probe namespace could
+judge otherwise than the template's own (Pod Security, ServiceAccount, limits of CPU and memory) is ours.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gpupool.applier.policies.probe import RESTRICTED, RESTRICTED_CONTAINER
+from gpupool.applier.policies.spec import (
+    MANAGED_LABELS,
+    NODE_LABEL,
+    PROBE_INJECT_LABEL,
+    PROBE_LABEL,
+    TAINT_KEY,
+    PoolPolicySpec,
+)
+
+Json = dict[str, Any]
+IMAGE = "gpupool.invalid/rehearsal"
+
+
+def replay_pod(spec: PoolPolicySpec, template: str, *, loose: bool = False) -> Json:
+    """The Pod to create as a dry run.
+
+    Args:
+        spec: the pool whose policies judge it.
+        template: the judged part of a pod template, as the collector keeps it.
+        loose: no controller makes the next such pod. What injection would add is then added where nothing
+            injects: nobody can mend a pod that runs, and whoever makes the next one is told.
+    """
+    kept = json.loads(template)
+    inject = {PROBE_INJECT_LABEL: "true"} if spec.mutate else {}
+    body = {**kept["spec"], **RESTRICTED}
+    for part in ("initContainers", "containers"):
+        if part in body:
+            body[part] = [{**c, "image": IMAGE, **RESTRICTED_CONTAINER} for c in body[part]]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": "rehearsal-",
+            "namespace": spec.probe_namespace,
+            "labels": {**kept["labels"], **MANAGED_LABELS, PROBE_LABEL: spec.pool, **inject},
+        },
+        "spec": _placed(spec, body) if loose and not spec.mutate else body,
+    }
+
+
+def _placed(spec: PoolPolicySpec, body: Json) -> Json:
+    """The spec with the two lines of the pool."""
+    toleration = {"key": TAINT_KEY, "operator": "Equal", "value": spec.pool, "effect": "NoSchedule"}
+    present = body.get("tolerations", [])
+    return {
+        **body,
+        "nodeSelector": {**body.get("nodeSelector", {}), NODE_LABEL: spec.pool},
+        "tolerations": present if toleration in present else [*present, toleration],
+    }
