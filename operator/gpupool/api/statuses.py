@@ -10,7 +10,7 @@ from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.base import MAX_GPUS
 from gpupool.api.v1alpha1.conditions import set_condition, shorten
 from gpupool.model.enforcement import Replay
-from gpupool.model.plan import Blocker, Condition, PoolStatus, QueueRow, RequestStatus, ShareRow, Verdict
+from gpupool.model.plan import Blocker, Condition, ForeignRow, PoolStatus, QueueRow, RequestStatus, ShareRow, Verdict
 from gpupool.model.pool import Pool
 from gpupool.model.reasons import Stage
 
@@ -20,6 +20,7 @@ MAX_ROWS = 300
 MAX_QUEUE = 20
 MAX_NAMED = 10
 MAX_TEAM = 63
+MAX_FOREIGN = 100
 MAX_OWNER = 320
 
 
@@ -132,7 +133,7 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
     body: Json = {
         "observedGeneration": status.generation,
         "effectivePolicy": effective_policy(pool),
-        "capacity": _present({"total": _counts(status.total), "usable": _counts(status.usable)}),
+        "capacity": _capacity(status),
         "granted": _counts(status.granted),
         "lent": _counts(status.lent),
         "held": _counts(status.held),
@@ -151,9 +152,27 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
         "queue": [_queued(q) for q in status.queue[:MAX_QUEUE]],
         "counts": dict(status.counts),
         "wouldBeDenied": [_would_be_denied(r) for r in status.would_be_denied],
+        "foreign": [_foreign(f) for f in status.foreign[:MAX_FOREIGN]],
         "conditions": _conditions(status.conditions, before, status.generation, now),
     }
     return _present(body)
+
+
+def _capacity(status: PoolStatus) -> Json:
+    return _present(
+        {
+            "total": _counts(status.total),
+            "usable": _counts(status.usable),
+            "observed": _counts(status.observed),
+            "provisioning": _counts(status.provisioning),
+        }
+    )
+
+
+def _foreign(row: ForeignRow) -> Json:
+    return _present(
+        {"kind": row.kind, "namespace": row.namespace, "name": row.name, "hard": _counts(row.hard)}
+    )
 
 
 def _would_be_denied(replay: Replay) -> Json:

@@ -30,6 +30,7 @@ class Projections:
     controllers: Sequence[Controller] = ()
     daemonsets: Sequence[DaemonSetFacts] = ()
     refusals: Sequence[Refusal] = field(default_factory=tuple)
+    queues: Sequence[Key] = ()
 
 
 def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
@@ -40,7 +41,7 @@ def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
         now=whole,
         pools=tuple(found.pools),
         nodes=tuple(found.nodes),
-        namespaces=tuple(_namespaces(found.namespaces, found.quotas)),
+        namespaces=tuple(_namespaces(found.namespaces, found.quotas, found.queues)),
         pods=tuple(_owned(p, tree) for p in found.pods),
         requests=tuple(found.requests),
         demands=tuple(_demands(found, tree, whole)),
@@ -50,7 +51,12 @@ def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
     )
 
 
-def _namespaces(labels: Iterable[NamespaceLabels], quotas: Iterable[QuotaFacts]) -> Iterable[NamespaceFacts]:
+def _namespaces(
+    labels: Iterable[NamespaceLabels], quotas: Iterable[QuotaFacts], local_queues: Iterable[Key]
+) -> Iterable[NamespaceFacts]:
+    queues: dict[str, list[str]] = defaultdict(list)
+    for queue in local_queues:
+        queues[queue.namespace].append(queue.name)
     ours: dict[str, Quota] = {}
     foreign: dict[str, list[ForeignQuota]] = defaultdict(list)
     for quota in quotas:
@@ -65,6 +71,7 @@ def _namespaces(labels: Iterable[NamespaceLabels], quotas: Iterable[QuotaFacts])
             quota=ours.get(namespace.name),
             foreign=tuple(foreign.get(namespace.name, ())),
             uid=namespace.uid,
+            queues=tuple(sorted(queues.get(namespace.name, ()))),
         )
 
 

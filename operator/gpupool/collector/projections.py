@@ -67,6 +67,11 @@ def daemonset(raw: Json) -> DaemonSetFacts:
     )
 
 
+def local_queue(raw: Json) -> Key:
+    """A LocalQueue of Kueue: that it is there is all that matters."""
+    return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+
+
 # ------------------------------------------------------------------ pods
 
 
@@ -119,6 +124,7 @@ class QuotaFacts:
     epoch: str = ""
     uid: str = ""
     pool: str = ""
+    scoped: bool = False
 
 
 def quota(raw: Json) -> QuotaFacts | None:
@@ -145,6 +151,7 @@ def quota(raw: Json) -> QuotaFacts | None:
         epoch=notes.get(EPOCH, ""),
         uid=meta["uid"],
         pool=meta.get("labels", {}).get(NAMESPACE_LABEL, ""),
+        scoped=bool(raw.get("spec", {}).get("scopes") or raw.get("spec", {}).get("scopeSelector")),
     )
 
 

@@ -226,8 +226,22 @@ class QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignRow:
+    """Something of somebody else that counts quota in a namespace of the pool; `hard` is what it allows."""
+
+    kind: str
+    namespace: str
+    name: str
+    hard: Counts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """The whole desired status of a GpuPool; maps are resource -> GPUs."""
+    """The whole desired status of a GpuPool; maps are resource -> GPUs.
+
+    `observed` and `provisioning` are told of declared capacity: what the nodes have, and what is granted
+    beyond it.
+    """
 
     generation: int
     total: Counts
@@ -243,6 +257,9 @@ class PoolStatus:
     counts: Mapping[str, int]
     conditions: tuple[Condition, ...]
     waiting: Counts = field(default_factory=dict)
+    observed: Counts = field(default_factory=dict)
+    provisioning: Counts = field(default_factory=dict)
+    foreign: tuple[ForeignRow, ...] = ()
     would_be_denied: tuple[Replay, ...] = ()
 
 

@@ -10,6 +10,8 @@ class Reason(StrEnum):
 
     GRANTED = "Granted"
     """All that was asked is granted."""
+    PROVISIONING = "Provisioning"
+    """All that was asked is granted, and nodes for a part of it are still to come."""
     GRANTED_IN_PART = "GrantedInPart"
     """At least `minGpus` is granted; the rest follows when GPUs come free."""
     RELEASED = "Released"

@@ -138,15 +138,22 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class ForeignQuota:
-    """A ResourceQuota of somebody else that counts a governed resource: never edited, always named."""
+    """A ResourceQuota of somebody else that counts a governed resource: never edited, always named.
+
+    `scoped` ones count some of the pods only.
+    """
 
     name: str
     hard: Counts
+    scoped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A namespace as this pool sees it; `team` is None when no share lists it."""
+    """A namespace as this pool sees it; `team` is None when no share lists it.
+
+    `queues` are the names of Kueue's LocalQueues in it.
+    """
 
     name: str
     team: str | None
@@ -155,6 +162,7 @@ class Namespace:
     foreign: tuple[ForeignQuota, ...] = ()
     system: bool = False
     uid: str = ""
+    queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

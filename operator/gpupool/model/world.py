@@ -33,6 +33,7 @@ class NamespaceFacts:
     quota: Quota | None = None
     foreign: tuple[ForeignQuota, ...] = ()
     uid: str = ""
+    queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

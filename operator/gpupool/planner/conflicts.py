@@ -1,4 +1,4 @@
-"""What stands against a pool: nodes and namespaces that others have. Named, never fought over."""
+"""What stands against a pool: nodes, namespaces and queues of others. Named, never fought over."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
         names = _held_by(snapshot.nodes_elsewhere)
         text = "spec.nodes names nodes that another pool has until nothing of it runs there"
         yield "NodeElsewhere", f"{text}: {names}."
+
+    queues = [f"{n.name}/{q}" for n in snapshot.namespaces if n.team is not None for q in n.queues]
+    if queues:
+        text = (
+            "Kueue's LocalQueues count quota in namespaces of shares, which stay in Observe unless they were"
+            " enforced before; keep the queues or the shares"
+        )
+        yield "LocalQueue", f"{text}: {some(queues)}."
 
 
 def _held_by(found: Mapping[str, str]) -> str:

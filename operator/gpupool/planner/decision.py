@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpupool.model.plan import Evict
 from gpupool.model.snapshot import Key
@@ -15,10 +15,14 @@ from gpupool.policy.reclaim import Finding
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The desk as it was left, what guarantees are owed, what reclaim found, which pods must leave."""
+    """The desk as it was left, what guarantees are owed, what reclaim found, which pods must leave.
+
+    `provisioning` counts the GPUs of a claim for which there is no node yet.
+    """
 
     desk: Desk
     outcome: Outcome
     need: Need
     findings: Mapping[Key, Finding]
     evictions: tuple[Evict, ...]
+    provisioning: Mapping[Key, int] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from gpupool.policy.attribution import Books, attribute
 from gpupool.policy.desk import Desk
 from gpupool.policy.eviction import evictions
 from gpupool.policy.measure import Measures, measure
+from gpupool.policy.provisioning import provisioning
 from gpupool.policy.territory import Territory, survey
 
 
@@ -54,4 +55,5 @@ def decide(
     outcome = allocate(desk)
     need = recall.decide(snapshot, desk, outcome)
     reclaim.settle(snapshot, desk)
-    return Decision(desk, outcome, need, findings, evictions(snapshot, desk, books, need.pods))
+    leaving = evictions(snapshot, desk, books, need.pods)
+    return Decision(desk, outcome, need, findings, leaving, provisioning(snapshot, desk))

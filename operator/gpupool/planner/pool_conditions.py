@@ -16,16 +16,30 @@ from gpupool.policy.territory import Territory
 
 
 def conditions(
-    snapshot: Snapshot, territory: Territory, measures: Measures, over: Mapping[str, int]
+    snapshot: Snapshot,
+    territory: Territory,
+    measures: Measures,
+    *,
+    over: Mapping[str, int],
+    short: Mapping[str, int],
 ) -> tuple[Condition, ...]:
-    """All conditions. `over` is GPUs committed beyond capacity, per resource."""
+    """All conditions.
+
+    Args:
+        snapshot: what was decided on.
+        territory: walls of the namespaces.
+        measures: what is known of use.
+        over: GPUs committed beyond capacity, per resource.
+        short: GPUs granted within guarantees beyond all that exist, per resource.
+    """
     return (
         _ready(snapshot),
         _enforced(snapshot, territory),
-        _overcommitted(over),
+        _overcommitted(over, short),
         _telemetry(snapshot, measures),
         _daemonsets(snapshot),
         conflict(snapshot),
+        *_heterogeneous(snapshot),
         readiness(snapshot),
     )
 
@@ -75,8 +89,11 @@ def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
     if late:
         message = f"Quota is not in force yet in {some(late)}."
         return Condition("Enforced", Status.FALSE, "QuotaNotInForce", message)
+    message = "Quotas, labels and policies were read back as written."
+    if held := snapshot.enforcement.outsiders.held:
+        message += f" Pods outside the pools are warned, not refused: {held}."
     return (_isolated(snapshot) if pool.isolates else None) or Condition(
-        "Enforced", Status.TRUE, "Enforced", "Quotas, labels and policies were read back as written."
+        "Enforced", Status.TRUE, "Enforced", message
     )
 
 
@@ -85,10 +102,15 @@ def _isolated(snapshot: Snapshot) -> Condition | None:
     facts = snapshot.enforcement
     if not facts.policies_current or not policies_of(snapshot).nodes_labelled:
         return Condition("Enforced", Status.FALSE, "BeingWritten", "Labels and policies are being written.")
-    if facts.probe is None:
+    shared = facts.outsiders
+    if shared.stands and not shared.current:
+        return Condition(
+            "Enforced", Status.FALSE, "BeingWritten", "Policies for outsiders are being written."
+        )
+    if facts.probe is None or (shared.stands and shared.probe is None):
         return Condition("Enforced", Status.UNKNOWN, "NotProbed", "The policies have not been probed yet.")
-    if facts.probe:
-        message = f"These attempts were not refused: {some(facts.probe)}."
+    if opened := (*facts.probe, *(shared.probe or ())):
+        message = f"These attempts were not refused: {some(opened)}."
         return Condition("Enforced", Status.FALSE, "Open", message)
     waiting = unlabelled(snapshot)
     if waiting:
@@ -97,24 +119,44 @@ def _isolated(snapshot: Snapshot) -> Condition | None:
     return None
 
 
-def _overcommitted(over: Mapping[str, int]) -> Condition:
-    found = {r: n for r, n in over.items() if n > 0}
-    if not found:
+def _overcommitted(over: Mapping[str, int], short: Mapping[str, int]) -> Condition:
+    if not any(over.values()):
         return Condition("Overcommitted", Status.FALSE, "WithinCapacity")
-    text = ", ".join(f"{n} {r}" for r, n in sorted(found.items()))
-    message = f"Committed beyond capacity: {text}. Nothing is raised until this is gone."
-    return Condition("Overcommitted", Status.TRUE, "CommitmentsExceedCapacity", message)
+    message = f"Committed beyond capacity: {_counted(over)}. Nothing is raised until this is gone."
+    if not any(short.values()):
+        return Condition("Overcommitted", Status.TRUE, "CommitmentsExceedCapacity", message)
+    broken = f"Guarantees are short of {_counted(short)}: nothing guaranteed is cut, borrowed GPUs go back."
+    return Condition("Overcommitted", Status.TRUE, "GuaranteesShort", f"{broken} {message}")
+
+
+def _counted(gpus: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {r}" for r, n in sorted(gpus.items()) if n > 0)
+
+
+def _heterogeneous(snapshot: Snapshot) -> Iterable[Condition]:
+    """Quota counts names, not models: GPUs of two models under one name cannot be told apart."""
+    for resource in snapshot.pool.resources:
+        models = sorted({n.model for n in snapshot.nodes if n.model and n.gpus.get(resource, 0) > 0})
+        if len(models) > 1:
+            message = (
+                f"{resource} is {some(models)} in this pool, and a request cannot say which:"
+                " split the pool by model."
+            )
+            yield Condition("Heterogeneous", Status.TRUE, "SeveralModels", message)
+            return
 
 
 def _telemetry(snapshot: Snapshot, measures: Measures) -> Condition:
-    if not snapshot.usage.fresh:
-        message = f"{snapshot.usage.problem}. Nothing is taken for under-use meanwhile."
-        return Condition("TelemetryHealthy", Status.FALSE, "NoFreshTelemetry", message)
+    usage = snapshot.usage
+    found = "".join(f" {sentence}." for sentence in usage.findings)
+    if not usage.fresh:
+        message = f"{usage.problem}. Nothing is taken for under-use meanwhile.{found}"
+        return Condition("TelemetryHealthy", Status.FALSE, usage.reason, message)
     bad = [f"{n} {m.state}" for n, m in sorted(measures.namespaces.items()) if m.state is not DataState.OK]
     if bad:
-        message = f"Samples are not good in: {some(bad)}."
+        message = f"Samples are not good in: {some(bad)}. Nothing is taken for under-use there.{found}"
         return Condition("TelemetryHealthy", Status.FALSE, "BadData", message)
-    return Condition("TelemetryHealthy", Status.TRUE, "Fresh")
+    return Condition("TelemetryHealthy", Status.TRUE, "Fresh", found.strip())
 
 
 def _daemonsets(snapshot: Snapshot) -> Condition:

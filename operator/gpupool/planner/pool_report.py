@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpupool.model.plan import PoolStatus, QueueRow, RequestStatus, ShareRow
+from gpupool.model.plan import ForeignRow, PoolStatus, QueueRow, RequestStatus, ShareRow
 from gpupool.model.reasons import Phase
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.decision import Decision
@@ -15,6 +15,8 @@ from gpupool.planner.readiness import would_be_denied
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.desk import queues
 from gpupool.policy.measure import Measures
+from gpupool.policy.provisioning import observed
+from gpupool.policy.shortage import short_guarantees
 from gpupool.policy.territory import Territory
 
 LONGEST_QUEUE = 20
@@ -32,6 +34,7 @@ def status(
     """The whole status of the pool."""
     rows = tuple(_rows(snapshot, measures, decisions))
     over = {r: max(0, -_free(d)) for r, d in decisions.items()}
+    short = {r: short_guarantees(d.desk) for r, d in decisions.items()}
     return PoolStatus(
         generation=snapshot.pool.generation,
         total={r: d.desk.ledger.total for r, d in decisions.items()},
@@ -52,9 +55,25 @@ def status(
             for r in decisions
         },
         counts=_counts(requests),
-        conditions=conditions(snapshot, territory, measures, over),
+        conditions=conditions(snapshot, territory, measures, over=over, short=short),
+        observed={r: observed(snapshot, r) for r in snapshot.pool.declared if r in decisions},
+        provisioning={
+            r: sum(d.provisioning.values()) for r, d in decisions.items() if r in snapshot.pool.declared
+        },
+        foreign=tuple(_foreign(snapshot)),
         would_be_denied=would_be_denied(snapshot),
     )
+
+
+def _foreign(snapshot: Snapshot) -> Iterable[ForeignRow]:
+    """All that others count quota with in the pool's namespaces, whatever it allows."""
+    for namespace in snapshot.namespaces:
+        for quota in namespace.foreign:
+            hard = {r: n for r, n in quota.hard.items() if r in snapshot.pool.resources}
+            if hard:
+                yield ForeignRow("ResourceQuota", namespace.name, quota.name, hard)
+        for queue in namespace.queues:
+            yield ForeignRow("LocalQueue", namespace.name, queue)
 
 
 def _nothing(decisions: Mapping[str, Decision]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from gpupool.planner import notices, pool_report, readiness, request_report
 from gpupool.planner.decision import Decision
 from gpupool.policy.attribution import Books
 from gpupool.policy.explain import convene
+from gpupool.policy.foreign import smallest
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
 
@@ -28,7 +29,12 @@ def write(
     told: list[Notice] = []
     for decision in decisions.values():
         court = convene(
-            snapshot.pool.name, snapshot.pool.visibility, decision.desk, decision.outcome, decision.need
+            snapshot.pool.name,
+            snapshot.pool.visibility,
+            decision.desk,
+            decision.outcome,
+            decision.need,
+            foreign=smallest(snapshot, decision.desk.ledger.resource),
         )
         for claim in decision.desk.claims:
             if not claim.unowned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from gpupool.model.plan import Condition, RequestStatus, Status, Verdict
@@ -14,6 +15,7 @@ from gpupool.policy.attribution import Books, held
 from gpupool.policy.claims import Claim
 from gpupool.policy.explain import Court, explain
 from gpupool.policy.measure import Measures
+from gpupool.policy.provisioning import observed
 from gpupool.policy.reclaim import Finding
 from gpupool.policy.underuse import Answer
 
@@ -32,7 +34,7 @@ def status(
     """The whole status of a governed request."""
     found = measures.of(claim.key)
     finding = decision.findings[claim.key]
-    verdict = explain(court, claim)
+    verdict = _with_nodes(snapshot, decision, claim, explain(court, claim))
     memory = claim.request.remembered
     known = found.known
     return RequestStatus(
@@ -42,7 +44,10 @@ def status(
         pool=snapshot.pool.name,
         resource=claim.request.resource,
         verdict=verdict,
-        conditions=tuple(_conditions(books, claim, verdict, finding)),
+        conditions=(
+            *_conditions(books, claim, verdict, finding),
+            *_nodes_to_come(snapshot, decision, claim),
+        ),
         granted=claim.granted,
         allowance=claim.allowance,
         used=claim.used,
@@ -64,6 +69,28 @@ def status(
         released=claim.released,
         uid=claim.request.uid,
     )
+
+
+def _with_nodes(snapshot: Snapshot, decision: Decision, claim: Claim, verdict: Verdict) -> Verdict:
+    """A grant above what exists says so."""
+    if verdict.reason is not Reason.GRANTED or claim.key not in decision.provisioning:
+        return verdict
+    text = f"{verdict.message} {_to_come(snapshot, decision, claim)}"
+    return replace(verdict, reason=Reason.PROVISIONING, message=text)
+
+
+def _to_come(snapshot: Snapshot, decision: Decision, claim: Claim) -> str:
+    resource = claim.request.resource
+    return (
+        f"{decision.provisioning[claim.key]} of them are on no node yet: pool {snapshot.pool.name} has"
+        f" {observed(snapshot, resource)} of the {snapshot.pool.declared[resource]} declared {resource},"
+        " and Pending pods bring the others."
+    )
+
+
+def _nodes_to_come(snapshot: Snapshot, decision: Decision, claim: Claim) -> Iterable[Condition]:
+    if claim.key in decision.provisioning:
+        yield Condition("Provisioning", Status.TRUE, "NodesToCome", _to_come(snapshot, decision, claim))
 
 
 def phase(claim: Claim, verdict: Verdict) -> Phase:

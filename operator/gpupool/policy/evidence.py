@@ -11,6 +11,7 @@ from gpupool.model.snapshot import Peak, Snapshot
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
+from gpupool.policy.foreign import smallest
 from gpupool.policy.measure import Measure, Measures
 
 
@@ -86,11 +87,7 @@ def look_around(snapshot: Snapshot, desk: Desk, books: Books, measures: Measures
     """Collect what all requests of a resource share."""
     created = {n.name: n.quota.created for n in snapshot.namespaces if n.quota is not None}
     resource = desk.ledger.resource
-    foreign = {
-        n.name: min(q.hard[resource] for q in n.foreign if resource in q.hard)
-        for n in snapshot.namespaces
-        if any(resource in q.hard for q in n.foreign)
-    }
+    foreign = {name: quota.hard[resource] for name, quota in smallest(snapshot, resource).items()}
     return Surroundings(snapshot, books, measures, overdrafts(desk), created, foreign)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from gpupool.model.plan import Verdict
 from gpupool.model.pool import Visibility
 from gpupool.model.reasons import Reason, Stage
-from gpupool.model.snapshot import Key
+from gpupool.model.snapshot import ForeignQuota, Key
 from gpupool.policy import blockers
 from gpupool.policy.allocation import Outcome, waits
 from gpupool.policy.blockers import Holders
@@ -30,10 +31,19 @@ class Court:
     positions: dict[Key, int]
     heads: dict[str, Claim]
     holders: Holders
+    foreign: Mapping[str, ForeignQuota] = field(default_factory=dict)
 
 
-def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome, need: Need) -> Court:
-    """Prepare positions and holders."""
+def convene(
+    pool: str,
+    visibility: Visibility,
+    desk: Desk,
+    outcome: Outcome,
+    need: Need,
+    *,
+    foreign: Mapping[str, ForeignQuota] | None = None,
+) -> Court:
+    """Prepare positions and holders. `foreign` are the tightest quotas of others by namespace."""
     positions: dict[Key, int] = {}
     counters: dict[str, int] = defaultdict(int)
     heads: dict[str, Claim] = {}
@@ -51,11 +61,33 @@ def convene(pool: str, visibility: Visibility, desk: Desk, outcome: Outcome, nee
         positions=positions,
         heads=heads,
         holders=blockers.rank(visibility, desk.claims),
+        foreign=foreign or {},
     )
 
 
 def explain(court: Court, claim: Claim) -> Verdict:
     """The decision record of one claim as it stands at the end of the cycle."""
+    verdict = _explain(court, claim)
+    limited = _limited(court, claim)
+    return replace(verdict, message=f"{verdict.message} {limited}") if limited else verdict
+
+
+def _limited(court: Court, claim: Claim) -> str:
+    """The quota of somebody else that keeps the namespace from using what is granted or asked there."""
+    quota = court.foreign.get(claim.key.namespace)
+    if quota is None:
+        return ""
+    resource = court.desk.ledger.resource
+    asked = court.desk.walls[claim.key.namespace] + claim.missing
+    if asked <= quota.hard[resource]:
+        return ""
+    return (
+        f"ResourceQuota {quota.name} of the namespace allows {quota.hard[resource]} {resource} in all and is"
+        f" not ours: of {asked} granted or asked there no more can be used."
+    )
+
+
+def _explain(court: Court, claim: Claim) -> Verdict:
     if claim.missing == 0:
         return _whole(claim)
     refused = refuse(claim, court.desk.ledger)
@@ -186,4 +218,12 @@ def grantable_now(court: Court, claim: Claim) -> int:
     room = desk.room + court.owed.get(claim.key, 0)
     free = 0 if room < 0 else desk.slack(claim.key.namespace) + room
     most = desk.limit_left(claim) if claim.request.preemptible else desk.guarantee_left(claim)
-    return max(0, min(claim.missing, most, free))
+    return max(0, min(claim.missing, most, free, _usable(court, claim)))
+
+
+def _usable(court: Court, claim: Claim) -> int:
+    """GPUs that a foreign quota would let be used beyond what the namespace may use already."""
+    quota = court.foreign.get(claim.key.namespace)
+    if quota is None:
+        return claim.missing
+    return quota.hard[court.desk.ledger.resource] - court.desk.walls[claim.key.namespace]

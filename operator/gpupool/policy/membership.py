@@ -16,6 +16,7 @@ from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Key, Namespace, Node, Pod, Request, Snapshot, Usage
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
 from gpupool.policy.holders import NAMESPACE_LABEL, NODE_LABEL, Assignment, Thing, assign, marks
+from gpupool.policy.localqueues import held_back
 from gpupool.policy.roster import Roster, roster, rosters
 
 __all__ = ["NAMESPACE_LABEL", "NODE_LABEL", "TAINT", "Map", "Members", "resolve", "view"]
@@ -38,16 +39,19 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Members by pool, and the requests no pool answers for."""
+    """Members by pool, the requests no pool answers for, and the pools with the modes that may act."""
 
     members: Mapping[str, Members] = field(default_factory=dict)
     pool_of_namespace: Mapping[str, str] = field(default_factory=dict)
     claimed_twice: frozenset[str] = field(default_factory=frozenset)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
 
 
 def resolve(world: World) -> Map:
     """Assign nodes and namespaces to pools."""
-    claims, on = rosters(world.pools), marks(world.pools)
+    claims = rosters(world.pools)
+    pools = tuple(held_back(c, world.namespaces) for c in claims) if _queued(world) else world.pools
+    on = marks(pools)
     nodes = assign(Thing(n.name, on.of_node(n.labels), _selecting(claims, n)) for n in world.nodes)
     spaces = assign(Thing(n.name, on.of_namespace(n), _listing(claims, n)) for n in world.namespaces)
     own_nodes: dict[str, list[NodeFacts]] = defaultdict(list)
@@ -71,7 +75,12 @@ def resolve(world: World) -> Map:
         },
         pool_of_namespace=spaces.pool,
         claimed_twice=frozenset(spaces.twice),
+        pools={p.name: p for p in pools},
     )
+
+
+def _queued(world: World) -> bool:
+    return any(n.queues for n in world.namespaces)
 
 
 def _selecting(claims: Iterable[Roster], node: NodeFacts) -> tuple[str, ...]:
@@ -96,6 +105,7 @@ def view(  # the snapshot has this many sources; each is named at the call
     enforcement: Enforcement | None = None,
 ) -> Snapshot:
     """What one pool may look at."""
+    pool = found.pools[pool.name]
     members, listed = found.members[pool.name], roster(pool)
     node_names = {n.name for n in members.nodes}
     own = {n.name for n in members.namespaces}
@@ -175,6 +185,7 @@ def _namespace(facts: NamespaceFacts, listed: Roster) -> Namespace:
         quota=facts.quota,
         foreign=facts.foreign,
         uid=facts.uid,
+        queues=facts.queues,
     )
 
 

@@ -16,6 +16,7 @@ from gpupool.model.snapshot import Key, Snapshot, Timer
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
+from gpupool.policy.shortage import wanted_by_guarantees
 from gpupool.policy.standing import Standing, stand, target_of
 
 
@@ -61,7 +62,10 @@ def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
 
 
 def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
-    """GPUs to bring back: what is owed, in the order it was asked, as far as borrowers can cover it."""
+    """GPUs to bring back: what is owed, in the order it was asked, as far as borrowers can cover it.
+
+    Beside it stands what guaranteed pods wait for since capacity was lost.
+    """
     free = desk.room + sum(o.gpus for o in outcome.owed)
     sought, covered = 0, set()
     for owed in outcome.owed:
@@ -70,6 +74,7 @@ def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
             sought += take
             covered.add(owed.key)
     missing = max(0, sought - free) if covered else 0
+    missing = max(missing, min(reachable, wanted_by_guarantees(desk, free)))
     return Need(missing, max(0, missing - settling), frozenset(covered))
 
 

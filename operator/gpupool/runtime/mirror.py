@@ -14,6 +14,7 @@ from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
 from gpupool.collector.reflector import Reflector
 from gpupool.collector.store import Change
+from gpupool.collector.whereserved import WhereServed
 from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
@@ -70,6 +71,9 @@ class Mirror:
         self.cronjobs = self._mirror(kinds.CRON_JOBS, controllers.cronjob)
         self.daemonsets = self._mirror(kinds.DAEMON_SETS, see.daemonset)
         self.refusals = self._mirror(kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate")
+        self.local_queues = WhereServed(
+            client, "kueue.x-k8s.io", "localqueues", "LocalQueue", see.local_queue, on_change=self._changed
+        )
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
         self.policies = {r.kind: self._mirror(r, _policy(r.kind), labels=OURS) for r in policies}
@@ -80,7 +84,7 @@ class Mirror:
         selection = Selection(resource, labels=labels, fields=fields)
         return Reflector(self._client, selection, project, self._changed)
 
-    def _changed(self, _change: Change[Any]) -> None:
+    def _changed(self, _change: Change[Any] | None) -> None:
         self.changes += 1
         self._wake()
 
@@ -109,10 +113,17 @@ class Mirror:
         async with asyncio.TaskGroup() as group:
             for reflector in self.reflectors.values():
                 group.create_task(reflector.run())
+            group.create_task(self.local_queues.run())
 
     async def synced(self) -> None:
         """Wait until every mirror has listed once."""
         await asyncio.gather(*(r.synced.wait() for r in self.reflectors.values()))
+        await self.local_queues.settled.wait()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every mirror has listed once."""
+        return self.local_queues.settled.is_set() and all(r.synced.is_set() for r in self.reflectors.values())
 
     # ------------------------------------------------------------------ our own writes
 
@@ -161,6 +172,7 @@ class Mirror:
             ),
             daemonsets=self.daemonsets.store.values(),
             refusals=self.refusals.store.values(),
+            queues=self.local_queues.values(),
         )
         return world(found, self._client.server_time(), self._exempt)
 

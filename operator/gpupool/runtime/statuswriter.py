@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from gpupool.api import statuses
 from gpupool.applier.serverside import Writer
@@ -19,6 +20,13 @@ from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.reading import Tracked
 
 log = logging.getLogger(__name__)
+
+
+class _Whose(NamedTuple):
+    """The very object that was decided on: one made later under its name gets no old status."""
+
+    key: ObjectKey
+    uid: str
 
 
 class StatusWriter:
@@ -48,7 +56,7 @@ class StatusWriter:
             tracked = self._mirror.requests.store.get(key)
             if tracked is not None:
                 body = statuses.request_status(status, tracked.memo.before, now)
-                writes.append(self._write(CAPACITY_REQUESTS, key, status.uid, tracked, body, epoch))
+                writes.append(self._write(CAPACITY_REQUESTS, _Whose(key, status.uid), tracked, body, epoch))
         return sum(await asyncio.gather(*writes))
 
     async def pool(self, plan: Plan, snapshot: Snapshot, epoch: int) -> int:
@@ -58,18 +66,19 @@ class StatusWriter:
         if tracked is None or plan.status is None:
             return 0
         body = statuses.pool_status(snapshot.pool, plan.status, tracked.memo.before, snapshot.now)
-        return await self._write(GPU_POOLS, key, snapshot.pool.uid, tracked, body, epoch)
+        return await self._write(GPU_POOLS, _Whose(key, snapshot.pool.uid), tracked, body, epoch)
 
     async def _write(
-        self, resource: Resource, key: ObjectKey, uid: str, tracked: Tracked, status: Json, epoch: int
+        self, resource: Resource, whose: _Whose, tracked: Tracked, status: Json, epoch: int
     ) -> int:
+        key = whose.key
         if not self._due(key, tracked, status):
             return 0
-        metadata = {"name": key.name, "namespace": key.namespace, "uid": uid}
+        metadata = {"name": key.name, "namespace": key.namespace, "uid": whose.uid}
         metadata = {k: v for k, v in metadata.items() if v}
         try:
             await self._writer.apply_status(resource, {"metadata": metadata, "status": status}, epoch=epoch)
-        except (NotFound, Conflict):  # gone meanwhile, or recreated: a namesake gets no old status
+        except (NotFound, Conflict):  # gone meanwhile, or recreated
             return 0
         except KubeError as error:
             log.warning("status not written", extra={"object": str(key), "error": str(error)})

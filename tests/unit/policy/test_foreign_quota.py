@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from gpupool.model.plan import Plan, Status
 from gpupool.model.snapshot import ForeignQuota, Key, Snapshot
 from gpupool.planner.planner import plan
@@ -9,6 +11,7 @@ from support.builders import (
     GPU,
     a_pool,
     a_quota,
+    a_request,
     a_share,
     a_snapshot,
     condition_of,
@@ -16,6 +19,7 @@ from support.builders import (
     nodes,
     pods,
     sampled,
+    status_of,
 )
 
 RUNNING = pods(4, "train")
@@ -50,3 +54,45 @@ def test_a_foreign_quota_blames_only_for_what_it_allows() -> None:
 def test_a_quota_that_counts_something_else_changes_nothing() -> None:
     condition = condition_of(under_used(ForeignQuota("other", {"amd.com/gpu": 1})), "UnderUsed", "train")
     assert "11 unheld GPUs" in condition.message
+
+
+# ------------------------------------------------------------------ and is named
+
+
+def test_a_smaller_foreign_quota_is_named_to_who_was_granted_more() -> None:
+    told = status_of(under_used(ForeignQuota("platform", {GPU: 12})), "train").verdict
+    assert told.reason == "Granted"
+    assert (
+        f"ResourceQuota platform of the namespace allows 12 {GPU} in all and is not ours: of 16 granted or"
+        " asked there no more can be used."
+    ) in told.message
+
+
+def test_a_foreign_quota_that_allows_as_much_is_not_told_to_the_request_but_to_the_pool() -> None:
+    found = under_used(ForeignQuota("platform", {GPU: 16, "cpu": 3}), ForeignQuota("other", {"x.com/y": 1}))
+    assert "platform" not in status_of(found, "train").verdict.message
+    assert found.status is not None
+    assert [(r.kind, r.namespace, r.name, r.hard) for r in found.status.foreign] == [
+        ("ResourceQuota", "vision", "platform", {GPU: 16})
+    ]
+
+
+def test_a_foreign_quota_for_some_pods_only_limits_nobody_for_sure() -> None:
+    found = under_used(ForeignQuota("batch", {GPU: 2}, scoped=True))
+    assert "batch" not in status_of(found, "train").verdict.message
+    assert "11 unheld GPUs" in condition_of(found, "UnderUsed", "train").message
+
+
+@pytest.mark.parametrize(("allows", "now"), [(3, 3), (8, 4), (0, 0)])
+def test_what_a_smaller_ask_would_get_is_no_more_than_can_be_used(allows: int, now: int) -> None:
+    found = a_snapshot(
+        a_pool(a_share("vision", 8), a_share("nlp", 4)),
+        a_request("train", 8),
+        granted("serve", 4, "nlp"),
+        quotas={"vision": a_quota(0), "nlp": a_quota(4)},
+    )
+    foreign = (ForeignQuota("platform", {GPU: allows}),)
+    places = tuple(replace(n, foreign=foreign) if n.name == "vision" else n for n in found.namespaces)
+    verdict = status_of(plan(replace(found, namespaces=places)), "train").verdict
+    assert verdict.grantable_now == now
+    assert ("platform" in verdict.message) is (allows < 8)

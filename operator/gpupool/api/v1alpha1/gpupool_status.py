@@ -23,6 +23,7 @@ MAX_ROWS = 300
 MAX_QUEUE = 20
 MAX_DENIED = 20
 MAX_OWNER = 320
+MAX_FOREIGN = 100
 Word = Annotated[str, StringConstraints(max_length=128)]
 
 
@@ -108,6 +109,10 @@ class PoolCapacity(ApiModel):
     """GPUs of the member nodes, or the declared numbers."""
     usable: Counts = Field(default_factory=dict)
     """GPUs that may be granted: of Ready, schedulable nodes, plus held ones elsewhere, less the reserve."""
+    observed: Counts = Field(default_factory=dict)
+    """Of declared resources: GPUs of the nodes that are there."""
+    provisioning: Counts = Field(default_factory=dict)
+    """Of declared resources: GPUs that are granted and on no node yet."""
 
 
 class ShareStatus(ApiModel):
@@ -163,6 +168,19 @@ class WouldBeDenied(ApiModel):
     """Kind and name of the controller, or of the pod."""
     message: Annotated[str, StringConstraints(max_length=1024)]
     """What the policy says: what is wrong and which lines mend it."""
+
+
+class ForeignObject(ApiModel):
+    """Something of somebody else that counts quota in a namespace of the pool. It is never edited."""
+
+    kind: Word
+    """ResourceQuota or LocalQueue."""
+    namespace: Namespace
+    """Where it is."""
+    name: DnsName
+    """Its name."""
+    hard: Counts = Field(default_factory=dict)
+    """GPUs it allows, by resource."""
 
 
 class RequestCounts(ApiModel):
@@ -234,7 +252,11 @@ class GpuPoolStatus(ApiModel):
         default_factory=tuple
     )
     """The first 20 workloads whose next pod would be denied under Enforce."""
+    foreign: Annotated[tuple[ForeignObject, ...], Field(max_length=MAX_FOREIGN)] = Field(
+        default_factory=tuple
+    )
+    """Quotas and queues of others in the pool's namespaces, at most 100 of them."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Ready, Enforced, Overcommitted, TelemetryHealthy, DaemonSetsTolerate, ReadyToEnforce, Conflict."""
+    """Ready, Enforced, Overcommitted, TelemetryHealthy, DaemonSetsTolerate, Conflict and others."""

@@ -1,0 +1,38 @@
+"""Shares in whose namespaces Kueue has a LocalQueue: two systems that count quota would fight.
+
+Such a share stays in Observe until the queue is gone. One that is enforced already stays enforced, so that
+nobody leaves a wall by making a queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gpupool.model.pool import Mode, Pool
+from gpupool.model.world import NamespaceFacts
+from gpupool.policy.holders import NAMESPACE_LABEL
+from gpupool.policy.roster import Roster
+
+
+def held_back(listed: Roster, namespaces: Iterable[NamespaceFacts]) -> Pool:
+    """The pool with the modes that may act beside the queues of its namespaces."""
+    queued: set[str] = set()
+    enforced: set[str] = set()
+    for namespace in namespaces:
+        share = listed.share_of(namespace.name, namespace.labels)
+        if share is None:
+            continue
+        if namespace.queues:
+            queued.add(share.team)
+        if _enforced(namespace, listed.pool.name):
+            enforced.add(share.team)
+    if not queued - enforced:
+        return listed.pool
+    shares = (replace(s, mode=Mode.OBSERVE) if s.team in queued - enforced else s for s in listed.pool.shares)
+    return replace(listed.pool, shares=tuple(shares))
+
+
+def _enforced(namespace: NamespaceFacts, pool: str) -> bool:
+    walled = namespace.quota is not None and namespace.quota.pool == pool
+    return walled or namespace.labels.get(NAMESPACE_LABEL) == pool
