@@ -34,8 +34,10 @@ def test_a_new_node_gets_its_label_first_and_nobody_is_judged_before() -> None:
     assert written(fresh()) == ["mark node node-1: label lab, taint off", POLICIES]
 
 
-def test_the_taint_follows_the_label() -> None:
-    assert written(fresh(nodes=LABELLED))[0] == "mark node node-1: label lab, taint on"
+def test_the_taint_follows_the_label_of_nodes_and_namespaces() -> None:
+    assert written(fresh(nodes=LABELLED))[0] == POLICIES
+    judged = {"vision": "lab", "nlp": "lab"}
+    assert written(fresh(nodes=LABELLED, labels=judged))[0] == "mark node node-1: label lab, taint on"
 
 
 def test_a_node_without_gpus_yet_is_not_tainted() -> None:
@@ -48,7 +50,8 @@ def test_a_node_without_gpus_yet_is_not_tainted() -> None:
     ids=["switched off", "a DaemonSet would not come back"],
 )
 def test_there_is_no_taint_where_it_is_not_wanted_or_would_hurt(more: dict[str, Any]) -> None:
-    assert "taint on" not in " ".join(written(fresh(nodes=LABELLED, **more)))
+    judged = {"vision": "lab", "nlp": "lab"}
+    assert "taint on" not in " ".join(written(fresh(nodes=LABELLED, labels=judged, **more)))
 
 
 def test_a_taint_that_was_changed_by_hand_is_put_right() -> None:
