@@ -78,10 +78,26 @@ def test_the_operator_creates_pods_in_the_probe_namespace_alone(defaults: list[J
     assert [(m["name"], m["namespace"]) for m in creators] == [("gpupool-probe", "gpupool-probe")]
 
 
-def test_the_hook_may_scale_the_operator_and_nothing_else(defaults: list[Json]) -> None:
-    (rule,) = only(defaults, "Role", "gpupool-release")["rules"]
-    assert rule["resources"] == ["deployments/scale"]
-    assert rule["resourceNames"] == ["gpupool"]
+def test_the_hook_may_scale_the_operator_and_take_its_lease_and_nothing_else(defaults: list[Json]) -> None:
+    scale, lease = only(defaults, "Role", "gpupool-release")["rules"]
+    assert (scale["resources"], scale["resourceNames"]) == (["deployments/scale"], ["gpupool"])
+    assert (lease["resources"], lease["resourceNames"], lease["verbs"]) == (
+        ["leases"],
+        ["gpupool"],
+        ["delete"],
+    )
+
+
+def test_the_operator_has_one_lease_in_its_own_namespace(defaults: list[Json]) -> None:
+    role = only(defaults, "Role", "gpupool-leader")
+    create, named = role["rules"]
+    assert role["metadata"]["namespace"] == "gpupool-system"
+    assert (create["resources"], create["verbs"]) == (["leases"], ["create"])
+    assert (named["resources"], named["resourceNames"], named["verbs"]) == (
+        ["leases"],
+        ["gpupool"],
+        ["get", "update"],
+    )
 
 
 @pytest.mark.parametrize("level", ["view", "edit", "admin"])

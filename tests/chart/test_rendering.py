@@ -21,11 +21,30 @@ def test_helm_lint_finds_nothing_wrong(helm: Callable[..., str]) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
 
 
-def test_the_operator_is_one_replica_that_ends_before_the_next_starts(defaults: list[Json]) -> None:
+def test_two_replicas_roll_one_by_one_apart_from_each_other(defaults: list[Json]) -> None:
     spec = only(defaults, "Deployment")["spec"]
-    assert spec["replicas"] == 1
-    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["replicas"] == 2
+    rolling = {"maxUnavailable": 0, "maxSurge": 1}
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": rolling}
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == (
+        "kubernetes.io/hostname",
+        "ScheduleAnyway",
+    )
+    assert spread["labelSelector"] == spec["selector"]
     assert container(only(defaults, "Deployment"))["command"] == ["gpupool", "run"]
+
+
+def test_a_drained_node_takes_one_replica_at_a_time_and_a_single_one_holds_no_drain_up(
+    defaults: list[Json], render: Callable[..., list[Json]]
+) -> None:
+    budget = only(defaults, "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"] == only(defaults, "Deployment")["spec"]["selector"]
+    single = render("replicas=1")
+    assert of_kind(single, "PodDisruptionBudget") == []
+    assert only(single, "Deployment")["spec"]["replicas"] == 1
+    assert "topologySpreadConstraints" not in only(single, "Deployment")["spec"]["template"]["spec"]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Job"])
@@ -53,6 +72,10 @@ def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> Non
         "GPUPOOL_CYCLE_INTERVAL": "15",
         "GPUPOOL_LOG_LEVEL": "info",
         "GPUPOOL_DEPLOYMENT": "gpupool",
+        "GPUPOOL_LEASE_DURATION": "10",
+        "GPUPOOL_LEASE_GIVE_UP": "6",
+        "GPUPOOL_LEASE_RENEW": "2",
+        "GPUPOOL_LEASE_RETRY": "1",
         "GPUPOOL_SERVICE_ACCOUNT": "spec.serviceAccountName",
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
@@ -163,7 +186,7 @@ def test_the_guards_know_the_operators_account(render: Callable[..., list[Json]]
     guards = [
         p
         for p in of_kind(manifests, "ValidatingAdmissionPolicy")
-        if not p["metadata"]["name"].endswith("quota-spelling")
+        if not p["metadata"]["name"].endswith(("quota-spelling", "quota-epoch"))
     ]
     assert len(guards) == 4
     for guard in guards:

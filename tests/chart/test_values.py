@@ -35,7 +35,8 @@ WRONG = [
     ("workloadKinds[0].apiGroup=*", "workloadKinds"),
     ("release.timeoutSeconds=5", "timeoutSeconds"),
     ("nodeSelector.gpu=true", "nodeSelector"),
-    ("replicas=2", "replicas"),
+    ("replicas=0", "replicas"),
+    ("leaderElection.leaseSeconds=0", "leaseSeconds"),
 ]
 
 

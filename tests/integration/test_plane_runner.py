@@ -3,8 +3,10 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from localplane.cluster import Cluster
@@ -87,7 +89,35 @@ def test_a_deployment_becomes_available_and_its_metrics_are_scraped(plane: Clust
     eventually(lambda: condition(kube.get(f"{DEPLOYMENTS}/serving"), "Available") == "True", "Available")
     found = eventually(lambda: prometheus(plane, 'gpupool_test_value{job="gpupool"}'), "a scraped metric")
     assert [value for _, value in found] == [42]
-    assert f"GPUPOOL_METRICS_URL=http://{found[0][0]['instance']}/metrics" in plane.layout.env.read_text()
+    assert f"GPUPOOL_METRICS_URL={plane.metrics_url}\n" in plane.layout.env.read_text()
+    page = httpx.get(plane.metrics_url, trust_env=False)
+    assert (page.status_code, page.text) == (200, "gpupool_test_value 42\n")
+
+
+def test_the_fixed_address_of_metrics_leads_to_the_pod_that_leads_and_to_none_when_all_are_gone(
+    plane: Cluster, kube: Kube
+) -> None:
+    for name, leads in (("stands-by", 0), ("leads", 1), ("stands-by-too", 0)):
+        page = f"# HELP gpupool_leader 1 in the leader\ngpupool_leader {leads}.0\nwho {name}\n"
+        kube.create(runner_deployment(name, python_container(serving_script(page=page), **PROBES)))
+
+    def said() -> str:
+        answer = httpx.get(plane.metrics_url, trust_env=False, timeout=10)
+        return answer.text if answer.is_success else f"{answer.status_code}"
+
+    eventually(lambda: "who leads" in said(), "the leader's page")
+    for name in ("stands-by", "stands-by-too"):
+        eventually(partial(_ready, kube, name), f"{name} is ready")
+    assert "who leads" in said()
+    kube.delete(f"{DEPLOYMENTS}/leads")
+    eventually(lambda: "who stands-by" in said(), "anybody's page")
+    for name in ("stands-by", "stands-by-too"):
+        kube.delete(f"{DEPLOYMENTS}/{name}")
+    eventually(lambda: said() == "503", "nobody's page")
+
+
+def _ready(kube: Kube, name: str) -> bool:
+    return [condition(p, "Ready") for p in pods_of(kube, name)] == ["True"]
 
 
 def test_a_container_gets_its_token_fields_and_config(kube: Kube, system: str, tmp_path: Path) -> None:

@@ -80,7 +80,10 @@ def _name(found: Json) -> str:
 
 def _wall(quota: Json) -> str:
     meta = quota["metadata"]
-    parts = (meta["uid"], quota["spec"], meta.get("annotations"), meta["labels"], meta.get("ownerReferences"))
+    notes = {
+        k: v for k, v in meta.get("annotations", {}).items() if k != "gpupool.dev/epoch"
+    }  # of the leader
+    parts = (meta["uid"], quota["spec"], notes, meta["labels"], meta.get("ownerReferences"))
     return json.dumps(parts, sort_keys=True)
 
 

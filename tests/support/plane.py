@@ -119,7 +119,7 @@ def main_status(pod: Json) -> Json:
     return rows[0] if rows else {}
 
 
-def serving_script(extra: str = "") -> str:
+def serving_script(extra: str = "", page: str = "gpupool_test_value 42\n") -> str:
     """A script that answers 200 on GPUPOOL_HEALTH_PORT and metrics on GPUPOOL_METRICS_PORT, where set."""
     return f"""
 import http.server, os, threading
@@ -127,7 +127,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"gpupool_test_value 42\\n")
+        self.wfile.write({page.encode()!r})
     def log_message(self, *arguments):
         pass
 {extra}

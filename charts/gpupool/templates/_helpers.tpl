@@ -66,6 +66,10 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "gpupool.serviceAccoun
 - {name: GPUPOOL_CYCLE_INTERVAL, value: {{ .Values.cycleInterval | toString | quote }}}
 - {name: GPUPOOL_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
 - {name: GPUPOOL_DEPLOYMENT, value: {{ include "gpupool.fullname" . | quote }}}
+- {name: GPUPOOL_LEASE_DURATION, value: {{ .Values.leaderElection.leaseSeconds | toString | quote }}}
+- {name: GPUPOOL_LEASE_GIVE_UP, value: {{ .Values.leaderElection.giveUpSeconds | toString | quote }}}
+- {name: GPUPOOL_LEASE_RENEW, value: {{ .Values.leaderElection.renewSeconds | toString | quote }}}
+- {name: GPUPOOL_LEASE_RETRY, value: {{ .Values.leaderElection.retrySeconds | toString | quote }}}
 - {name: GPUPOOL_SERVICE_ACCOUNT, valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}}
 - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}

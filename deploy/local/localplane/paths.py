@@ -79,6 +79,10 @@ class Layout:
         """Present while `stop operator` is in force; holds the signal's name."""
         return self.private / "hold-operator"
 
+    def pod_hold(self, pod: str) -> Path:
+        """Present while one pod alone is held down; holds the signal's name."""
+        return self.private / f"hold-pod-{pod}"
+
     @property
     def state(self) -> Path:
         """What was started, with which ports, and what is held down."""

@@ -13,7 +13,7 @@ import httpx
 from localplane.errors import PartError, PlaneError
 from localplane.kube import Kube
 from localplane.paths import Layout
-from localplane.processes import marked, wait_until
+from localplane.processes import Process, marked, wait_until
 from localplane.runner.podspec import Json
 from localplane.runner.settings import NAMESPACE, NODE
 
@@ -44,6 +44,31 @@ def release(layout: Layout) -> None:
     """Let the processes run again."""
     layout.operator_hold.unlink(missing_ok=True)
     _signal(layout, signal.SIGCONT)
+
+
+def processes_of(layout: Layout, pod: str) -> list[Process]:
+    """The live processes of one pod."""
+    return [p for p in marked(layout.root, pods_only=True) if p.variable("HOSTNAME") == pod]
+
+
+def hold_pod(layout: Layout, pod: str, signal_name: str) -> None:
+    """Freeze (STOP) or end (KILL) one pod's processes at once, and keep them so until `release_pod`."""
+    layout.pod_hold(pod).write_text(signal_name)
+    for process in processes_of(layout, pod):
+        process.signal(signal.Signals[f"SIG{signal_name}"])
+
+
+def release_pod(layout: Layout, pod: str) -> None:
+    """Let one pod's processes run again."""
+    layout.pod_hold(pod).unlink(missing_ok=True)
+    for process in processes_of(layout, pod):
+        process.signal(signal.SIGCONT)
+
+
+def leader(kube: Kube) -> str:
+    """Name of the pod that leads, as the Lease says it; empty where none does."""
+    lease = kube.find(f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/gpupool")
+    return str((lease or {}).get("spec", {}).get("holderIdentity") or "").rpartition("_")[0]
 
 
 def wait_ready(layout: Layout) -> None:

@@ -48,6 +48,14 @@ class Process:
         """Whether it is stopped by SIGSTOP."""
         return self.alive and is_frozen(self.pid)
 
+    def variable(self, name: str) -> str:
+        """Value of one variable of its environment; empty where it has none."""
+        with suppress(OSError):
+            for entry in (Path("/proc") / str(self.pid) / "environ").read_bytes().split(b"\0"):
+                if entry.startswith(f"{name}=".encode()):
+                    return entry.decode().partition("=")[2]
+        return ""
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the whole process group, if this process still lives."""
         if self.alive:

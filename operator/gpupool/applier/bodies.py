@@ -11,8 +11,6 @@ from gpupool.model.plan import LabelNamespace, MarkNode, SetQuota
 from gpupool.model.pool import Pool
 from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
 
-MANAGED = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
-
 
 def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
     """Our ResourceQuota. It belongs to the pool, so that deleting the pool takes the wall away."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from gpupool.applier import bodies
 from gpupool.applier.evict import BlockedByBudget, delete_pod, evict
+from gpupool.applier.fence import lower
 from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.errors import KubeError
@@ -117,13 +118,12 @@ class Executor:
         body = bodies.quota(pool, action, epoch)
         if not action.uid:
             await self._writer.raise_quota(body, on=None, epoch=epoch)
-        elif action.raises:
-            on = Precondition(action.uid, int(action.resource_version))
+            return
+        on = Precondition(action.uid, int(action.resource_version))
+        if action.raises:
             await self._writer.raise_quota(body, on=on, epoch=epoch)
         else:
-            # A lowering is right whatever happened meanwhile, as long as it meets the same object.
-            body["metadata"]["uid"] = action.uid
-            await self._writer.apply(RESOURCE_QUOTAS, body, epoch=epoch, force=True)
+            await lower(self._client, self._writer, body, on=on, epoch=epoch)
 
     async def _drop_quota(self, action: DropQuota, epoch: int) -> None:
         key = ObjectKey(action.namespace, QUOTA_NAME)

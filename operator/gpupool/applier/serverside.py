@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gpupool.applier.retry import RetryPolicy, retried
-from gpupool.errors import FencedError, KubeError, NotFound
+from gpupool.errors import AlreadyExists, FencedError, KubeError, NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import PODS, RESOURCE_QUOTAS, Json, ObjectKey, Resource
@@ -45,7 +45,8 @@ class Writer:
     """Writes under the field manager `gpupool`. Dry runs are told to nobody.
 
     Every method may raise any KubeError, and FencedError when its epoch is older than one seen
-    before. 429, 5xx and silence are tried again until the policy's time is up; refusals are not.
+    before or when we lead no more. 429, 5xx and silence are tried again until the policy's time is up;
+    refusals are not.
 
     Args:
         client: the connection.
@@ -53,6 +54,7 @@ class Writer:
         policy: how long a call is tried.
         concurrency: how many calls are under way at once.
         rng: spreads retries.
+        leads: whether we may write still; asked before every attempt.
 
     Attributes:
         epoch: the highest epoch seen; writes of an older leader are refused.
@@ -66,8 +68,10 @@ class Writer:
         policy: RetryPolicy | None = None,
         concurrency: int = CONCURRENCY,
         rng: random.Random | None = None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self.epoch = 0
+        self._leads = leads
         self._client = client
         self._observer = observer
         self._policy = policy or RetryPolicy()
@@ -127,10 +131,19 @@ class Writer:
             Conflict: the quota changed, vanished or appeared since; decide again. A write whose
                 answer was lost and which is tried again ends here too.
         """
-        if on is None:
-            identity = {name: body["metadata"][name] for name in ("namespace", "name")}
-            on = Precondition.of(await self.create(RESOURCE_QUOTAS, {"metadata": identity}, epoch=epoch))
+        on = on or Precondition.of(await self._first_quota(body, epoch))
         return await self.apply(RESOURCE_QUOTAS, on.guarding(body), epoch=epoch, force=True)
+
+    async def _first_quota(self, body: Json, epoch: int) -> Json:
+        """Create an empty quota, or go on with the empty one that a leader before us left behind."""
+        identity = {name: body["metadata"][name] for name in ("namespace", "name")}
+        try:
+            return await self.create(RESOURCE_QUOTAS, {"metadata": identity}, epoch=epoch)
+        except AlreadyExists:
+            found = await self._client.get(RESOURCE_QUOTAS, identity["name"], identity["namespace"])
+            if found.get("spec", {}).get("hard") or found["metadata"].get("labels"):
+                raise
+            return found
 
     async def create(self, resource: Resource, body: Json, *, epoch: int, dry_run: bool = False) -> Json:
         """Create an object that must not exist yet.
@@ -236,6 +249,8 @@ class Writer:
         return await retried(attempt, self._policy, rng=self._rng, retryable=retryable)
 
     def _fence(self, epoch: int) -> None:
+        if not self._leads():
+            raise FencedError("write refused: our lease may have run out")
         if epoch < self.epoch:
             raise FencedError(f"write of epoch {epoch} refused: epoch {self.epoch} has begun")
         self.epoch = epoch

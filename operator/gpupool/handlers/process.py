@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
 
 from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicyContext, PolicySet
@@ -16,11 +18,14 @@ from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
 from gpupool.handlers import watch
-from gpupool.kube.auth import Credentials, load
+from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import ADMISSION
 from gpupool.runtime.clockwork import Alarm
 from gpupool.runtime.context import Context
+from gpupool.runtime.leader import Elector, identity
+from gpupool.runtime.leading import Leading
+from gpupool.runtime.lease import Timing
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.publisher import Publisher
@@ -32,33 +37,30 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
 """Seconds between attempts to reach the API server at start."""
-LAST_EVENTS = 2.0
-"""Seconds that Events not yet written get at the end."""
-DRAIN = 10.0
-"""Seconds that writes under way get at the end."""
+DRAIN = 12.0
+"""Seconds that writes under way, last Events and giving the lease back get at the end."""
 
 
 async def run(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Govern until SIGTERM or SIGINT.
+    """Lead or stand by until SIGTERM or SIGINT.
 
     Raises:
         SettingsError: no credentials.
         OSError: a port is taken.
+        FencedError: another one leads now.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     credentials = load(environ)
-    async with KubeClient(credentials) as client:
+    async with KubeClient(credentials) as client, KubeClient(credentials) as leases:
         mutating = await _first_contact(client, stop)
         if stop.is_set():
             return
-        async with _parts(settings, client, mutate=_mutate(settings, served=mutating), served=mutating) as (
-            context,
-            manager,
-        ):
-            await _govern(settings, credentials, context, manager, stop)
+        async with _parts(settings, client, leases, served=mutating) as (context, manager, leading):
+            watching = partial(watch, credentials, manager.wake, stop)
+            await _serve(settings, context, leading, watching, stop)
 
 
 async def _first_contact(client: KubeClient, stop: asyncio.Event) -> bool:
@@ -79,8 +81,8 @@ def _mutate(settings: Settings, *, served: bool) -> bool:
 
 @asynccontextmanager
 async def _parts(
-    settings: Settings, client: KubeClient, *, mutate: bool, served: bool
-) -> AsyncIterator[tuple[Context, Manager]]:
+    settings: Settings, client: KubeClient, leases: KubeClient, *, served: bool
+) -> AsyncIterator[tuple[Context, Manager, Leading]]:
     alarm = Alarm()
     managers: list[Manager] = []
 
@@ -92,7 +94,9 @@ async def _parts(
     metrics = Metrics()
     mirror = Mirror(client, settings, wake, mutating=served)
     metrics.watch_reflectors(mirror.readings)
-    writer = Writer(client, mirror)
+    elector = _elector(settings, leases, mirror)
+    metrics.watch_leadership(elector.leads)
+    writer = Writer(client, mirror, leads=elector.leads)
     policies = PolicySet(client, writer, _policy_context(settings), mirror.present_policies)
     async with _reader(settings, metrics) as reader:
         context = Context(
@@ -104,14 +108,24 @@ async def _parts(
             executor=Executor(client, writer, policies),
             usage=reader,
             metrics=metrics,
-            mutate=mutate,
+            mutate=_mutate(settings, served=served),
+            elector=elector,
         )
-        publisher = Publisher(client, metrics, settings.pod_name)
+        publisher = Publisher(client, metrics, settings.pod_name, elector.leads)
         manager = Manager(context, publisher, alarm)
         managers.append(manager)
-        yield context, manager
-        with suppress(TimeoutError):
-            await asyncio.wait_for(publisher.told(), LAST_EVENTS)
+        yield context, manager, Leading(context, manager, publisher)
+
+
+def _elector(settings: Settings, client: KubeClient, mirror: Mirror) -> Elector:
+    timing = Timing(
+        duration=settings.lease_duration,
+        give_up=settings.lease_give_up,
+        renew=settings.lease_renew,
+        retry=settings.lease_retry,
+    )
+    lease = (settings.pod_namespace, settings.deployment)
+    return Elector(client, lease, identity(settings.pod_name), timing, floor=mirror.highest_epoch)
 
 
 @asynccontextmanager
@@ -133,19 +147,20 @@ def _policy_context(settings: Settings) -> PolicyContext:
     )
 
 
-async def _govern(
-    settings: Settings, credentials: Credentials, context: Context, manager: Manager, stop: asyncio.Event
+async def _serve(
+    settings: Settings,
+    context: Context,
+    leading: Leading,
+    watching: Callable[[], Coroutine[Any, Any, None]],
+    stop: asyncio.Event,
 ) -> None:
-    def ready() -> str:
-        return "" if manager.ready else "not every pool has been decided yet"
-
     doors = Doors(settings.host, settings.metrics_port, settings.health_port)
-    async with serving(doors, context.metrics.render, manager.wrong, ready):
+    async with serving(doors, context.metrics.render, leading.wrong, leading.missing):
         log.info("started", extra={"settings": settings.model_dump(mode="json")})
         tasks = [
             asyncio.create_task(context.mirror.run(), name="mirror"),
-            asyncio.create_task(manager.run(), name="manager"),
-            asyncio.create_task(watch(credentials, manager.wake, stop), name="kopf"),
+            asyncio.create_task(leading.run(), name="leading"),
+            asyncio.create_task(watching(), name="kopf"),
         ]
         ended = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,9 @@
-"""What our ResourceQuota carries beside its numbers: timers, the implicit grant, the writer's epoch."""
+"""What our objects carry: labels, and our ResourceQuota its timers, implicit grant and writer's epoch."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,14 @@ REQUESTS = "requests."
 TIMERS = "gpupool.dev/timers"
 IMPLICIT = "gpupool.dev/implicit"
 EPOCH = "gpupool.dev/epoch"
+MANAGED = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
+_EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
+"""No leader ever gets further: more digits were not written by one (the chart's quota policy agrees)."""
+
+
+def read_epoch(text: str) -> int:
+    """The epoch of the leader that wrote last; 0 where none did."""
+    return int(text) if _EPOCH.fullmatch(text) else 0
 
 
 def read_json(text: str) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
+from gpupool.runtime.leader import Elector
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import Metrics
-
-EPOCH = 1
-"""The writer's epoch; constant until there is leader election."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +28,9 @@ class Context:
     usage: UsageReader | None
     metrics: Metrics
     mutate: bool
-    epoch: int = EPOCH
+    elector: Elector
+
+    @property
+    def epoch(self) -> int:
+        """Of our leadership; every write carries it."""
+        return self.elector.epoch

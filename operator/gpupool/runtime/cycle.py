@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gpupool.applier.execute import Results
 from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.errors import FencedError
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import Action, Plan, RequestStatus
@@ -78,6 +79,8 @@ class PoolLoop:
                 self._turned = time.monotonic()
                 try:
                     await self.cycle()
+                except FencedError:
+                    self._ending = True  # who leads no more is told by the lease, and the process ends
                 except Exception:
                     # A bug or an outage of one pool must not end the others, nor this one for good.
                     log.exception("cycle failed", extra={"pool": self.name})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import dataclass
 
+from gpupool.errors import FencedError
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.sweep import sweep
@@ -46,6 +48,7 @@ class Manager:
         self._running: dict[str, _Running] = {}
         self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
         self._swept = False
+        self._turned: float | None = None
 
     def wake(self, pool: str | None = None) -> None:
         """Something changed: for one pool, or for all."""
@@ -56,22 +59,29 @@ class Manager:
 
     @property
     def ready(self) -> bool:
-        """Mirrors are complete and every pool was decided once."""
-        synced = all(r.synced.is_set() for r in self._context.mirror.reflectors.values())
-        return synced and self._swept and all(r.loop.decided.is_set() for r in self._running.values())
+        """Every pool was decided once."""
+        return self._swept and all(r.loop.decided.is_set() for r in self._running.values())
 
     def wrong(self) -> str:
-        """What is wrong with the process: a pool whose loop ended, or has not turned for long; else empty."""
+        """What is wrong with governing: a loop that ended, or has not turned for long; else empty."""
         ended = [name for name, r in self._running.items() if r.task.done()]
         limit = STUCK + 2 * self._context.settings.cycle_interval
         stuck = [name for name, r in self._running.items() if r.loop.idle_for() > limit]
-        return f"no cycles of pool {', '.join(sorted({*ended, *stuck}))}" if ended or stuck else ""
+        if ended or stuck:
+            return f"no cycles of pool {', '.join(sorted({*ended, *stuck}))}"
+        own = self._turned is not None and time.monotonic() - self._turned > limit
+        return "pools are not looked for any more" if own else ""
 
     async def run(self) -> None:
-        """Govern until cancelled."""
-        await self._context.mirror.synced()
+        """Govern until cancelled.
+
+        Raises:
+            FencedError: another one leads, or has led at a higher epoch than ours.
+        """
         try:
             while True:
+                self._turned = time.monotonic()
+                self._check_epoch()
                 self._match_pools()
                 self._publisher.say(self._context.mirror.complaints())
                 await self._tidy()
@@ -79,6 +89,14 @@ class Manager:
                 await self._alarm.wait(self._context.settings.cycle_interval)
         finally:
             await self._drain()
+
+    def _check_epoch(self) -> None:
+        """A quota restored from a backup may carry an epoch above ours; the next leader goes above it."""
+        highest = self._context.mirror.highest_epoch()
+        if highest > self._context.epoch:
+            raise FencedError(
+                f"leadership lost: a quota carries epoch {highest}, ours is {self._context.epoch}"
+            )
 
     def _match_pools(self) -> None:
         present = {t.value.name for t in self._context.mirror.pools.store.values()}
@@ -100,6 +118,8 @@ class Manager:
             await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
             for action in sweep(world):
                 await self._take_back(action)
+        except FencedError:
+            raise
         except Exception:
             # The pools must not stop because of what belongs to none of them.
             log.exception("tidying failed")
@@ -109,12 +129,12 @@ class Manager:
         await self._context.executor.mark(action, epoch=self._context.epoch)
 
     async def _drain(self) -> None:
-        """Let the cycles under way finish what they write; those that take too long are cancelled."""
+        """Let the cycles under way finish what they may write; those that take too long are cancelled."""
         tasks = [r.task for r in self._running.values()]
         for running in self._running.values():
             running.loop.end()
         if tasks:
-            await asyncio.wait(tasks, timeout=LAST_WRITES)
+            await asyncio.wait(tasks, timeout=LAST_WRITES if self._context.elector.leads() else 0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

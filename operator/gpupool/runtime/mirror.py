@@ -18,6 +18,7 @@ from gpupool.collector.whereserved import WhereServed
 from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
+from gpupool.model.annotations import read_epoch
 from gpupool.model.plan import Notice
 from gpupool.model.world import World
 from gpupool.runtime.reading import Reader
@@ -154,6 +155,12 @@ class Mirror:
         """Versions of the policy objects that carry a pool's label, by kind and name."""
         facts = (f for reflector in self.policies.values() for f in reflector.store.values())
         return {(f.kind, f.name): f.version for f in facts if f.pool == pool}
+
+    def highest_epoch(self) -> int:
+        """The highest epoch that a quota of ours carries: its leader, or one after it, has led."""
+        pools = {t.value.name for t in self.pools.store.values()}
+        found = (q.epoch for q in self.quotas.store.values() if q.ours and q.pool in pools)
+        return max((read_epoch(text) for text in found), default=0)
 
     def world(self) -> World:
         """The cluster as it is known now, at the API server's time."""

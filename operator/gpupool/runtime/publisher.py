@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from gpupool.applier.execute import Results
@@ -43,12 +43,20 @@ class Publisher:
         client: where Events go.
         metrics: the process's metrics.
         instance: name of this process, shown in Events.
+        leads: whether we may write still.
     """
 
-    def __init__(self, client: KubeClient, metrics: Metrics, instance: str = "") -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        metrics: Metrics,
+        instance: str = "",
+        leads: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._client = client
         self._metrics = metrics
         self._instance = instance
+        self._leads = leads
         self._said = Said()
         self._backlog: deque[tuple[Notice, Json]] = deque(maxlen=MOST_EVENTS)
         self._workers: set[asyncio.Task[None]] = set()
@@ -73,7 +81,7 @@ class Publisher:
         await asyncio.gather(*self._workers)
 
     async def _tell(self) -> None:
-        while self._backlog:
+        while self._backlog and self._leads():
             notice, body = self._backlog.popleft()
             if not await self._publish(notice, body):
                 # Kept for the next cycle: a deadline must stand in an Event too before anything is taken.

@@ -1,17 +1,19 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
 In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, taints and
-labels of nodes, quotas, labels of namespaces. Objects are found by our labels.
+labels of nodes, quotas, labels of namespaces. Objects are found by our labels. The operator's replicas are
+stopped, and the Lease is held meanwhile, so that one that could not be stopped does not write again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from gpupool.applier import bodies
 from gpupool.applier.serverside import Writer
-from gpupool.errors import Conflict, KubeError, NotFound
+from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube import resources as kinds
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
@@ -19,10 +21,15 @@ from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
+from gpupool.runtime.leader import Elector, identity
+from gpupool.runtime.lease import Timing
 
 OURS = f"app.kubernetes.io/managed-by=gpupool,{NAMESPACE_LABEL}"
+OPERATOR = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=operator"
 LAST = (1 << 31) - 1
 """The epoch of a release: nothing the operator still writes counts after it."""
+LEASE_WAIT = 20.0
+"""Seconds that a Lease which a killed operator left behind is waited for; it runs out after ten."""
 Say = Callable[[str], None]
 
 
@@ -42,17 +49,13 @@ async def release_all(environ: Mapping[str, str], say: Say) -> int:
     Of the configuration only the name of our Deployment is read: a wrong setting, which ends the operator,
     must not keep it from being uninstalled.
     """
-    deployment = environ.get("GPUPOOL_DEPLOYMENT", "gpupool")
     async with KubeClient(load(environ)) as client:
         release = _Release(client, say)
-        await release.stop_operator(environ.get("POD_NAMESPACE", ""), deployment)
-        for resource in (kinds.VALIDATING_BINDINGS, kinds.MUTATING_BINDINGS):
-            await release.delete(resource)
-        for resource in (kinds.VALIDATING_POLICIES, kinds.MUTATING_POLICIES):
-            await release.delete(resource)
-        await release.nodes()
-        await release.delete(kinds.RESOURCE_QUOTAS)
-        await release.namespaces()
+        operator = await release.find_operator(environ)
+        if operator is not None:
+            await release.stop_operator(operator)
+        async with release.leading(operator):
+            await release.everything()
         say(f"release: {release.count} objects taken back, {release.failures} failures")
         return 1 if release.failures else 0
 
@@ -65,26 +68,69 @@ class _Release:
         self.count = 0
         self.failures = 0
 
-    async def stop_operator(self, namespace: str, deployment: str) -> None:
-        """Scale our own Deployment to 0 and wait for its pods to end, so that nothing is written again."""
-        if not namespace:
+    async def everything(self) -> None:
+        """Take back all that the operator wrote."""
+        for resource in (kinds.VALIDATING_BINDINGS, kinds.MUTATING_BINDINGS):
+            await self.delete(resource)
+        for resource in (kinds.VALIDATING_POLICIES, kinds.MUTATING_POLICIES):
+            await self.delete(resource)
+        await self.nodes()
+        await self.delete(kinds.RESOURCE_QUOTAS)
+        await self.namespaces()
+
+    async def find_operator(self, environ: Mapping[str, str]) -> ObjectKey | None:
+        """Our own Deployment: as the chart says it to its hook, else by its labels."""
+        if namespace := environ.get("POD_NAMESPACE"):
+            return ObjectKey(namespace, environ.get("GPUPOOL_DEPLOYMENT", "gpupool"))
+        try:
+            found = await self._client.list_all(Selection(kinds.DEPLOYMENTS, labels=OPERATOR))
+        except KubeError as error:
+            self._failed("find the operator", error)
+            return None
+        return key_of(found[0]) if found else None
+
+    @asynccontextmanager
+    async def leading(self, operator: ObjectKey | None) -> AsyncIterator[None]:
+        """Hold the Lease, so that no operator leads meanwhile; it is gone afterwards."""
+        if operator is None:
+            yield
             return
+        elector = Elector(
+            self._client, (operator.namespace, operator.name), identity("release"), Timing(), floor=lambda: 0
+        )
+        try:
+            await asyncio.wait_for(elector.acquire(), LEASE_WAIT)
+        except TimeoutError:
+            self._say("release: somebody else holds the lease; going on")
+            yield
+            return
+        holding = asyncio.create_task(elector.hold())
+        try:
+            yield
+        finally:
+            holding.cancel()
+            with suppress(asyncio.CancelledError, FencedError):
+                await holding
+            with suppress(KubeError):
+                await self._client.delete(kinds.LEASES, operator.name, operator.namespace)
+
+    async def stop_operator(self, operator: ObjectKey) -> None:
+        """Scale our own Deployment to 0 and wait for its pods to end, so that nothing is written again."""
         patch: Json = {"spec": {"replicas": 0}}
         try:
             await self._client.merge_patch(
-                kinds.DEPLOYMENTS, deployment, patch, namespace=namespace, subresource="scale"
+                kinds.DEPLOYMENTS, operator.name, patch, namespace=operator.namespace, subresource="scale"
             )
         except NotFound:
             return
         except KubeError as error:
-            self._failed(f"stop {deployment}", error)
+            self._failed(f"stop {operator.name}", error)
             return
-        await self._until_gone(namespace)
+        await self._until_gone(operator.namespace)
 
     async def _until_gone(self, namespace: str) -> None:
-        labels = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=operator"
         for _ in range(120):
-            if not await self._client.list_all(Selection(kinds.PODS, namespace, labels=labels)):
+            if not await self._client.list_all(Selection(kinds.PODS, namespace, labels=OPERATOR)):
                 return
             await asyncio.sleep(0.5)
         self._say("release: the operator's pod is still there; going on")

@@ -49,6 +49,7 @@ def _lower(value: Any) -> Any:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0.1, le=120, validate_default=True)]
 
 
 class Settings(BaseModel):
@@ -79,9 +80,28 @@ class Settings(BaseModel):
     service_account: str = "gpupool"
     """Our own ServiceAccount."""
     pod_name: str = ""
-    """Name of this process, shown in Events."""
+    """Name of this process, shown in Events and in the Lease."""
+    pod_namespace: str = "gpupool-system"
+    """Where the Lease is; it is named like our Deployment."""
+    lease_duration: Annotated[float, Field(ge=1, le=120)] = 10.0
+    """Seconds after which a leadership that was not renewed may be taken over."""
+    lease_give_up: Seconds = 6.0
+    """Seconds without a confirmed renewal after which a leader ends; less than the duration."""
+    lease_renew: Seconds = 2.0
+    """Seconds between two renewals; less than what a leader gives up after."""
+    lease_retry: Seconds = 1.0
+    """Seconds between two looks of a standby at the Lease, and after a failed renewal."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and metrics come from outside the pod
     """Address that metrics and health are served on."""
+
+    @field_validator("lease_give_up", "lease_renew")
+    @classmethod
+    def _shorter(cls, seconds: float, info: ValidationInfo) -> float:
+        longer = {"lease_give_up": "lease_duration", "lease_renew": "lease_give_up"}[info.field_name or ""]
+        limit = info.data.get(longer)
+        if limit is not None and seconds >= limit:
+            raise ValueError(f"must be less than {PREFIX}{longer.upper()} ({limit:g})")
+        return seconds
 
     @field_validator("health_port")
     @classmethod
@@ -95,6 +115,10 @@ _FOREIGN = ("SERVICEACCOUNT_DIR", "CACHE", "LOCAL", "METRICS_URL", "MOUNT_", "PL
 """Beginnings of variables of the same prefix that are read elsewhere (client, local plane)."""
 
 
+_PLAIN = ("POD_NAME", "POD_NAMESPACE")
+"""Variables without the prefix, as Kubernetes' own examples name them."""
+
+
 def read(environ: Mapping[str, str]) -> Settings:
     """Read the settings.
 
@@ -106,8 +130,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         for name, value in environ.items()
         if name.startswith(PREFIX) and not name.removeprefix(PREFIX).startswith(_FOREIGN)
     }
-    if "POD_NAME" in environ:
-        given["pod_name"] = environ["POD_NAME"]
+    given |= {name.lower(): environ[name] for name in _PLAIN if environ.get(name)}
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

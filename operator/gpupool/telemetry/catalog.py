@@ -115,6 +115,7 @@ REQUESTS: Final = Metric("gpupool_requests", "CapacityRequests by phase.", ("poo
 TELEMETRY_FRESH: Final = Metric(
     "gpupool_telemetry_fresh", "1 when use was measured freshly in the last cycle, else 0.", ("pool",)
 )
+LEADER: Final = Metric("gpupool_leader", "1 in the replica that leads and writes, 0 in those that stand by.")
 LAST_CYCLE: Final = Metric(
     "gpupool_last_cycle_timestamp_seconds", "When a pool's last cycle was completed.", ("pool",)
 )

@@ -7,7 +7,14 @@ objects vanish with them; what counts the operator's own doings only ever rises.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
@@ -64,6 +71,7 @@ class Metrics:
         self._registry.register(_Objects(lambda: merged(self._pools.values())))
         self._reflected = _Reflected()
         self._registry.register(self._reflected)
+        self._leader = Gauge(catalog.LEADER.name, catalog.LEADER.help, registry=self._registry)
 
     def publish(self, plan: Plan, snapshot: Snapshot) -> None:
         """Replace all series of the plan's pool, at once."""
@@ -80,6 +88,10 @@ class Metrics:
     def watch_reflectors(self, ask: Reflectors) -> None:
         """Name who is asked for the reflectors' readings at every scrape."""
         self._reflected.ask = ask
+
+    def watch_leadership(self, ask: Callable[[], bool]) -> None:
+        """Name who is asked at every scrape whether this process leads."""
+        self._leader.set_function(ask)
 
     def step_took(self, step: str, seconds: float) -> None:
         """One step of a cycle (collect, plan, recheck, apply, report) is done."""

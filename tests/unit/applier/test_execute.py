@@ -103,12 +103,11 @@ async def test_a_raise_rests_on_the_very_quota_it_was_decided_on() -> None:
     assert first.body[0] is None, "a first quota must meet none"
 
 
-async def test_a_lowering_meets_the_same_object_at_any_version() -> None:
+async def test_a_lowering_too_begins_at_the_quota_that_was_seen() -> None:
     writer = NotedWriter()
     await run(writer, a_set("a", raises=False))
     meta = writer.writes[0].body["metadata"]
-    assert meta["uid"] == "u"
-    assert "resourceVersion" not in meta
+    assert (meta["uid"], meta["resourceVersion"]) == ("u", "7")
 
 
 async def test_a_first_quota_is_made_only_where_there_is_none_also_when_it_raises_nothing() -> None:

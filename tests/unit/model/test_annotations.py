@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gpupool.model.annotations import read_json, read_timers, write_timers
+from gpupool.model.annotations import read_epoch, read_json, read_timers, write_timers
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Timer
 
@@ -75,3 +75,11 @@ def test_a_timer_that_somebody_broke_counts_as_not_written_and_spares_the_others
 def test_an_annotation_that_is_no_object_counts_as_empty(text: str) -> None:
     assert read_json(text) == {}
     assert read_timers(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "epoch"),
+    [("", 0), ("7", 7), ("999999999", 999_999_999), ("1000000000", 0), ("-1", 0), ("7 ", 0), ("٣", 0)],
+)
+def test_an_epoch_is_a_plain_number_that_a_leader_can_have(text: str, epoch: int) -> None:
+    assert read_epoch(text) == epoch

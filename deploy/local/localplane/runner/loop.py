@@ -3,10 +3,12 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 from localplane.kube import Kube
 from localplane.processes import marked
+from localplane.runner.frontdoor import FrontDoor
 from localplane.runner.node import RunnerNode
 from localplane.runner.pod import PodRun
 from localplane.runner.podspec import Json, parse_pod
@@ -31,6 +33,7 @@ class Runner:
         self._node = RunnerNode(kube, settings.node)
         self._reporter = Reporter(kube)
         self._target = ScrapeTarget(settings.layout)
+        self._door = FrontDoor(settings.metrics_port)
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="probe")
         self._runs: dict[str, PodRun] = {}
         self._conditions: dict[str, Conditions] = {}
@@ -57,27 +60,29 @@ class Runner:
         if not self._watch.synced.is_set():
             return
         pods = self._watch.pods()
-        hold = self._hold()
+        self._door.open()
         for uid in self._runs.keys() - pods.keys():
             self._drop(uid)
         for uid, pod in pods.items():
             if uid not in self._runs and not _over(pod):
                 self._runs[uid] = PodRun(parse_pod(pod), self._settings, self._kube, self._executor)
             if uid in self._runs:
-                self._move(self._runs[uid], pod, now, hold)
+                self._move(self._runs[uid], pod, now)
             elif "deletionTimestamp" in pod["metadata"]:
                 self._reporter.remove(parse_pod(pod))
-        ports = (run.metrics_port for run in self._runs.values())
-        self._target.set(tuple(port for port in ports if port is not None))
+        found = (run.metrics_port for run in self._runs.values())
+        ports = tuple(port for port in found if port is not None)
+        self._target.set(ports)
+        self._door.lead_to(ports)
 
-    def _move(self, run: PodRun, pod: Json, now: float, hold: str) -> None:
+    def _move(self, run: PodRun, pod: Json, now: float) -> None:
         uid = run.spec.uid
         if "deletionTimestamp" in pod["metadata"]:
             if run.terminate(now):
                 self._reporter.remove(run.spec)
                 return
         else:
-            run.step(now, hold)
+            run.step(now, self._hold(run.spec.name))
         seen = pod.get("status", {}).get("conditions", [])
         others = [row for row in seen if row["type"] not in OWN_CONDITIONS]
         self._reporter.report(run.spec, pod_status(run, self._conditions.setdefault(uid, {}), others, now))
@@ -89,11 +94,12 @@ class Runner:
         self._conditions.pop(uid, None)
         self._reporter.forget(uid)
 
-    def _hold(self) -> str:
-        try:
-            return self._settings.layout.operator_hold.read_text().strip()
-        except OSError:
-            return ""
+    def _hold(self, pod: str) -> str:
+        """The signal that holds a pod down: one of its own, or that of all; else empty."""
+        for file in (self._settings.layout.pod_hold(pod), self._settings.layout.operator_hold):
+            with suppress(OSError):
+                return file.read_text().strip()
+        return ""
 
     def _sweep(self) -> None:
         # An earlier runner that was killed left its pods' processes: two operators must never run at once.
@@ -103,6 +109,7 @@ class Runner:
     def _farewell(self) -> None:
         self._node.stop()
         self._watch.stop()
+        self._door.close()
         deadline = time.time() + FAREWELL_SECONDS
         while time.time() < deadline:
             gone = [run.terminate(time.time()) for run in self._runs.values()]

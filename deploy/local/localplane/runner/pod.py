@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from localplane.kube import Kube
-from localplane.ports import free_port, is_free
+from localplane.ports import free_port
 from localplane.processes import MARK, POD_MARK
 from localplane.runner.container import Container, Launch
 from localplane.runner.podspec import ContainerSpec, Json, PodSpec
@@ -156,7 +156,7 @@ class PodRun:
     ) -> None:
         declared = int(own[variable])
         serves = declared in spec.ports.values()
-        moved = ports.get(str(declared)) or self._choose_port(variable)
+        moved = ports.get(str(declared)) or free_port(frozenset({self._settings.metrics_port}))
         own[variable] = str(moved)
         if serves:  # a hook's container is told the port too, and listens on none
             self._ports[spec.name, variable] = moved
@@ -164,10 +164,6 @@ class PodRun:
         for name, number in spec.ports.items():
             if number == declared:
                 ports[name] = moved
-
-    def _choose_port(self, variable: str) -> int:
-        wanted = self._settings.metrics_port
-        return wanted if variable == METRICS and is_free(wanted) else free_port(frozenset({wanted}))
 
     def _base_environment(self) -> dict[str, str]:
         settings = self._settings

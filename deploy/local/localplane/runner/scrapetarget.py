@@ -7,11 +7,10 @@ from localplane.paths import Layout
 
 
 class ScrapeTarget:
-    """The file_sd file of the operator and the metrics URL in the env file; written when they change."""
+    """The file_sd file of the operator; written when it changes."""
 
     def __init__(self, layout: Layout) -> None:
         self._file = layout.operator_targets / "runner.json"
-        self._env = layout.env
         self._ports: tuple[int, ...] | None = None
 
     def set(self, ports: tuple[int, ...]) -> None:
@@ -24,17 +23,6 @@ class ScrapeTarget:
         self._ports = ports
         targets = [f"127.0.0.1:{port}" for port in ports]
         _replace(self._file, json.dumps([{"targets": targets}] if targets else []))
-        if ports and self._env.exists():
-            self._write_url(f"http://{targets[-1]}/metrics")
-
-    def _write_url(self, url: str) -> None:
-        lines = self._env.read_text().splitlines()
-        wanted = [
-            f"GPUPOOL_METRICS_URL={url}" if line.startswith("GPUPOOL_METRICS_URL=") else line
-            for line in lines
-        ]
-        if wanted != lines:
-            _replace(self._env, "\n".join(wanted) + "\n")
 
 
 def _replace(path: Path, content: str) -> None:

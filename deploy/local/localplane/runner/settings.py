@@ -24,7 +24,7 @@ class RunnerSettings:
 
     layout: Layout
     metrics_port: int
-    """Given to the first pod that serves metrics, so that its URL is known before it runs."""
+    """Where the runner itself listens, and passes on the metrics of the pod that leads."""
 
     server_host: str
     server_port: int

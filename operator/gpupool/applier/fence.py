@@ -1,0 +1,112 @@
+"""The epoch on our quotas: a late write of a leader that was replaced changes nothing.
+
+Before it raises anything a new leader stamps its epoch onto every quota of ours. What the leader before it
+had decided, and what arrives late, then meets another resourceVersion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from gpupool.applier.serverside import Writer
+from gpupool.errors import Conflict, FencedError, NotFound
+from gpupool.kube.client import KubeClient
+from gpupool.kube.messages import Precondition
+from gpupool.kube.resources import RESOURCE_QUOTAS, Json, ObjectKey, Selection, key_of
+from gpupool.model.annotations import EPOCH, QUOTA_NAME, read_epoch
+
+ATTEMPTS = 20
+"""How often a quota may change under the stamp; its use is counted by others all the time."""
+
+
+async def stamp(client: KubeClient, writer: Writer, epoch: int) -> int:
+    """Put the epoch onto every quota of ours; returns how many there are.
+
+    They are listed anew, by name: a mirror may not know yet what the old leader made a moment ago, nor that
+    a half-made quota without any label is one.
+
+    Args:
+        client: for reading.
+        writer: the only way to write; it tells the mirrors what stands now.
+        epoch: ours.
+
+    Raises:
+        FencedError: a quota carries a higher epoch than ours.
+        KubeError: the server did not take it; nothing may be raised.
+    """
+    found = await client.list_all(Selection(RESOURCE_QUOTAS, fields=f"metadata.name={QUOTA_NAME}"))
+    ours = [raw for raw in found if is_ours(raw)]
+    await asyncio.gather(*(_stamp(client, writer, raw, epoch) for raw in ours))
+    return len(ours)
+
+
+def is_ours(raw: Mapping[str, Any]) -> bool:
+    """Whether a quota of our name carries our label, or nothing at all yet."""
+    labels = raw["metadata"].get("labels", {})
+    return labels.get("app.kubernetes.io/managed-by") == "gpupool" or not raw.get("spec", {}).get("hard")
+
+
+def epoch_of(raw: Mapping[str, Any]) -> int:
+    """The epoch that a quota carries."""
+    return read_epoch(raw["metadata"].get("annotations", {}).get(EPOCH, ""))
+
+
+async def _stamp(client: KubeClient, writer: Writer, raw: Json, epoch: int) -> None:
+    key = key_of(raw)
+    for _ in range(ATTEMPTS):
+        try:
+            await _patch(writer, key, raw, epoch)
+        except Conflict:
+            pass
+        except NotFound:
+            return
+        else:
+            return
+        try:
+            raw = await client.get(RESOURCE_QUOTAS, key.name, key.namespace)
+        except NotFound:
+            return
+    raise FencedError(f"the quota of namespace {key.namespace} changes faster than it can be stamped")
+
+
+async def _patch(writer: Writer, key: ObjectKey, raw: Json, epoch: int) -> None:
+    if epoch_of(raw) > epoch:
+        raise FencedError(f"the quota of namespace {key.namespace} carries epoch {epoch_of(raw)}")
+    notes = raw["metadata"].get("annotations")
+    path = f"/metadata/annotations/{EPOCH.replace('/', '~1')}"
+    operations: list[Json] = [] if notes else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
+    operations.append({"op": "add", "path": path, "value": str(epoch)})
+    version = int(raw["metadata"]["resourceVersion"])
+    await writer.json_patch(RESOURCE_QUOTAS, key, operations, version=version, epoch=epoch)
+
+
+async def lower(client: KubeClient, writer: Writer, body: Json, *, on: Precondition, epoch: int) -> Json:
+    """Apply a lower quota, which is right whatever was counted meanwhile, but not whoever has written.
+
+    Args:
+        client: for reading.
+        writer: the only way to write.
+        body: identity and owned fields.
+        on: the quota in the snapshot.
+        epoch: ours.
+
+    Raises:
+        Conflict: it is another quota now, or changes without end.
+        FencedError: a newer leader has written it.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return await writer.apply(RESOURCE_QUOTAS, on.guarding(body), epoch=epoch, force=True)
+        except Conflict:
+            meta = body["metadata"]
+            found = await client.get(RESOURCE_QUOTAS, meta["name"], meta["namespace"])
+            if found["metadata"]["uid"] != on.uid:
+                raise
+            if epoch_of(found) > epoch:
+                raise FencedError(
+                    f"the quota of {meta['namespace']} carries epoch {epoch_of(found)}"
+                ) from None
+            on = Precondition.of(found)
+    return await writer.apply(RESOURCE_QUOTAS, on.guarding(body), epoch=epoch, force=True)
