@@ -85,6 +85,8 @@ automountServiceAccountToken: true
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
+{{- /* YAML reads a bare Off as false. */}}
+- {name: GPUPOOL_POLICIES_OUTSIDERS, value: {{ .Values.policies.outsiders | default "Off" | quote }}}
   runAsUser: 65532
   runAsGroup: 65532
   fsGroup: 65532

@@ -21,6 +21,7 @@ from gpupool.errors import SettingsError
 PREFIX = "GPUPOOL_"
 
 
+from gpupool.model.outsiders import Outsiders
 class Mutate(StrEnum):
     """Whether GPU pods are given their pool's selector and toleration."""
 
@@ -50,6 +51,14 @@ def _lower(value: Any) -> Any:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0.1, le=120, validate_default=True)]
+def _json(value: Any) -> Any:
+    return json.loads(value or "{}") if isinstance(value, str) else value
+
+
+def _title(value: Any) -> Any:
+    return value.capitalize() if isinstance(value, str) else value
+
+
 
 
 class Settings(BaseModel):
@@ -82,6 +91,9 @@ class Settings(BaseModel):
     pod_name: str = ""
     """Name of this process, shown in Events and in the Lease."""
     pod_namespace: str = "gpupool-system"
+    policies_outsiders: Annotated[Outsiders, BeforeValidator(_title)] = Outsiders.AUTO
+    """What becomes of pods outside the pools that reach for their nodes: by the pools' modes, at most a warning,
+    nothing."""
     """Where the Lease is; it is named like our Deployment."""
     lease_duration: Annotated[float, Field(ge=1, le=120)] = 10.0
     """Seconds after which a leadership that was not renewed may be taken over."""

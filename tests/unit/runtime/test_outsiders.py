@@ -1,0 +1,118 @@
+"""Turn by turn: nothing before every pool is known, then written, proved, and told to the pools."""
+
+from typing import Any, cast
+
+from gpupool.applier.outsiderset import OutsiderSet
+from gpupool.applier.policyset import PolicySet
+from gpupool.model.outsiders import OutsiderFacts, Outsiders, SetOutsiders
+from gpupool.model.plan import SetPolicies
+from gpupool.model.pool import Mode, Pool
+from gpupool.model.snapshot import Key, Pod
+from gpupool.model.world import World
+from gpupool.policy.membership import resolve
+from gpupool.runtime.outsiders import OutsiderWatch
+from support.builders import GPU, NOW, a_pool
+
+ENFORCED = SetPolicies(enforce=True, recommend=(), nodes_labelled=True, mutate=False)
+OBSERVED = SetPolicies(enforce=False, recommend=(), nodes_labelled=True, mutate=False)
+
+
+class Cluster:
+    """What is written, what probes find, what the pools have asked for."""
+
+    probe_namespace = "gpupool-probe"
+
+    def __init__(self) -> None:
+        self.written: list[SetOutsiders | None] = []
+        self.open: tuple[str, ...] = ()
+        self.probed = 0
+        self.kept: tuple[list[str], list[str]] = ([], [])
+        self.modes: dict[str, SetPolicies] = {}
+        self.watch = OutsiderWatch(cast("OutsiderSet", self), cast("PolicySet", self), Outsiders.AUTO)
+
+    def asked(self, pool: Pool) -> SetPolicies | None:
+        return self.modes.get(pool.name)
+
+    def current(self, asked: SetOutsiders | None) -> bool:
+        return self.written[-1:] == [asked]
+
+    async def ensure(self, asked: SetOutsiders | None, *, epoch: int) -> None:
+        assert epoch == 4
+        if not self.current(asked):
+            self.written.append(asked)
+
+    async def probe(self, _: SetOutsiders) -> tuple[str, ...]:
+        self.probed += 1
+        return self.open
+
+    async def keep_pods(self, pools: list[Pool], present: dict[str, Any], *, epoch: int) -> None:
+        assert epoch == 4
+        self.kept = ([p.name for p in pools], sorted(present))
+
+    async def turn(self, *pools: Pool, pods: tuple[Pod, ...] = ()) -> bool:
+        world = World(NOW, pools=pools, pods=pods)
+        return await self.watch.turn(world, resolve(world), epoch=4)
+
+
+LAB, FARM = a_pool(), a_pool(name="farm", mode=Mode.OBSERVE)
+
+
+async def test_after_a_restart_nothing_is_touched_before_every_pool_was_decided() -> None:
+    cluster = Cluster()
+    cluster.modes = {"farm": OBSERVED}
+    assert not await cluster.turn(LAB, FARM)
+    assert (cluster.written, cluster.watch.facts) == ([], OutsiderFacts())
+
+
+async def test_what_stands_is_proved_and_the_pools_hear_of_it() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED, "farm": OBSERVED}
+    cluster.open = ("outsider-wildcard",)
+    assert await cluster.turn(LAB, FARM)
+    assert cluster.watch.facts == OutsiderFacts(stands=True, current=True, probe=("outsider-wildcard",))
+    assert cluster.watch.pause(15) == 1, "it is tried again soon"
+    cluster.open = ()
+    cluster.watch._probed = -1000.0
+    assert await cluster.turn(LAB, FARM)
+    assert (cluster.watch.facts.probe, cluster.watch.pause(15)) == ((), 15)
+    assert not await cluster.turn(LAB, FARM)
+    assert cluster.probed == 2, "what nobody touched is not probed at every turn"
+
+
+async def test_with_the_last_enforcing_pool_everything_goes() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED}
+    await cluster.turn(LAB)
+    cluster.modes = {"lab": OBSERVED}
+    assert await cluster.turn(a_pool(mode=Mode.OBSERVE))
+    assert cluster.written[-1] is None
+    assert cluster.watch.facts == OutsiderFacts(current=True)
+    assert cluster.kept == ([], [])
+
+
+async def test_whoever_holds_it_back_is_heard_and_named() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED}
+    cluster.watch.held = "Deployment a/b would be denied"
+    await cluster.turn(LAB)
+    written = cluster.written[-1]
+    assert written is not None
+    assert not written.deny
+    assert cluster.watch.facts.held == "Deployment a/b would be denied"
+
+
+async def test_only_our_own_living_pods_count_as_kept() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED}
+    pods = tuple(
+        Pod(Key(namespace, name), f"uid-{name}", {GPU: 1}, terminating=ending)
+        for namespace, name, ending in (
+            ("gpupool-probe", "kept-for-lab", False),
+            ("gpupool-probe", "kept-for-farm", True),
+            ("gpupool-probe", "somebody-elses", False),
+            ("vision", "kept-for-lab", False),
+        )
+    )
+    cluster.modes["farm"] = OBSERVED
+    await cluster.turn(LAB, FARM, pods=pods)
+    assert cluster.kept == (["lab"], ["kept-for-lab"])
