@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gpupool.kube.client import KubeClient
-from gpupool.kube.resources import Selection
+from gpupool.kube.resources import JOBS, Selection
 from localplane.kube import Kube
 from support.mirroring import CONFIG_MAPS, put
 
@@ -34,3 +34,11 @@ async def test_metadata_alone_is_enough_to_list(
     items = await client.list_all(Selection(CONFIG_MAPS, home, fields="metadata.name=one").as_metadata())
     assert [item["metadata"]["name"] for item in items] == ["one"]
     assert "data" not in items[0]
+
+
+async def test_nothing_is_counted_and_listed_as_nothing(
+    client: KubeClient, namespace: Callable[..., str]
+) -> None:
+    nowhere = Selection(JOBS, namespace("empty"))
+    assert await client.count(nowhere) == 0
+    assert await client.list_all(nowhere.as_metadata()) == []

@@ -98,7 +98,9 @@ class KubeClient:
             meta = answer["metadata"]
             first, token = not token, meta.get("continue", "")
             left = meta.get("remainingItemCount", None if token else 0)
-            yield Page(answer["items"], int(meta["resourceVersion"]), left, first, last=not token)
+            # An empty list of metadata alone comes as null.
+            items = answer["items"] or []
+            yield Page(items, int(meta["resourceVersion"]), left, first, last=not token)
             if not token:
                 return
 
