@@ -22,12 +22,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("run", help="run the operator (configured by GPUPOOL_* variables)")
     release = commands.add_parser("release", help="take back everything the operator wrote into the cluster")
     release.add_argument("--all", action="store_true", required=True, help="of all pools")
+    _adopting(commands.add_parser("adopt", help="print drafts of shares and requests for what runs today"))
     found = parser.parse_args(arguments)
     try:
+        if found.command == "adopt":
+            return _adopt(found)
         return _run() if found.command == "run" else _release()
     except (GpupoolError, OSError) as error:  # OSError: a port is taken, a file cannot be read
         print(f"gpupool: {error}", file=sys.stderr)
         return 1
+
+
+def _adopting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pool", help="name of the GpuPool")
+    parser.add_argument("--prometheus", default="", metavar="URL", help="where use and peaks are asked for")
+    parser.add_argument(
+        "--exempt",
+        action="append",
+        metavar="NAMESPACE",
+        help="namespace of the system, as in the chart's exemptNamespaces; may be repeated",
+    )
+    parser.add_argument(
+        "--retire-quota",
+        action="store_true",
+        help="print the commands that delete ResourceQuotas of others which count the same GPUs",
+    )
+
+
+def _adopt(found: argparse.Namespace) -> int:
+    from gpupool.cli.adopt import EXEMPT, adopt_pool  # noqa: PLC0415 - see below
+
+    text = asyncio.run(
+        adopt_pool(
+            os.environ,
+            found.pool,
+            prometheus=found.prometheus,
+            exempt=found.exempt or EXEMPT,
+            retire=found.retire_quota,
+        )
+    )
+    print(text, end="")
+    return 0
 
 
 def _run() -> int:

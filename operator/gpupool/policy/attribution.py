@@ -97,7 +97,9 @@ def _register(requests: Iterable[Request]) -> Registry:
 def _of_pod(registry: Registry, pod: Pod) -> Sequence[Request]:
     """Claimants for the first of the pod's resources that anybody claims; pods ask for one as a rule."""
     for resource, count in sorted(pod.gpus.items()):
-        claimants = registry.get((pod.key.namespace, resource), NOBODY).claimants(pod.labels, pod.owner)
+        # A pod that no controller owns is its own: `workload.ref` may name it.
+        owner = pod.owner or ObjectRef("v1", "Pod", pod.key.name)
+        claimants = registry.get((pod.key.namespace, resource), NOBODY).claimants(pod.labels, owner)
         if count > 0 and claimants:
             return claimants
     return ()

@@ -30,6 +30,7 @@ def snapshot(*requests: Request, found: tuple[Pod, ...] = ()) -> Snapshot:
 
 BY_LABEL = a_request("labelled", 1, selector=Selector((("app", "nothing"),)))
 BY_REF = a_request("referred", 1, ref=JOB)
+BY_POD = a_request("bare", 1, ref=ObjectRef("v1", "Pod", "pod-0"))
 BY_SELECTOR = a_request("selected", 1, selector=Selector((("app", "fit"),)))
 
 
@@ -40,10 +41,21 @@ BY_SELECTOR = a_request("selected", 1, selector=Selector((("app", "fit"),)))
         ((BY_LABEL, BY_REF, BY_SELECTOR), {REQUEST_LABEL: "unknown", "app": "fit"}, JOB, "referred"),
         ((BY_LABEL, BY_SELECTOR), {"app": "fit"}, JOB, "selected"),
         ((BY_LABEL,), {"app": "other"}, None, "labelled"),
+        ((BY_POD, BY_SELECTOR), {"app": "fit"}, None, "bare"),
+        ((BY_POD, BY_SELECTOR), {"app": "other"}, JOB, None),
         ((BY_LABEL, BY_REF), {"app": "other"}, None, None),
         ((), {}, None, None),
     ],
-    ids=["label", "label of no request", "selector", "only request", "none of two", "no request"],
+    ids=[
+        "label",
+        "label of no request",
+        "selector",
+        "only request",
+        "the pod itself",
+        "a pod of a controller is not itself",
+        "none of two",
+        "no request",
+    ],
 )
 def test_the_strongest_rule_wins(
     requests: tuple[Request, ...], labels: dict[str, str], owner: ObjectRef | None, name: str | None
