@@ -74,6 +74,12 @@ nodes: $(READY) ## Fake GPU nodes: ADD=2 GPUS=8 MODEL=... LABELS=k=v,k=v | CORDO
 demo: $(READY) ## A governed cluster from nothing, told as a story; a picture at the end [KEEP=1 leaves it running]
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
+.PHONY: audit
+audit: $(READY) ## Try the threat table by dry run, on `make up` or KUBECONFIG=file: [POOL=name] [OUTPUT=json]
+	@export KUBECONFIG="$${KUBECONFIG:-$(CURDIR)/.local/kubeconfig}"; \
+	  test -e "$${KUBECONFIG%%:*}" || { echo "make audit KUBECONFIG=<file>, or \`make up\` first" >&2; exit 1; }; \
+	  $(BIN)/gpupool audit $(if $(POOL),--pool $(POOL)) $(if $(OUTPUT),--output $(OUTPUT))
+
 .PHONY: replay
 replay: $(READY) ## Play a recorded trace on a cluster of its own, measured beside its truth: TRACE=file.csv.gz [SPEED=60] [HOURS=n]
 	@test -n "$(TRACE)" || { echo "make replay TRACE=<path of a *_pod_gpu_duty.csv.gz> [SPEED=60] [HOURS=n]" >&2; exit 2; }

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from gpupool import __version__
+from gpupool.cli.audit import arguments as audit_arguments
 from gpupool.errors import GpupoolError
 
 
@@ -23,14 +24,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     release = commands.add_parser("release", help="take back everything the operator wrote into the cluster")
     release.add_argument("--all", action="store_true", required=True, help="of all pools")
     _adopting(commands.add_parser("adopt", help="print drafts of shares and requests for what runs today"))
+    auditing = commands.add_parser("audit", help="try the threat table on a cluster, by dry run")
+    audit_arguments(auditing)
     found = parser.parse_args(arguments)
     try:
+        if found.command == "audit":
+            return asyncio.run(_audit(found))
         if found.command == "adopt":
             return _adopt(found)
         return _run() if found.command == "run" else _release()
     except (GpupoolError, OSError) as error:  # OSError: a port is taken, a file cannot be read
         print(f"gpupool: {error}", file=sys.stderr)
         return 1
+
+
+async def _audit(found: argparse.Namespace) -> int:
+    from gpupool.cli.audit.command import audit  # noqa: PLC0415 - see below
+
+    return await audit(found, os.environ)
 
 
 def _adopting(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 
 from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicyContext, PolicySet
+from gpupool.applier.outsiderset import OutsiderSet
 from gpupool.applier.serverside import Writer
 from gpupool.collector.prometheus.client import PrometheusClient
+from gpupool.applier.standing import Standing
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
@@ -29,6 +31,7 @@ from gpupool.runtime.lease import Timing
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.outsiders import OutsiderWatch
 from gpupool.runtime.serve import Doors, serving
 from gpupool.runtime.settings import Mutate, Settings
 from gpupool.telemetry.metrics import Metrics
@@ -97,7 +100,10 @@ async def _parts(
     elector = _elector(settings, leases, mirror)
     metrics.watch_leadership(elector.leads)
     writer = Writer(client, mirror, leads=elector.leads)
-    policies = PolicySet(client, writer, _policy_context(settings), mirror.present_policies)
+    rules = _policy_context(settings)
+    standing = Standing(client, writer, mirror.present_policies)
+    policies = PolicySet(client, writer, rules, mirror.present_policies)
+    outsiders = OutsiderSet(standing, writer, rules)
     async with _reader(settings, metrics) as reader:
         context = Context(
             settings=settings,
@@ -111,6 +117,7 @@ async def _parts(
             mutate=_mutate(settings, served=served),
             elector=elector,
         )
+            outsiders=OutsiderWatch(outsiders, policies, settings.policies_outsiders),
         publisher = Publisher(client, metrics, settings.pod_name, elector.leads)
         manager = Manager(context, publisher, alarm)
         managers.append(manager)

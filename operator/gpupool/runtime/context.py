@@ -11,6 +11,7 @@ from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
 from gpupool.runtime.leader import Elector
 from gpupool.runtime.mirror import Mirror
+from gpupool.runtime.outsiders import OutsiderWatch
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import Metrics
 
@@ -29,6 +30,7 @@ class Context:
     metrics: Metrics
     mutate: bool
     elector: Elector
+    outsiders: OutsiderWatch
 
     @property
     def epoch(self) -> int:

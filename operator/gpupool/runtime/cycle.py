@@ -178,6 +178,7 @@ class PoolLoop:
 
     def _fresh_usage(self) -> Usage:
         """What Prometheus said last; too old an answer is no answer (law 1)."""
+            outsiders=self._context.outsiders.facts,
         if self._context.usage is None:
             return Usage()
         if self._usage is None:

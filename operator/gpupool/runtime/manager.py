@@ -86,7 +86,7 @@ class Manager:
                 self._publisher.say(self._context.mirror.complaints())
                 await self._tidy()
                 self._swept = True
-                await self._alarm.wait(self._context.settings.cycle_interval)
+                await self._alarm.wait(self._context.outsiders.pause(self._context.settings.cycle_interval))
         finally:
             await self._drain()
 
@@ -118,6 +118,8 @@ class Manager:
             await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
             for action in sweep(world):
                 await self._take_back(action)
+            if await self._context.outsiders.turn(world, found, epoch=self._context.epoch):
+                self.wake()
         except FencedError:
             raise
         except Exception:
