@@ -3,15 +3,24 @@
 Deadlines stand in API objects, so the product's time is the API server's. Each answer bounds it:
 its `Date` header, cut to whole seconds, was written after the request was sent and before the
 answer came back. The estimate is moved into those bounds and never runs backwards; where the
-server's clock was set back (or another replica's is behind), time stands still until it catches up.
+server's clock was set back a little (or another replica's is behind), time stands still until it catches up.
+
+A clock that is far off must not make every deadline fall due at once, nor stop them all. So a leap of the
+server's clock is believed only if the local clock says the same: that it leapt too, or that it is that late.
+At the first answer there is nothing to compare a leap with; of two clocks far apart the earlier one counts,
+because a deadline may move later and never sooner.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+log = logging.getLogger(__name__)
+
 _TRUNCATION = 1.0  # seconds: HTTP dates have no fraction
+_LEAP = 30.0  # seconds: more than this is no drift, no delay and no difference between two replicas
 
 
 class ServerClock:
@@ -19,7 +28,8 @@ class ServerClock:
 
     Args:
         monotonic: seconds that never run backwards.
-        wall: the local clock, seconds since the epoch; only compared, never used as time.
+        wall: the local clock, seconds since the epoch; a witness of leaps, and time only where the server's
+            clock cannot be believed from the start.
     """
 
     def __init__(
@@ -27,7 +37,9 @@ class ServerClock:
     ) -> None:
         self._monotonic = monotonic
         self._wall = wall
-        self._offset: float | None = None  # server time less monotonic time, seconds
+        self._told: float | None = None  # server time less monotonic time, seconds, as the server says
+        self._offset: float | None = None  # the same as it is believed
+        self._witness = 0.0  # wall less monotonic time when the server was last believed
         self._shown = 0.0
 
     def sent(self) -> float:
@@ -44,9 +56,25 @@ class ServerClock:
         stamp = _epoch(date)
         if stamp is None:
             return
-        earliest, latest = stamp - self._monotonic(), stamp + _TRUNCATION - sent
-        guess = earliest if self._offset is None else self._offset
-        self._offset = min(max(guess, earliest), latest)
+        monotonic = self._monotonic()
+        earliest, latest = stamp - monotonic, stamp + _TRUNCATION - sent
+        if self._told is None or not earliest - _LEAP <= self._told <= latest + _LEAP:
+            self._told = earliest
+        self._told = min(max(self._told, earliest), latest)
+        self._judge(self._told, self._wall() - monotonic)
+
+    def _judge(self, told: float, wall: float) -> None:
+        """Believe what the server tells, or go on counting."""
+        far = abs(told - wall) > _LEAP
+        if self._offset is None:
+            self._offset, self._witness = min(told, wall) if far else told, wall
+            if far:
+                log.warning("clocks disagree, the earlier one counts", extra={"skew": round(told - wall)})
+            return
+        leap = told - self._offset
+        if abs(leap) > _LEAP and far and abs(leap - (wall - self._witness)) > _LEAP:
+            return
+        self._offset, self._witness = told, wall
 
     @property
     def known(self) -> bool:
@@ -66,9 +94,9 @@ class ServerClock:
 
     def skew(self) -> float | None:
         """Seconds the server is ahead of the local clock; None before the first answer."""
-        if self._offset is None:
+        if self._told is None:
             return None
-        return self._monotonic() + self._offset - self._wall()
+        return self._monotonic() + self._told - self._wall()
 
 
 def _epoch(date: str | None) -> float | None:

@@ -1,6 +1,6 @@
 """The server's clock as seen from here: bounded by its answers, never running backwards."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -93,6 +93,60 @@ def test_time_stands_still_until_a_clock_that_was_set_back_catches_up(clock: Ser
     assert clock.now() == at(30)
     time.pass_by(7)
     assert at(30) < clock.now() <= at(33)
+
+
+HOUR = 3600.0
+
+
+def on(hour: int, second: int = 0) -> str:
+    return f"Sat, 21 Nov 2026 {hour:02}:00:{second:02} GMT"
+
+
+@pytest.mark.parametrize("hour", [11, 13])
+def test_a_server_that_leaps_alone_is_not_believed_and_time_goes_on(
+    clock: ServerClock, time: Time, hour: int
+) -> None:
+    answer(clock, time, on(12))
+    time.pass_by(5)
+    answer(clock, time, on(hour, 5))
+    assert clock.now() == at(5)
+    assert clock.skew() == pytest.approx((hour - 12) * HOUR, abs=1)
+    time.pass_by(5)
+    answer(clock, time, on(12, 10))
+    assert clock.now() == at(10)
+
+
+def test_a_leap_that_the_local_clock_made_too_is_believed(clock: ServerClock, time: Time) -> None:
+    """A machine that slept: monotonic time stood still, both clocks went on."""
+    answer(clock, time, on(12))
+    time.wall += HOUR
+    answer(clock, time, on(13))
+    assert clock.now() == at(0) + timedelta(hours=1)
+
+
+def test_a_leap_is_measured_against_a_local_clock_that_was_always_off(clock: ServerClock, time: Time) -> None:
+    time.wall += 7 * HOUR
+    answer(clock, time, on(12))
+    time.wall += HOUR
+    answer(clock, time, on(13))
+    assert clock.now() == at(0) + timedelta(hours=1)
+
+
+def test_a_local_clock_that_leaps_alone_changes_nothing(clock: ServerClock, time: Time) -> None:
+    answer(clock, time, on(12))
+    time.wall += HOUR
+    answer(clock, time, on(12, 1))
+    assert clock.now() == at(1)
+
+
+@pytest.mark.parametrize(("server", "believed"), [(13, 12), (11, 11)])
+def test_at_the_first_answer_the_earlier_of_two_clocks_counts(
+    clock: ServerClock, time: Time, server: int, believed: int
+) -> None:
+    answer(clock, time, on(server))
+    assert clock.now() == at(0) + timedelta(hours=believed - 12)
+    answer(clock, time, on(12))
+    assert clock.now() == at(0), "both agree now"
 
 
 def test_the_skew_is_how_far_the_server_is_ahead(clock: ServerClock, time: Time) -> None:
