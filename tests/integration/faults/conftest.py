@@ -1,0 +1,87 @@
+"""A cluster whose operator reaches its API server through a proxy that fails, and somebody who watches."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from localplane import release
+from localplane.cluster import Cluster
+from localplane.kube import Kube
+from localplane.ports import free_port
+from localplane.state import Options
+from support.faultproxy.proxy import FaultProxy
+from support.faultstory import FaultStory
+from support.observer import Observer
+from support.plane import temporary_cluster
+
+COUNTS = pytest.StashKey[Counter[str]]()
+
+
+@pytest.fixture(scope="package")
+def proxy() -> Iterator[FaultProxy]:
+    """The way between the operator's pods and the API server of this package's cluster."""
+    port = free_port()
+    with temporary_cluster(Options(operator_port=port)) as cluster, FaultProxy(cluster, port) as proxy:
+        release.install(cluster, quiet=True)
+        yield proxy
+
+
+@pytest.fixture(scope="package")
+def plane(proxy: FaultProxy) -> Cluster:
+    """That cluster."""
+    return proxy.cluster
+
+
+@pytest.fixture
+def counts(request: pytest.FixtureRequest) -> Counter[str]:
+    """What is printed at the end, summed over all tests."""
+    return request.config.stash.setdefault(COUNTS, Counter())
+
+
+@pytest.fixture
+def story(
+    plane: Cluster, proxy: FaultProxy, kube: Kube, namespace: Callable[..., str], counts: Counter[str]
+) -> Iterator[FaultStory]:
+    """A pool's stage on that cluster, its faults and their count."""
+    told = FaultStory(kube, namespace, cluster=plane, proxy=proxy, counts=counts)
+    yield told
+    told.end()
+
+
+@pytest.fixture
+def observer(plane: Cluster, story: FaultStory, counts: Counter[str]) -> Iterator[Observer]:
+    """Watches the test from outside; what no test may ever show is asserted here."""
+    del story  # it must stand before anybody looks, and fall after
+    watching = Observer(plane.kubeconfig)
+    watching.begin()
+    yield watching
+    found = watching.end()
+    counts.update(
+        {
+            "samples": watching.samples.taken,
+            "samples without an answer": watching.samples.blind,
+            "oversold samples": len(watching.samples.oversold),
+            "revisions": found.revisions,
+            "oversold revisions": len(found.oversold),
+            "raises": found.raises,
+            "raises into an excess": len(found.raised),
+            "lowerings": found.lowerings,
+            "pods asked to go": found.ended,
+            "timers": found.timers,
+            "timers shortened": len(found.moved),
+            "timers lost": 0 if watching.changes_of_mind else len(found.again),
+            "double actions": len(found.doubled),
+            "watch gaps": watching.gaps,
+        }
+    )
+    watching.judge()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was tried and seen."""
+    counts = terminalreporter.config.stash.get(COUNTS, None)
+    if counts:
+        terminalreporter.section("faults")
+        for what, number in counts.items():
+            terminalreporter.write_line(f"{number:>9}  {what}")

@@ -1,0 +1,177 @@
+"""Words for stories in which parts of the world fail: a stage, kills, and the books at the end."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from localplane.cluster import Cluster
+from localplane.processes import wait_until
+from support.capture import listed
+from support.commitments import Json, Objects, of_pool
+from support.faultproxy.faults import Stroke
+from support.faultproxy.proxy import FaultProxy
+from support.killer import Killer
+from support.killing import kill_all
+from support.story import QUICK, RESOURCE, Story
+
+FULL = os.environ.get("GPUPOOL_FAULTS") == "full"
+"""Whether all variants are asked for (`make test-faults`)."""
+REST = 3.0
+"""Seconds without enough requests after which an operator counts as resting."""
+LONG = 240.0
+"""Seconds that a story full of kills may take for one step, on a busy machine."""
+
+
+@dataclass(kw_only=True)
+class FaultStory(Story):
+    """A story on the cluster whose operator speaks through the proxy."""
+
+    cluster: Cluster
+    proxy: FaultProxy
+    counts: Counter[str] = field(default_factory=Counter)
+
+    # ------------------------------------------------------------------ scenes
+
+    def promised_eight_uses_two(self, *, asks: int = 4, **pool: Any) -> tuple[str, str]:
+        """An owner that was granted 8 of 8 and runs 2; beside it a borrower that waits for some."""
+        self.add_nodes(1)
+        owner, other = self.team("owner"), self.team("other")
+        self.pool(shares=[self.share(owner, 8), self.share(other)], **{**QUICK, **pool})
+        self.ask(owner, "serve", 8)
+        self.until_phase(owner, "serve", "Granted", seconds=60)
+        self.until_enforced()
+        self.deploy(owner, "serve", 2)
+        self.ask(other, "batch", asks, preemptible=True)
+        self.until_phase(other, "batch", "Queued", seconds=60)
+        return owner, other
+
+    def until_lent(self, owner: str, other: str, seconds: float = LONG) -> None:
+        """Until what the owner does not use works for the borrower."""
+        self.until_stage(owner, "serve", "Lent", seconds)
+        self.until_phase(other, "batch", "Granted", seconds=seconds)
+        self.deploy(other, "batch", int(self.status(other, "batch")["granted"]))
+        self.until(
+            lambda: self.held(other) == self.status(other, "batch")["granted"], "the borrower runs", seconds
+        )
+
+    def until_returned(self, owner: str, other: str, seconds: float = LONG) -> None:
+        """Until the owner, who wants all eight, has them, and everything is at rest."""
+        self.until(
+            lambda: self.seen(owner, "serve") == ("Granted", 8, 8, "None"),
+            f"the owner has everything back (now {self.seen(owner, 'serve')})",
+            seconds,
+        )
+        self.wake(owner)
+        self.until(lambda: self.held(owner) == 8, "all eight run for their owner", seconds)
+        self.until(lambda: self.held(other) == 0, "the borrower's pods are gone", seconds)
+        self.until_phase(other, "batch", "Queued", seconds=seconds)
+
+    def wake(self, namespace: str) -> None:
+        """Wake ReplicaSets that sleep after refusals: a long story makes them sleep for minutes."""
+        for found in self.kube.list(f"/apis/apps/v1/namespaces/{namespace}/replicasets"):
+            path = f"/apis/apps/v1/namespaces/{namespace}/replicasets/{found['metadata']['name']}"
+            note = {"test.example/woken-at": found["metadata"]["resourceVersion"]}
+            self.kube.patch(path, {"metadata": {"annotations": note}})
+
+    def until_stage(self, namespace: str, name: str, stage: str, seconds: float = LONG) -> None:
+        """Until a taking is at a stage."""
+        self.until(lambda: self.seen(namespace, name)[3] == stage, f"{name} is {stage}", seconds)
+
+    def seen(self, namespace: str, name: str) -> tuple[str, int, int, str]:
+        """A request's phase, granted, allowance and stage."""
+        status = self.status(namespace, name)
+        stage = status.get("reclaim", {}).get("stage", "None")
+        return status.get("phase", ""), status.get("granted", 0), status.get("allowance", 0), stage
+
+    # ------------------------------------------------------------------ deaths
+
+    def kill_all(self) -> int:
+        """Kill, as by `kill -9`, every process of the operator; says how many there were."""
+        victims = kill_all(self.cluster, self.kube)
+        self.counts["kills"] += bool(victims)
+        return victims
+
+    @contextmanager
+    def killed_at_writes(self, most: int, *, both: bool) -> Iterator[Killer]:
+        """Kill at every write that says something new, while the block lasts.
+
+        Args:
+            most: kills at most.
+            both: before it reaches the API server and again after it was stored; else in turn.
+        """
+        killer = Killer(kill=self.kill_all, most=most, both=both)
+        with self.proxy.failing(killer):
+            yield killer
+
+    @contextmanager
+    def killed_at_request(self, number: int) -> Iterator[None]:
+        """Kill when the operator sends its so-and-so-manieth request from now on, a read or a write.
+
+        One that has nothing to ask is killed where it rests.
+        """
+        last = self.proxy.number() + number
+        stroke = Stroke(lambda a: a.number >= last, ahead=lambda _: not stroke.hits and self.kill_all() > 0)
+        with self.proxy.failing(stroke):
+            yield
+            if not wait_until(lambda: bool(stroke.hits), REST):
+                self.until(self.kill_all, "there is something to kill", LONG)
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass: what happens in it is the observer's."""
+        wait_until(lambda: False, seconds)
+
+    def stays(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
+        """See that something stays as it is."""
+        assert not wait_until(lambda: not holds(), seconds), f"no more: {what}"
+
+    # ------------------------------------------------------------------ books
+
+    def drift(self) -> dict[str, Any]:
+        """What the pool's status says and the API server's objects do not: (said, counted) by name."""
+        version, quotas = listed(self.kube, "quotas")
+        pools = listed(self.kube, "pools", at=version)[1]
+        nodes, pods = (listed(self.kube, kind, at=version)[1] for kind in ("nodes", "pods"))
+        requests = listed(self.kube, "requests", at=version)[1]
+        pool = pools["", self.name]
+        book = of_pool(Objects(pools, nodes, quotas, pods), pool, RESOURCE)
+        said = pool.get("status", {})
+        statuses = {k: o.get("status", {}) for k, o in requests.items() if k[0] in book.rows}
+        granted = sum(s.get("granted", 0) for s in statuses.values())
+        allowed = {
+            n: sum(s.get("allowance", 0) for (ns, _), s in statuses.items() if ns == n) for n in book.rows
+        }
+        rows = {
+            "usable": (_of(said.get("capacity", {}), "usable"), book.capacity),
+            "granted": (_of(said, "granted"), granted),
+            "held": (_of(said, "held"), book.held),
+            "lent": (_of(said, "lent"), granted - sum(allowed.values())),
+            **{f"hard of {n}": (allowed[n], row[0]) for n, row in book.rows.items()},
+        }
+        return {what: pair for what, pair in rows.items() if pair[0] != pair[1]}
+
+    def until_settled(self, seconds: float = 60) -> None:
+        """Until status, quotas and pods tell the same, and no mirror ever differed from the API server."""
+        self.until(lambda: not self.drift(), f"the books agree (now {self.drift()})", seconds)
+        drifts = self.metric("gpupool_reflector_drifts_total")
+        self.counts["ledger drifts"] += int(drifts) + len(self.drift())
+        assert drifts == 0, "a mirror differed from the API server"
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A metric of the operator, summed over its series; 0 while it is not there."""
+        text = httpx.get(self.cluster.metrics_url, trust_env=False).raise_for_status().text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+def _of(status: Json, name: str) -> int:
+    return int((status.get(name) or {}).get(RESOURCE, 0))
