@@ -120,8 +120,9 @@ test: lint ## Everything: lint, unit, integration on the real control plane, cha
 	@$(BIN)/python tests/run.py
 
 .PHONY: test-faults
-test-faults: $(READY) ## The laws over 2,000 random histories each (about half an hour)
+test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, outages and storms under an observer (about an hour)
 	@HYPOTHESIS_PROFILE=faults pytest -q tests/unit/simulator --timeout=5400
+	@GPUPOOL_FAULTS=full pytest -q tests/integration/faults tests/integration/outages
 
 .PHONY: bench
 bench: $(READY) ## Figures of planner and operator beside baselines, in one table (about 6 minutes): [PARTS="plan pods steady scale"]
