@@ -54,12 +54,39 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "gpupool.serviceAccoun
 {{- append .Values.exemptNamespaces .Release.Namespace | uniq | sortAlpha | join "," -}}
 {{- end -}}
 
+{{- define "gpupool.ownJobs" -}}
+{{- join "," (default (list (printf "%s-metrics" (include "gpupool.fullname" .))) .Values.prometheus.ownJobs) -}}
+{{- end -}}
+
+{{/* Who the operator is at Prometheus, and whom it trusts there: one folder, whatever it comes from. Nothing in
+it is required: what is missing is told in a condition, and giving goes on. */}}
+{{- define "gpupool.prometheusFiles" -}}
+{{- with .Values.prometheus.credentialsSecret }}
+- secret: {name: {{ . }}, optional: true}
+{{- end }}
+{{- with .Values.prometheus.caConfigMap }}
+- configMap: {name: {{ . }}, optional: true, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- if .Values.prometheus.serviceAccountToken }}
+- serviceAccountToken: {path: token, expirationSeconds: 3600}
+{{- end }}
+{{- end -}}
+
 {{/* The whole configuration: the operator reads its environment and nothing else. */}}
 {{- define "gpupool.env" -}}
 - {name: GPUPOOL_PROMETHEUS_URL, value: {{ .Values.prometheus.url | quote }}}
+{{- if include "gpupool.prometheusFiles" . }}
+- {name: GPUPOOL_PROMETHEUS_CREDENTIALS, value: /etc/gpupool/prometheus}
+{{- end }}
+- {name: GPUPOOL_PROMETHEUS_INSECURE, value: {{ .Values.prometheus.insecureSkipVerify | toString | quote }}}
+- {name: GPUPOOL_PROMETHEUS_HEADERS, value: {{ .Values.prometheus.headers | toJson | quote }}}
+- {name: GPUPOOL_PROMETHEUS_OWN_JOBS, value: {{ include "gpupool.ownJobs" . | quote }}}
+- {name: GPUPOOL_PROMETHEUS_EXPORTER_NAMESPACES, value: {{ join "," .Values.prometheus.exporterNamespaces | quote }}}
 - {name: GPUPOOL_METRICS_PORT, value: {{ .Values.metrics.port | toString | quote }}}
 - {name: GPUPOOL_HEALTH_PORT, value: {{ .Values.health.port | toString | quote }}}
 - {name: GPUPOOL_POLICIES_MUTATE, value: {{ .Values.policies.mutate | toString | quote }}}
+{{- /* YAML reads a bare Off as false. */}}
+- {name: GPUPOOL_POLICIES_OUTSIDERS, value: {{ .Values.policies.outsiders | default "Off" | quote }}}
 - {name: GPUPOOL_EXEMPT_NAMESPACES, value: {{ include "gpupool.exemptNamespaces" . | quote }}}
 - {name: GPUPOOL_BREAK_GLASS_GROUP, value: {{ .Values.breakGlassGroup | quote }}}
 - {name: GPUPOOL_PROBE_NAMESPACE, value: {{ .Values.probeNamespace.name | quote }}}
@@ -85,8 +112,6 @@ automountServiceAccountToken: true
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
-{{- /* YAML reads a bare Off as false. */}}
-- {name: GPUPOOL_POLICIES_OUTSIDERS, value: {{ .Values.policies.outsiders | default "Off" | quote }}}
   runAsUser: 65532
   runAsGroup: 65532
   fsGroup: 65532
@@ -113,6 +138,12 @@ affinity:
 volumes:
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
+{{- with include "gpupool.prometheusFiles" . }}
+- name: prometheus
+  projected:
+    sources:
+{{- . | trim | nindent 4 }}
+{{- end }}
 {{- end -}}
 
 {{- define "gpupool.container" -}}
@@ -128,4 +159,7 @@ resources:
 {{ toYaml .Values.resources | indent 2 }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}
+{{- if include "gpupool.prometheusFiles" . }}
+- {name: prometheus, mountPath: /etc/gpupool/prometheus, readOnly: true}
+{{- end }}
 {{- end -}}

@@ -19,6 +19,8 @@ from localplane.runner.podspec import Json
 from localplane.runner.settings import LABEL, NAMESPACE
 
 NAME: Final = "gpupool"
+OWN_JOB: Final = "gpupool"
+"""Under which the plane's Prometheus scrapes the operator."""
 HELM_SECONDS: Final = 120.0
 AVAILABLE_SECONDS: Final = 90.0
 PROBE_SECONDS: Final = 30.0
@@ -70,7 +72,7 @@ def chart_values(cluster: Cluster) -> dict[str, Any]:
     return {
         "nodeSelector": {LABEL: "true"},
         "tolerations": [toleration],
-        "prometheus": {"url": cluster.prometheus_url},
+        "prometheus": {"url": cluster.prometheus_url, "ownJobs": [OWN_JOB]},
     }
 
 

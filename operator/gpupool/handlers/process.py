@@ -8,14 +8,15 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.outsiderset import OutsiderSet
 from gpupool.applier.serverside import Writer
-from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.applier.standing import Standing
+from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
@@ -140,10 +141,21 @@ async def _reader(settings: Settings, metrics: Metrics) -> AsyncIterator[UsageRe
     if not settings.prometheus_url:
         yield None
         return
-    async with PrometheusClient(
-        Endpoint(url=settings.prometheus_url), observe=metrics.prometheus_asked
-    ) as client:
-        yield UsageReader(client)
+    async with PrometheusClient(_endpoint(settings), observe=metrics.prometheus_asked) as client:
+        yield UsageReader(
+            client,
+            own_jobs=settings.prometheus_own_jobs,
+            exporter_namespaces=settings.prometheus_exporter_namespaces,
+        )
+
+
+def _endpoint(settings: Settings) -> Endpoint:
+    return Endpoint(
+        url=settings.prometheus_url.strip(),
+        folder=Path(settings.prometheus_credentials) if settings.prometheus_credentials else None,
+        insecure=settings.prometheus_insecure,
+        headers={name: value.get_secret_value() for name, value in settings.prometheus_headers.items()},
+    )
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

@@ -256,13 +256,18 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """All that Prometheus said in this cycle. `fresh` is the precondition of any taking for under-use."""
+    """All that Prometheus said in this cycle. `fresh` is the precondition of any taking for under-use.
+
+    `problem` and `reason` (one word) say why it is not; `findings` what is wrong with single nodes and pods.
+    """
 
     fresh: bool = False
     problem: str = "Prometheus is not configured"
     scrape_interval: float = 1.0
     pods: tuple[PodUsage, ...] = ()
     peaks: Mapping[Key, Peak] = field(default_factory=dict)
+    reason: str = "NotConfigured"
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ PROBE_PAUSE = 30.0
 """Seconds between two probes of policies that nobody touched."""
 FASTEST_USAGE = 1.0
 """Seconds between two looks at Prometheus, at least."""
+ANSWERING = 4.0
+"""Seconds that Prometheus may take before its last answer counts no more."""
 SOONEST = 0.5
 """Seconds between two cycles that only time brought about, at least."""
 FIRST_PAUSE = 1.0
@@ -182,12 +184,13 @@ class PoolLoop:
         if self._context.usage is None:
             return Usage()
         if self._usage is None:
-            return Usage(problem="Prometheus has not been asked yet")
+            return Usage(problem="Prometheus has not been asked yet", reason="NotAskedYet")
         at, usage = self._usage
         age = time.monotonic() - at
-        if age <= 2 * self._usage_pause() + FASTEST_USAGE:
+        if age <= 2 * self._usage_pause() + ANSWERING:
             return usage
-        return replace(usage, fresh=False, problem=f"Prometheus answered {age:.0f} s ago for the last time")
+        problem = "Prometheus takes too long to answer: what it said last is too old to rest on"
+        return replace(usage, fresh=False, problem=problem, reason="PrometheusSlow")
 
     # ------------------------------------------------------------------ 3 recheck
 
@@ -256,8 +259,10 @@ class PoolLoop:
     async def _ask(self, reader: UsageReader) -> None:
         snapshot = self._collect()
         if snapshot is not None:
-            usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now)
-            self._usage = (time.monotonic(), usage)
+            asked = time.monotonic()  # what is told in the end was so when it was asked
+            nodes = [node.name for node in snapshot.nodes]
+            usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now, nodes)
+            self._usage = (asked, usage)
             self.alarm.ring()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,17 +13,21 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     ValidationInfo,
+    field_serializer,
     field_validator,
 )
 
 from gpupool.errors import SettingsError
+from gpupool.model.outsiders import Outsiders
 
 PREFIX = "GPUPOOL_"
+_USER = re.compile(r"//[^/@]*@")
+"""User and password in a URL: never shown."""
 
 
-from gpupool.model.outsiders import Outsiders
 class Mutate(StrEnum):
     """Whether GPU pods are given their pool's selector and toleration."""
 
@@ -45,12 +51,6 @@ def _split(value: Any) -> Any:
     )
 
 
-def _lower(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
-
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(ge=0.1, le=120, validate_default=True)]
 def _json(value: Any) -> Any:
     return json.loads(value or "{}") if isinstance(value, str) else value
 
@@ -59,6 +59,12 @@ def _title(value: Any) -> Any:
     return value.capitalize() if isinstance(value, str) else value
 
 
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0.1, le=120, validate_default=True)]
 
 
 class Settings(BaseModel):
@@ -66,14 +72,27 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    prometheus_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
-    """Base URL of a Prometheus-compatible store; empty: use is not measured and nothing is taken for it."""
+    prometheus_url: str = ""
+    """Base URL of a Prometheus-compatible store; empty: use is not measured and nothing is taken for it.
+    One that cannot be used is told in every pool's TelemetryHealthy: giving goes on without it."""
+    prometheus_credentials: str = ""
+    """Folder with any of `token`, `username` and `password`, `ca.crt`; read again when they change."""
+    prometheus_insecure: bool = False
+    """Do not verify Prometheus' certificate."""
+    prometheus_headers: Annotated[dict[str, SecretStr], BeforeValidator(_json)] = Field(default_factory=dict)
+    """More headers of every question, as a JSON object."""
+    prometheus_own_jobs: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Jobs that scrape the operator itself; gpupool_* series of others count for nothing. Empty: any."""
+    prometheus_exporter_namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Namespaces whose targets may be GPU exporters; empty: any one."""
     metrics_port: Port = 8080
     """Where our own metrics are served."""
     health_port: Annotated[Port, Field(validate_default=True)] = 8081
     """Where /healthz and /readyz are served."""
     policies_mutate: Annotated[Mutate, BeforeValidator(_lower)] = Mutate.AUTO
     """Inject selector and toleration: by discovery, always, never."""
+    policies_outsiders: Annotated[Outsiders, BeforeValidator(_title)] = Outsiders.AUTO
+    """What is done about pods outside the pools: what the pools' modes say, at most a warning, or nothing."""
     exempt_namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ("kube-system",)
     """Namespaces no policy looks at; their GPUs are the system's."""
     break_glass_group: str = ""
@@ -91,9 +110,6 @@ class Settings(BaseModel):
     pod_name: str = ""
     """Name of this process, shown in Events and in the Lease."""
     pod_namespace: str = "gpupool-system"
-    policies_outsiders: Annotated[Outsiders, BeforeValidator(_title)] = Outsiders.AUTO
-    """What becomes of pods outside the pools that reach for their nodes: by the pools' modes, at most a warning,
-    nothing."""
     """Where the Lease is; it is named like our Deployment."""
     lease_duration: Annotated[float, Field(ge=1, le=120)] = 10.0
     """Seconds after which a leadership that was not renewed may be taken over."""
@@ -105,6 +121,10 @@ class Settings(BaseModel):
     """Seconds between two looks of a standby at the Lease, and after a failed renewal."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and metrics come from outside the pod
     """Address that metrics and health are served on."""
+
+    @field_serializer("prometheus_url")
+    def _shown(self, url: str) -> str:
+        return _USER.sub("//***@", url)
 
     @field_validator("lease_give_up", "lease_renew")
     @classmethod
@@ -147,7 +167,12 @@ def read(environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{PREFIX}{'_'.join(str(part) for part in e['loc']).upper()}={e['input']!r}: {e['msg']}"
+            f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}{_input(e['loc'], e['input'])}: {e['msg']}"
             for e in error.errors()
         )
         raise SettingsError(f"configuration: {wrong}") from error
+
+
+def _input(where: tuple[int | str, ...], given: Any) -> str:
+    """What was given; headers may be secrets."""
+    return "" if where[0] == "prometheus_headers" else f"={given!r}"

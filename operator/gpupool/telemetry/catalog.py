@@ -140,6 +140,9 @@ RECHECK_REFUSALS: Final = Metric(
 PROMETHEUS_QUERIES: Final = Metric(
     "gpupool_prometheus_queries_total", "Questions to Prometheus.", (), Kind.COUNTER
 )
+PROMETHEUS_SAMPLES: Final = Metric(
+    "gpupool_prometheus_samples_total", "Samples in Prometheus' answers.", (), Kind.COUNTER
+)
 PROMETHEUS_ERRORS: Final = Metric(
     "gpupool_prometheus_errors_total", "Questions without a whole answer.", ("reason",), Kind.COUNTER
 )

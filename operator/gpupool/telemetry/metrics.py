@@ -66,6 +66,7 @@ class Metrics:
         self._writes = self._counter(catalog.WRITES)
         self._refusals = self._counter(catalog.RECHECK_REFUSALS)
         self._queries = self._counter(catalog.PROMETHEUS_QUERIES)
+        self._query_samples = self._counter(catalog.PROMETHEUS_SAMPLES)
         self._query_errors = self._counter(catalog.PROMETHEUS_ERRORS)
         self._query_seconds = self._histogram(catalog.PROMETHEUS_SECONDS)
         self._registry.register(_Objects(lambda: merged(self._pools.values())))
@@ -109,9 +110,10 @@ class Metrics:
         """An action no longer held when it was checked again."""
         self._refusals.labels(reason).inc()
 
-    def prometheus_asked(self, outcome: str, seconds: float) -> None:
+    def prometheus_asked(self, outcome: str, seconds: float, samples: int = 0) -> None:
         """A question to Prometheus ended (`ok`, or the kind of its error): an observer of its client."""
         self._queries.inc()
+        self._query_samples.inc(samples)
         self._query_seconds.observe(seconds)
         if outcome != "ok":
             self._query_errors.labels(outcome).inc()

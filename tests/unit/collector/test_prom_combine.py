@@ -1,5 +1,6 @@
 """Data states as tables: what the API and the exporters say, and what may be concluded."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -83,7 +84,18 @@ STATES: dict[str, tuple[tuple[GpuSeries, ...], tuple[Pod, ...], DataState]] = {
     "frozen": ((series(age=200.0),), (pod(),), DataState.STALE),
     "one of two GPUs frozen": ((series(), series(device="GPU-2", age=200.0)), TWO, DataState.STALE),
     "rival disagrees": ((series(), series(busy=W, source=RIVAL)), (pod(),), DataState.CONFLICTING),
-    "rival agrees": ((series(busy=9), series(busy=W, source=RIVAL)), (pod(),), DataState.OK),
+    "rival saw other moments": ((series(busy=90), series(busy=W / 3, source=RIVAL)), (pod(),), DataState.OK),
+    "rival missed one sample": ((series(), series(busy=30, source=RIVAL)), (pod(),), DataState.OK),
+    "rival exaggerates": ((series(busy=9), series(busy=W, source=RIVAL)), (pod(),), DataState.CONFLICTING),
+    "two write one series": ((replace(series(), crowded=True),), (pod(),), DataState.CONFLICTING),
+    "values do not move": ((replace(series(), still=True),), (pod(),), DataState.STALE),
+    "names a pod of the past": ((replace(series(), uid="before"),), (pod(),), DataState.PARTIAL),
+    "names the pod itself": ((replace(series(), uid="work"),), (pod(),), DataState.OK),
+    "moved from another node": (
+        (series(host="n0", device="GPU-0", age=200.0, seen=W / 2), series(seen=W / 2)),
+        (pod(),),
+        DataState.PARTIAL,
+    ),
     "more GPUs than held": (
         (series(), series(device="GPU-9", source=RIVAL)),
         (pod(),),
@@ -136,7 +148,7 @@ def test_values_of_recording_rules_trail_by_their_resolution() -> None:
 
 
 def test_the_busiest_of_agreeing_rivals_counts_and_successors_add_up() -> None:
-    assert use(series(busy=9), series(busy=W, source=RIVAL)).busy_seconds == W
+    assert use(series(busy=500), series(busy=W, source=RIVAL)).busy_seconds == W
     parts = (series(seen=300, busy=300, age=None), series(seen=200, busy=100, source=RIVAL))
     found = use(*parts)
     assert (found.seen_seconds, found.busy_seconds) == (500, 400)
@@ -186,3 +198,24 @@ def test_a_recreated_pod_keeps_the_hours_of_its_name() -> None:
 def test_a_pod_that_ran_unseen_and_then_stopped_is_not_called_idle() -> None:
     (found,) = combine(POOL, (pod(running=False, gpus=2),), NOW, Readings(15.0, (), own(800)))
     assert (found.held_seconds, found.seen_seconds, found.age) == (740, 0, 0.0)
+
+
+def test_a_moved_pod_is_as_fresh_as_where_it_is_now() -> None:
+    before = series(host="n0", device="GPU-0", age=200.0, seen=300)
+    readings = Readings(15.0, (before, series(seen=200)), own(1200, nodes=("n0", "n1")))
+    (one,) = combine(POOL, (pod(age=230),), NOW, readings)
+    assert (one.age, one.seen_seconds, one.conflicting) == (1.0, 500, False)
+
+
+def test_a_pod_of_which_a_gpu_vanished_is_not_fresh() -> None:
+    assert use(series(), series(device="GPU-2", age=None), pods=TWO).age is None
+
+
+def test_gpus_that_a_pod_never_had_make_it_no_busier() -> None:
+    ended = [series(device=f"GPU-{n}", busy=W, age=None) for n in range(8)]
+    assert use(series(), *ended).busy_seconds <= W + 30
+
+
+def test_two_replicas_that_name_different_requests_count_a_dead_pod_once() -> None:
+    (found,) = combine(POOL, (), NOW, Readings(15.0, (), own(4 * W)))
+    assert found.held_seconds == 2 * W - 2 * 30

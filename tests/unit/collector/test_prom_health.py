@@ -8,8 +8,10 @@ from gpupool.collector.prometheus import health
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.combine import combine
 from gpupool.collector.prometheus.devices import Readings
+from gpupool.collector.prometheus.own import Own, Past
 from gpupool.collector.prometheus.series import GpuSeries, Source
-from gpupool.model.snapshot import Key, Pod
+from gpupool.collector.prometheus.targets import Rhythm, Targets, read_targets
+from gpupool.model.snapshot import Key, Peak, Pod
 from support.usage import a_pool, moment
 
 NOW = moment(1_000_000)
@@ -21,23 +23,27 @@ def up(instance: str, value: float, job: str = "dcgm-exporter", at: float = 0) -
     return Sample({"job": job, "instance": instance}, value, at)
 
 
-def test_targets_that_are_up_are_told_from_those_that_are_down() -> None:
-    found = health.working([up("b", 1), up("a", 1), up("c", 0), up("d", 0, "second")])
-    assert found == {"dcgm-exporter": ["a", "b"], "second": []}
+def targets(*samples: Sample, allowed: tuple[str, ...] = ()) -> Targets:
+    return Targets(exporters=read_targets(samples), allowed=frozenset(allowed))
 
 
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("found", "reason", "says"),
     [
-        ({}, "no target of job dcgm-exporter"),
-        ({"dcgm-exporter": []}, "All targets of job dcgm-exporter are down"),
-        ({"dcgm-exporter": ["a"]}, ""),
+        (targets(), "NoTargets", "no target of job dcgm-exporter"),
+        (targets(up("a", 0)), "TargetsDown", "All targets of job dcgm-exporter are down"),
+        (targets(up("a", 1), up("b", 0)), "", ""),
+        (
+            targets(up("a", 1), allowed=("gpu-operator",)),
+            "NoTargets",
+            "are in namespaces (none), and prometheus.exporterNamespaces allows gpu-operator",
+        ),
     ],
 )
-def test_jobs_without_a_working_target_are_named(found: dict[str, list[str]], says: str) -> None:
+def test_jobs_without_a_working_target_are_named(found: Targets, reason: str, says: str) -> None:
     problem = health.no_targets(POOL, found)
-    assert says in problem
-    assert bool(problem) == bool(says)
+    assert (problem.reason if problem else "") == reason
+    assert says in (problem.message if problem else "")
 
 
 def test_only_a_few_targets_witness_the_interval() -> None:
@@ -61,25 +67,30 @@ def test_the_interval_is_the_median_distance_of_scrapes() -> None:
 )
 def test_a_rhythm_in_which_nothing_can_be_measured_is_named(found: dict[str, float], says: str) -> None:
     problem = health.no_interval(POOL, found)
-    assert says in problem
+    assert says in (problem.message if problem else "")
     assert bool(problem) == bool(says)
 
 
 @pytest.mark.parametrize(
-    ("at", "last", "says"),
+    ("off", "says"),
     [
-        (0, 0, ""),
-        (-59, -60, ""),
-        (-61, -61, "differs from the API server's by 61s"),
-        (200, 200, "differs from the API server's by 200s"),
-        (0, -46, "The last scrape is 46s old"),
+        (0, ""),
+        (-59, ""),
+        (-61, "differs from the API server's by over 60s"),
+        (200, "differs from the API server's by over 60s"),
     ],
 )
-def test_answers_from_another_time_are_named(at: float, last: float, says: str) -> None:
-    begin = NOW.timestamp()
-    problem = health.not_now(begin + at, NOW, [up("a", 1, at=begin + last)], 15.0)
-    assert says in problem
+def test_answers_from_another_time_are_named(off: float, says: str) -> None:
+    problem = health.other_time(NOW.timestamp() + off, NOW, 15.0)
+    assert says in (problem.message if problem else "")
     assert bool(problem) == bool(says)
+
+
+def test_targets_that_are_scraped_no_more_are_named() -> None:
+    begin = NOW.timestamp()
+    for last, reason in ((-45, ""), (-46, "ScrapesStopped")):
+        problem = health.not_scraped(begin, Rhythm([up("a", 1, at=begin + last)], {"dcgm-exporter": 15.0}))
+        assert (problem.reason if problem else "") == reason
 
 
 @pytest.mark.parametrize(
@@ -96,8 +107,8 @@ def test_missing_recording_rules_are_named_once_they_are_due(
     window: int, lookback: int, recorded: float, kept: bool, missing: str
 ) -> None:
     pool = a_pool(window=timedelta(hours=window), lookback=timedelta(hours=lookback))
-    problem = health.rules_missing(pool, recorded, kept=kept)
-    assert missing in problem
+    problem = health.rules_missing(pool, Past({}, recorded, kept=kept))
+    assert missing in (problem.message if problem else "")
     assert bool(problem) == bool(missing)
 
 
@@ -115,7 +126,7 @@ NOT_FRESH: dict[str, tuple[Pod, tuple[GpuSeries, ...], str]] = {
     "fresh": (pod(), (series(),), ""),
     "young": (pod(age=10), (), ""),
     "never ran": (pod(running=False), (), ""),
-    "old": (pod(), (series(age=46.0),), "Samples are 46s old, scraped every 15s"),
+    "old": (pod(), (series(age=46.0),), "Samples are over 30s old, scraped every 15s"),
     "vanished": (pod(), (series(age=None),), "Job dcgm-exporter stopped to show"),
     "none": (pod(), (), "shows neither DCGM_FI_PROF_GR_ENGINE_ACTIVE nor DCGM_FI_DEV_GPU_UTIL"),
     "other host": (pod(), (series(host="exporter-x"),), "name host exporter-x, where team/work is not bound"),
@@ -129,9 +140,25 @@ def test_samples_that_do_not_show_the_pool_now_are_named(case: str) -> None:
     holder, found, says = NOT_FRESH[case]
     readings = Readings(15.0, found)
     problem = health.not_fresh(POOL, (holder,), combine(POOL, (holder,), NOW, readings), readings)
-    assert says in problem
+    assert says in (problem.message if problem else "")
     assert bool(problem) == bool(says)
 
 
 def test_an_empty_pool_has_nothing_to_be_seen() -> None:
-    assert health.not_fresh(POOL, (), (), Readings(15.0)) == ""
+    assert health.not_fresh(POOL, (), (), Readings(15.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("age", "names", "own", "missing"),
+    [
+        (3600, ("gpupool-metrics",), Own(), True),
+        (100, ("gpupool-metrics",), Own(), False),
+        (3600, (), Own(), False),
+        (3600, ("gpupool-metrics",), Own(past=Past({WORK: Peak(1, 60)})), False),
+    ],
+)
+def test_an_operator_that_is_not_scraped_is_told_in_the_end(
+    age: float, names: tuple[str, ...], own: Own, *, missing: bool
+) -> None:
+    problem = health.own_missing(POOL, (pod(age=age),), own, NOW, names)
+    assert (problem is not None and problem.reason == "OwnSeriesMissing") is missing

@@ -17,16 +17,18 @@ SPANS = [
     timedelta(hours=6),
     timedelta(days=7),
 ]
+MATCHER = 'job="dcgm-exporter"'
 RAW_NAMES = r"(?:DCGM_FI_\w+|gpupool_\w+)"
 
 
 def all_questions(window: timedelta, lookback: timedelta) -> list[str]:
-    use = queries.use_queries(("dcgm-exporter",), window, 1.0, 1.0)
+    use = queries.use_queries(MATCHER, window, 1.0, 1.0)
     own = own_queries("lab", window, lookback)
     return [
         queries.targets(("dcgm-exporter",)),
         queries.scrapes(("dcgm-exporter",), ("a:1",)),
-        *(use.seen.promql, use.busy.promql, use.mean.promql, use.age),
+        queries.past_targets(("dcgm-exporter",), window),
+        *(use.seen.promql, use.busy.promql, use.mean.promql, use.age, use.crowded, use.still),
         *(own.held.promql, own.size, own.peak, own.history.promql),
     ]
 
@@ -44,22 +46,24 @@ def ranges(promql: str) -> Iterator[tuple[bool, float]]:
 
 
 @pytest.mark.parametrize(("window", "lookback"), [p for p in product(SPANS, SPANS) if p[0] <= p[1]])
-def test_ten_questions_and_no_raw_range_longer_than_an_hour(window: timedelta, lookback: timedelta) -> None:
+def test_thirteen_questions_and_no_raw_range_longer_than_an_hour(
+    window: timedelta, lookback: timedelta
+) -> None:
     asked = all_questions(window, lookback)
-    assert len(asked) == 10
+    assert len(asked) == 13
     for promql in asked:
         assert all(seconds <= 3600 for raw, seconds in ranges(promql) if raw), promql
 
 
 def test_longer_windows_read_what_the_rules_kept() -> None:
-    use = queries.use_queries(("dcgm-exporter",), timedelta(hours=2), 15.0, 15.0)
+    use = queries.use_queries(MATCHER, timedelta(hours=2), 15.0, 15.0)
     assert 'sum_over_time(gpupool:gpu_busy:ratio5m{job="dcgm-exporter"}[7200s])' in use.busy.promql
     assert use.busy.unit == 300
     assert "gpupool:" not in use.age
 
 
 def test_a_sample_counts_while_it_is_at_most_two_scrapes_old() -> None:
-    use = queries.use_queries(("dcgm-exporter",), timedelta(minutes=10), 15.0, 30.0)
+    use = queries.use_queries(MATCHER, timedelta(minutes=10), 15.0, 30.0)
     assert ">= 60" in use.seen.promql
     assert use.seen.promql.endswith("[600s:15s]))")
     assert use.seen.unit == 15
@@ -108,3 +112,19 @@ def test_our_own_series_are_believed_from_named_jobs_only_where_they_are_named()
     assert 'gpupool_pod_gpus{pool="lab"}' in own_queries("lab", minute, minute).held.promql
     named = own_queries("lab", minute, minute, ("gpupool-metrics",))
     assert 'gpupool_pod_gpus{pool="lab",job="gpupool-metrics"}' in named.held.promql
+
+
+def test_hosts_are_named_where_the_jobs_have_many_more_targets() -> None:
+    narrow = queries.narrowed(("dcgm",), ("n.2", "n1"), 5)
+    assert narrow == r'job="dcgm",hostname=~"|n\\.2|n1",Hostname=~"|n\\.2|n1"'
+    assert queries.narrowed(("dcgm",), ("n1", "n2"), 4) == 'job="dcgm"'
+    assert queries.narrowed(("dcgm",), (), 5000) == 'job="dcgm"'
+
+
+def test_a_question_stays_short_however_many_nodes_a_pool_has() -> None:
+    names = [f"gpu-node-{number:05}.europe-west.example.internal" for number in range(5000)]
+    for count in (queries.MOST_HOSTS, 5000):
+        matcher = queries.narrowed(("dcgm-exporter",), names[:count], 50_000)
+        use = queries.use_queries(matcher, timedelta(hours=1), 15.0, 15.0)
+        assert max(len(q) for q in (use.seen.promql, use.still, use.crowded)) < 200_000
+    assert queries.narrowed(("dcgm-exporter",), names, 50_000) == MATCHER

@@ -120,3 +120,17 @@ def test_peaks_carry_how_long_they_were_recorded() -> None:
 
 def test_without_any_recorded_value_the_rules_kept_nothing() -> None:
     assert not past([], [request_sample(40, "a", **{RAW: "yes"})], 300).kept
+
+
+def test_signs_of_foul_play_and_of_death_are_read_per_series() -> None:
+    held = BASE | {"namespace": "team", "pod": "work", "pod_uid": "u1"}
+    device = {k: v for k, v in BASE.items() if k != "namespace"}
+    (one,) = gpu_series(
+        Answers(seen=[Sample(held, 4, 0)], crowded=[Sample(held, 99, 0)], still=[Sample(device, 0, 0)])
+    )
+    assert (one.uid, one.crowded, one.still, one.home) == ("u1", True, True, "")
+
+
+def test_the_targets_own_namespace_is_known_where_the_holders_is_exported() -> None:
+    held = BASE | {"exported_namespace": "team", "exported_pod": "work", "namespace": "gpu-operator"}
+    assert read(held)[0].home == "gpu-operator"

@@ -126,7 +126,7 @@ def test_what_is_unknown_is_not_shown_as_zero() -> None:
     assert (status.busy, status.efficiency, status.activity, status.coverage) == (None, None, None, 0)
     assert status.data_state is DataState.MISSING
     bad = condition_of(plan(snapshot), "TelemetryHealthy")
-    assert bad.message == "Samples are not good in: vision Missing."
+    assert bad.message == "Samples are not good in: vision Missing. Nothing is taken for under-use there."
 
 
 def test_the_window_bounds_what_should_have_been_seen() -> None:

@@ -63,7 +63,6 @@ class Rig:
             client=self.server,
             mirror=mirror,
             writer=None,
-            policies=SimpleNamespace(rehearse=None),
             usage=reader,
         )
         self.failures = 0
@@ -134,13 +133,14 @@ def test_use_is_unknown_until_prometheus_has_answered() -> None:
 def test_an_answer_is_good_for_two_pauses_and_no_longer() -> None:
     rig = Rig(reader=object())
     good = Usage(fresh=True, problem="")
-    limit = 2 * INTERVAL + cycle.FASTEST_USAGE
+    limit = 2 * INTERVAL + cycle.ANSWERING
     rig.loop._usage = (time.monotonic() - limit + 5, good)
     assert rig.loop._fresh_usage() == good
     rig.loop._usage = (time.monotonic() - limit - 5, good)
     old = rig.loop._fresh_usage()
     assert not old.fresh
-    assert old.problem == "Prometheus answered 26 s ago for the last time"
+    assert old.reason == "PrometheusSlow"
+    assert old.problem == "Prometheus takes too long to answer: what it said last is too old to rest on"
 
 
 @pytest.mark.parametrize(

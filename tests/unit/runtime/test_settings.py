@@ -1,6 +1,9 @@
 """The configuration: defaults, every variable, and what is said of a wrong one."""
 
+import json
+
 import pytest
+from pydantic import SecretStr
 
 from gpupool.errors import SettingsError
 from gpupool.runtime.settings import LogLevel, Mutate, Settings, read
@@ -17,6 +20,11 @@ def test_every_variable_is_read() -> None:
     found = read(
         {
             "GPUPOOL_PROMETHEUS_URL": "https://prometheus:9090/tenant",
+            "GPUPOOL_PROMETHEUS_CREDENTIALS": "/etc/gpupool/prometheus",
+            "GPUPOOL_PROMETHEUS_INSECURE": "true",
+            "GPUPOOL_PROMETHEUS_HEADERS": '{"X-Scope-OrgID": "gpu"}',
+            "GPUPOOL_PROMETHEUS_OWN_JOBS": "gpupool-metrics",
+            "GPUPOOL_PROMETHEUS_EXPORTER_NAMESPACES": "gpu-operator, monitoring",
             "GPUPOOL_METRICS_PORT": "9000",
             "GPUPOOL_HEALTH_PORT": "9001",
             "GPUPOOL_POLICIES_MUTATE": "False",
@@ -33,6 +41,11 @@ def test_every_variable_is_read() -> None:
     )
     assert found == Settings(
         prometheus_url="https://prometheus:9090/tenant",
+        prometheus_credentials="/etc/gpupool/prometheus",
+        prometheus_insecure=True,
+        prometheus_headers={"X-Scope-OrgID": SecretStr("gpu")},
+        prometheus_own_jobs=("gpupool-metrics",),
+        prometheus_exporter_namespaces=("gpu-operator", "monitoring"),
         metrics_port=9000,
         health_port=9001,
         policies_mutate=Mutate.FALSE,
@@ -55,8 +68,7 @@ def test_no_namespace_may_be_exempt() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("PROMETHEUS_URL", "prometheus:9090", "String should match pattern"),
-        ("PROMETHEUS_URL", "http://", "String should match pattern"),
+        ("PROMETHEUS_INSECURE", "perhaps", "valid boolean"),
         ("METRICS_PORT", "http", "valid integer"),
         ("METRICS_PORT", "0", "greater than or equal to 1"),
         ("HEALTH_PORT", "65536", "less than or equal to 65535"),
@@ -94,3 +106,20 @@ def test_all_wrong_variables_are_named_at_once() -> None:
 @pytest.mark.parametrize("name", ["GPUPOOL_CACHE", "GPUPOOL_LOCAL_X", "GPUPOOL_SERVICEACCOUNT_DIR", "OTHER"])
 def test_variables_that_others_read_are_left_alone(name: str) -> None:
     assert read({name: "x"}) == Settings()
+
+
+def test_no_secret_is_shown_with_the_settings() -> None:
+    given = {
+        "GPUPOOL_PROMETHEUS_URL": "https://ada:s3cret@prometheus",
+        "GPUPOOL_PROMETHEUS_HEADERS": '{"X-Key": "s3cret"}',
+    }
+    shown = json.dumps(read(given).model_dump(mode="json"))
+    assert "s3cret" not in shown
+    assert "https://***@prometheus" in shown
+
+
+@pytest.mark.parametrize("headers", ['{"X-Key": {"s3cret": 1}}', '["s3cret"]', '{"X-Key": "s3cret"'])
+def test_wrong_headers_are_named_without_what_they_hold(headers: str) -> None:
+    with pytest.raises(SettingsError, match="GPUPOOL_PROMETHEUS_HEADERS") as refusal:
+        read({"GPUPOOL_PROMETHEUS_HEADERS": headers})
+    assert "s3cret" not in str(refusal.value)

@@ -141,7 +141,7 @@ class PodRun:
         return {spec.name: self._launch(spec) for spec in (*self.spec.init_containers, *self.spec.containers)}
 
     def _launch(self, spec: ContainerSpec) -> Launch:
-        own = container_environment(self.spec, spec, self._volumes.lookup)
+        own = self._volumes.located(spec, container_environment(self.spec, spec, self._volumes.lookup))
         ports = dict(spec.ports)
         for variable in PORT_VARIABLES:
             if variable in own:

@@ -53,14 +53,28 @@ class Volumes:
         """The variables that tell a container where its volumes are."""
         found: dict[str, str] = {}
         for mount in container.mounts:
-            path = self._directory / str(mount["name"])
-            path = path / mount["subPath"] if "subPath" in mount else path
+            path = self._place(mount)
             name = str(mount["name"]).upper().replace("-", "_")
             if mount["mountPath"].rstrip("/") == TOKEN_MOUNT:
                 found["GPUPOOL_SERVICEACCOUNT_DIR"] = str(path)
             else:
                 found[f"GPUPOOL_MOUNT_{name}"] = str(path)
         return found
+
+    def located(self, container: ContainerSpec, values: Mapping[str, str]) -> dict[str, str]:
+        """The variables, where one that is a path below a mount leads to the volume's directory."""
+        return {name: self._located(container, value) for name, value in values.items()}
+
+    def _located(self, container: ContainerSpec, value: str) -> str:
+        for mount in container.mounts:
+            root = mount["mountPath"].rstrip("/")
+            if value == root or value.startswith(f"{root}/"):
+                return f"{self._place(mount)}{value.removeprefix(root)}"
+        return value
+
+    def _place(self, mount: Json) -> Path:
+        path = self._directory / str(mount["name"])
+        return path / mount["subPath"] if "subPath" in mount else path
 
     def lookup(self, kind: str, name: str) -> Mapping[str, str]:
         """Decoded data of a ConfigMap or Secret.

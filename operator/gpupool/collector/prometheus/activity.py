@@ -31,7 +31,13 @@ HOLDER: Final = (
 )
 """Labels that may name the pod that holds it, best first."""
 
-KEPT: Final = (*DEVICE, *HOLDER)
+KEPT: Final = (*DEVICE, *HOLDER, "pod_uid")
+
+LIFE: Final = ("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "DCGM_FI_DEV_POWER_USAGE")
+"""What moves on every living GPU, whatever it does: a counter of millijoules since boot, and watts."""
+
+LARGEST_ENERGY: Final = "1e15"
+"""Millijoules that no GPU ever uses: what is above is a value that means `unknown`."""
 
 LARGEST_RATIO: Final = "1.01"
 """Real ratios exceed 1 by rounding."""
@@ -66,6 +72,12 @@ def labels(names: Sequence[str]) -> str:
     return f"({', '.join(names)})"
 
 
+def hosts(names: Sequence[str]) -> str:
+    """A matcher for series of some hosts, under either spelling; series that name no host pass."""
+    listed = quoted("|".join(("", *(_literal(n) for n in sorted(names)))))
+    return f"hostname=~{listed},Hostname=~{listed}"
+
+
 def _selectors(matcher: str) -> tuple[str, str]:
     whole = ",".join(part for part in (matcher, 'GPU_I_PROFILE=""') if part)
     return f"{ENGINE}{{{matcher}}}" if matcher else ENGINE, f"{UTILISATION}{{{whole}}}"
@@ -83,11 +95,29 @@ def activity(matcher: str) -> str:
 
 
 def stamp(matcher: str) -> str:
-    """Unix time of the newest sample per GPU and holder, within Prometheus' lookback."""
+    """Unix time of the newest sample per GPU and holder, within Prometheus' lookback; good values only."""
     engine, utilisation = _selectors(matcher)
-    return f"(timestamp({engine}) or on {labels(DEVICE)} timestamp({utilisation}))"
+    good = f"(timestamp({engine}) and {engine} >= 0 <= {LARGEST_RATIO})"
+    return f"({good} or on {labels(DEVICE)} (timestamp({utilisation}) and {utilisation} >= 0 <= 100))"
 
 
 def lively(matcher: str, limit: str) -> str:
     """Activity where the newest sample is younger than `limit` seconds (a number)."""
     return f"({activity(matcher)} unless (time() - {stamp(matcher)} >= {limit}))"
+
+
+def counted(matcher: str, span: str) -> str:
+    """Samples of a span per GPU and holder, whatever their values."""
+    engine, utilisation = _selectors(matcher)
+    on = labels(DEVICE)
+    return f"(count_over_time({engine}[{span}]) or on {on} count_over_time({utilisation}[{span}]))"
+
+
+def lifeless(matcher: str, span: str, least: int) -> str:
+    """Devices of which not even the energy used rises over a span with at least so many samples."""
+    energy, power = (f"{name}{{{matcher}}}" for name in LIFE)
+    by = f"max by {labels(DEVICE)}"
+    known = f"({energy} > 0 < {LARGEST_ENERGY}) and count_over_time({energy}[{span}]) >= {least}"
+    still = f"({by} (changes({energy}[{span}])) == 0)"
+    moving = f"({by} (changes({power}[{span}])) > 0)"
+    return f"{still} and ({by} ({known})) unless {moving}"

@@ -9,26 +9,32 @@ from typing import Any, Self
 import httpx
 
 from gpupool import __version__
-from gpupool.collector.prometheus.answer import Sample, quote, read_answer
-from gpupool.collector.prometheus.endpoint import Endpoint, auth, checked_url, tls
+from gpupool.collector.prometheus import failures
+from gpupool.collector.prometheus.answer import Answer, Sample, read_answer
+from gpupool.collector.prometheus.endpoint import Endpoint, Fingerprint, checked_url, tls
 from gpupool.collector.prometheus.errors import (
-    PrometheusBadAnswer,
     PrometheusError,
+    PrometheusMisconfigured,
     PrometheusRefused,
     PrometheusUnreachable,
 )
+from gpupool.collector.prometheus.signing import Signature
 from gpupool.errors import SettingsError
 
 CONNECTIONS = 8  # a cycle's questions at once; more would only queue inside Prometheus
 PAUSE = 0.2  # seconds before the one retry
-TRANSIENT = frozenset({502, 503, 504})
+LONG = 2000
+"""Characters of a question from which on it is posted: gateways cut long URLs."""
 
-Observer = Callable[[str, float], None]
-"""Hears of every question: its outcome in one word, and its seconds."""
+Observer = Callable[[str, float, int], None]
+"""Hears of every question: its outcome in one word, its seconds, and the samples of its answer."""
 
 
 class PrometheusClient:
     """Asks instant queries. Every refusal, silence and odd answer becomes a PrometheusError.
+
+    A setting that cannot be used is told at every question, not at the start: giving must go on without
+    Prometheus. Certificates that change are used from the next question on.
 
     Args:
         endpoint: where to, and who we are.
@@ -36,11 +42,8 @@ class PrometheusClient:
         transport: for tests; else real connections.
 
     Attributes:
-        url: the base URL, for messages.
+        url: the base URL, for messages; no secret is in it.
         dropped: how many values were NaN or infinite, since the start.
-
-    Raises:
-        SettingsError: the URL or the certificates are unusable.
     """
 
     def __init__(
@@ -52,18 +55,11 @@ class PrometheusClient:
     ) -> None:
         self.url = endpoint.url.rstrip("/")
         self.dropped = 0
+        self._endpoint = endpoint
         self._observe = observe or _nobody
-        self._http = httpx.AsyncClient(
-            base_url=checked_url(self.url),
-            verify=tls(endpoint),
-            auth=auth(endpoint),
-            timeout=httpx.Timeout(endpoint.read, connect=endpoint.connect),
-            limits=httpx.Limits(max_connections=CONNECTIONS),
-            transport=transport,
-            # The way to Prometheus is the settings' business, not the environment's.
-            trust_env=False,
-            headers={"User-Agent": f"gpupool/{__version__}"},
-        )
+        self._transport = transport
+        self._http: httpx.AsyncClient | None = None
+        self._trusts: Fingerprint = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,7 +71,8 @@ class PrometheusClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def query(self, promql: str, at: float | None = None) -> list[Sample]:
         """Ask one instant query; a range selector's matrix is flattened into its samples.
@@ -85,17 +82,18 @@ class PrometheusClient:
             at: unix seconds of evaluation by Prometheus' own clock; None is its now.
 
         Raises:
-            PrometheusError: there is no whole answer.
+            PrometheusError: there is no whole answer; no secret is in its text.
         """
         begun = time.monotonic()
-        outcome = "ok"
+        outcome, answer = "ok", Answer(())
         try:
-            answer = read_answer(_json(await self._asked(promql, at)))
+            answer = read_answer(self._json(await self._asked(promql, at)))
         except PrometheusError as error:
             outcome = error.kind
+            error.args = (self._endpoint.hide(str(error)),)
             raise
         finally:
-            self._observe(outcome, time.monotonic() - begun)
+            self._observe(outcome, time.monotonic() - begun, len(answer.samples))
         self.dropped += answer.dropped
         return list(answer.samples)
 
@@ -111,56 +109,52 @@ class PrometheusClient:
         return response
 
     async def _sent(self, promql: str, at: float | None) -> httpx.Response:
-        params = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
+        fields = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
         try:
-            response = await self._http.get("/api/v1/query", params=params)
-        except SettingsError as error:  # the token's file is gone
-            raise PrometheusError(str(error)) from error
+            http = await self._connected()
+            if len(promql) > LONG:
+                response = await http.post("/api/v1/query", data=fields)
+            else:
+                response = await http.get("/api/v1/query", params=fields)
+        except SettingsError as error:
+            raise PrometheusMisconfigured(str(error)) from error
         except httpx.TimeoutException as error:
-            raise self._silent(error, again=False) from error
+            raise failures.slow(self.url, self._endpoint.read) from error
         except httpx.TransportError as error:
-            raise self._silent(error, again=True) from error
+            raise failures.unreachable(self.url, error) from error
         if not response.is_success:
-            raise self._refused(response)
+            raise failures.refused(self.url, response)
         return response
 
-    def _silent(self, error: httpx.TransportError, *, again: bool) -> PrometheusUnreachable:
-        detail = quote(error) or type(error).__name__
-        return PrometheusUnreachable(
-            f"Prometheus at {self.url} does not answer ({detail}): check prometheus.url and the network",
-            again=again,
+    async def _connected(self) -> httpx.AsyncClient:
+        """The connections; new ones when the certificates are."""
+        trusts = self._endpoint.certificates()
+        if self._http is None or trusts != self._trusts:
+            old, self._http, self._trusts = self._http, self._made(), trusts
+            if old is not None:
+                await old.aclose()
+        return self._http
+
+    def _made(self) -> httpx.AsyncClient:
+        endpoint = self._endpoint
+        return httpx.AsyncClient(
+            base_url=checked_url(self.url),
+            verify=tls(endpoint),
+            auth=Signature(endpoint),
+            timeout=httpx.Timeout(endpoint.read, connect=endpoint.connect),
+            limits=httpx.Limits(max_connections=CONNECTIONS),
+            transport=self._transport,
+            # The way to Prometheus is the settings' business, not the environment's.
+            trust_env=False,
+            headers={"User-Agent": f"gpupool/{__version__}", **endpoint.headers},
         )
 
-    def _refused(self, response: httpx.Response) -> PrometheusRefused:
-        status = response.status_code
-        hint = _HINTS.get(status, "see Prometheus' own log")
-        text = f"Prometheus at {self.url} answered {status} ({_reason(response)}): {hint}"
-        return PrometheusRefused(text, status, again=status in TRANSIENT)
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise failures.not_json(self.url, response) from error
 
 
-_HINTS = {
-    401: "give the operator a token",
-    403: "allow the operator's token to query",
-    404: "prometheus.url must be the base under which /api/v1/query is",
-    422: "the query could not be evaluated; raise query.max-samples if it is about limits",
-}
-
-
-def _reason(response: httpx.Response) -> str:
-    try:
-        body = response.json()
-    except ValueError:
-        return quote(response.text)
-    return quote(body.get("error", body) if isinstance(body, dict) else body)
-
-
-def _json(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError as error:
-        text = f"{response.url.host} answered something that is not JSON: {quote(response.text)}"
-        raise PrometheusBadAnswer(f"{text}: check prometheus.url") from error
-
-
-def _nobody(_outcome: str, _seconds: float) -> None:
+def _nobody(_outcome: str, _seconds: float, _samples: int) -> None:
     pass

@@ -77,7 +77,11 @@ class Case:
     def remembered(self, key: Key) -> float:
         """GPU-seconds that our own series saw pods of this name hold, less what no sample can cover."""
         own = self.readings.own.get(key)
-        return 0.0 if own is None else max(0.0, own.seconds - own.gpus * self.readings.settling)
+        if own is None:
+            return 0.0
+        # Two replicas of the operator that name different requests for a moment count once.
+        seconds = min(own.seconds, own.gpus * self.window.total_seconds())
+        return max(0.0, seconds - own.gpus * self.readings.settling)
 
 
 def combine(pool: Pool, pods: Sequence[Pod], now: datetime, readings: Readings) -> tuple[PodUsage, ...]:
@@ -106,7 +110,7 @@ def _living(case: Case, pod: Pod, series: Sequence[GpuSeries]) -> PodUsage:
     gpus = gpus_of(case.pool, pod)
     devices = devices_of(series, case.window, case.readings)
     held, seen = case.remembered(pod.key), sum(d.seen for d in devices.values())
-    age = max((d.age for d in devices.values() if d.age is not None), default=None)
+    age = _age(case, pod, gpus, series)
     if pod.running:
         held = max(held, case.expected(pod, gpus))
     else:
@@ -119,12 +123,35 @@ def _living(case: Case, pod: Pod, series: Sequence[GpuSeries]) -> PodUsage:
         gpus=gpus,
         held_seconds=held,
         seen_seconds=seen,
-        busy_seconds=sum(d.busy for d in devices.values()),
+        busy_seconds=_possible(case, gpus, held, devices),
         busy_gpus=min(gpus, sum(d.busy > 0 for d in devices.values())),
         activity=mean(devices.values()),
         age=age,
         conflicting=_disputed(case, gpus, devices),
     )
+
+
+def _age(case: Case, pod: Pod, gpus: int, series: Iterable[GpuSeries]) -> float | None:
+    """Seconds since all of a pod's devices were seen; None where one of them is not seen any more.
+
+    Only what speaks of this pod at its present place counts: not of one of the same name elsewhere, or
+    of its predecessor (an exporter that hangs goes on naming that). A device without life is as old as
+    its stillness was looked for.
+    """
+    here = [s for s in series if s.host == pod.node and s.uid in {"", pod.uid}]
+    shown = devices_of(here, case.window, case.readings).values()
+    ages = sorted(_lifeless_age(case, d) for d in shown if d.age is not None)
+    return ages[gpus - 1] if len(ages) >= gpus > 0 else None
+
+
+def _lifeless_age(case: Case, device: Device) -> float:
+    age = device.age or 0.0
+    return max(age, 2 * case.readings.fresh_within) if device.still else age
+
+
+def _possible(case: Case, gpus: int, held: float, devices: Mapping[str, Device]) -> float:
+    """Busy GPU-seconds, no more than were held: nobody becomes busier by GPUs that it never had."""
+    return min(sum(d.busy for d in devices.values()), held + gpus * case.readings.settling)
 
 
 def _disputed(case: Case, gpus: int, devices: Mapping[str, Device]) -> bool:
@@ -142,7 +169,10 @@ def _dead(case: Case, key: Key, series: Sequence[GpuSeries]) -> PodUsage:
         gpus=own.gpus,
         held_seconds=case.remembered(key),
         seen_seconds=sum(d.seen for d in devices.values()),
-        busy_seconds=sum(d.busy for d in devices.values()),
+        # We hear of a pod a moment after its exporter does.
+        busy_seconds=_possible(
+            case, own.gpus, case.remembered(key) + own.gpus * case.readings.settling, devices
+        ),
         busy_gpus=0,
         activity=mean(devices.values()),
         conflicting=any(d.conflicting for d in devices.values()),

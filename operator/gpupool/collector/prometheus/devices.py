@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from gpupool.collector.prometheus.own import OwnPod
-from gpupool.collector.prometheus.series import GpuSeries
+from gpupool.collector.prometheus.series import GpuSeries, Source
 from gpupool.model.snapshot import Key
 
 FRESH_SCRAPES: Final = 3
@@ -18,6 +18,12 @@ FIRST_SCRAPES: Final = 2
 
 OVERLAP: Final = 1.1
 """Two series of one device whose seen times add up to more than this part of the window overlapped."""
+
+TOLERANCE: Final = 0.25
+"""Part of its time for which two exporters may differ about a device: they look at other moments."""
+
+CHANCE_SCRAPES: Final = 2
+"""Busy samples that one exporter may have caught and the other missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,27 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device of one pod, all sources together."""
+    """One device of one pod, all sources together.
 
+    Attributes:
+        hosts: that its series name.
+        seen: seconds of the window with a sample.
+        busy: seconds of them with activity above 0.
+        activity: mean over what was seen, percent.
+        age: seconds since the newest sample that speaks of the present pod.
+        conflicting: its sources contradict each other, or two write one series.
+        still: what is exported for it does not move.
+        sources: who speaks of it.
+    """
+
+    hosts: frozenset[str]
     seen: float
     busy: float
     activity: float
     age: float | None
     conflicting: bool
+    still: bool
+    sources: frozenset[Source]
 
 
 def devices_of(series: Iterable[GpuSeries], window: timedelta, readings: Readings) -> dict[str, Device]:
@@ -72,15 +92,28 @@ def _joined(series: Sequence[GpuSeries], window: timedelta, readings: Readings) 
     fresh = sum(s.age is not None and s.age <= readings.fresh_within for s in series)
     slack = readings.interval * len(series)
     rivals = len(series) > 1 and (fresh > 1 or total > OVERLAP * window.total_seconds() + slack)
-    verdicts = {s.busy > 0 for s in series if s.seen > 0}
     take = max if rivals else sum
     return Device(
+        hosts=frozenset(s.host for s in series),
         seen=min(window.total_seconds(), take(s.seen for s in series)),
         busy=min(window.total_seconds(), take(s.busy for s in series)),
         activity=0.0 if total <= 0 else sum(s.activity * s.seen for s in series) / total,
         age=min((s.age for s in series if s.age is not None), default=None),
-        conflicting=rivals and len(verdicts) > 1,
+        conflicting=any(s.crowded for s in series) or (rivals and _disagree(series, readings.interval)),
+        still=any(s.still for s in series),
+        sources=frozenset(s.source for s in series),
     )
+
+
+def _disagree(series: Iterable[GpuSeries], interval: float) -> bool:
+    """Whether rivals cannot both be right about how much of the time a device was busy."""
+    told = [s for s in series if s.seen > 0]
+    parts = [s.busy / s.seen for s in told]
+    if not parts:
+        return False
+    least = min(told, key=lambda s: s.busy / s.seen)
+    missed = max((s.busy for s in told), default=0.0) > CHANCE_SCRAPES * interval
+    return max(parts) - min(parts) > TOLERANCE or (least.busy == 0 and missed)
 
 
 def mean(devices: Iterable[Device]) -> float:

@@ -3,10 +3,12 @@
 ::
 
     PrometheusError
-    ├── PrometheusUnreachable   no connection, or no answer in time
-    ├── PrometheusRefused       an HTTP status that is not success
-    ├── PrometheusBadAnswer     an answer that is not the query API's
-    └── PrometheusPartial       an answer that says itself that it is not whole
+    ├── PrometheusMisconfigured   a setting of ours cannot be used
+    ├── PrometheusUnreachable     no connection
+    │   └── PrometheusSlow        no answer in time
+    ├── PrometheusRefused         an HTTP status that is not success
+    ├── PrometheusBadAnswer       an answer that is not the query API's
+    └── PrometheusPartial         an answer that says itself that it is not whole
 """
 
 from typing import ClassVar
@@ -19,21 +21,37 @@ class PrometheusError(GpupoolError):
 
     Attributes:
         kind: one word for metrics.
+        reason: the reason of condition TelemetryHealthy.
         again: whether asking once more at once may help.
     """
 
     fault: ClassVar[Fault] = Fault.INSTALL
     kind: ClassVar[str] = "error"
+    reason: ClassVar[str] = "PrometheusMisconfigured"
 
     def __init__(self, message: str, *, again: bool = False) -> None:
         super().__init__(message)
         self.again = again
 
 
-class PrometheusUnreachable(PrometheusError):  # noqa: N818 - reads as what happened, like errors.Unreachable
-    """No connection, or no answer in time."""
+class PrometheusMisconfigured(PrometheusError):  # noqa: N818 - reads as what happened, like errors.Unreachable
+    """A URL, a token or certificates that cannot be used."""
+
+    kind = "misconfigured"
+
+
+class PrometheusUnreachable(PrometheusError):  # noqa: N818 - same
+    """No connection stands, or it broke."""
 
     kind = "unreachable"
+    reason = "PrometheusUnreachable"
+
+
+class PrometheusSlow(PrometheusUnreachable):
+    """It took longer than a question may."""
+
+    kind = "timeout"
+    reason = "PrometheusSlow"
 
 
 class PrometheusRefused(PrometheusError):  # noqa: N818 - same
@@ -44,6 +62,7 @@ class PrometheusRefused(PrometheusError):  # noqa: N818 - same
     """
 
     kind = "refused"
+    reason = "PrometheusRefused"
 
     def __init__(self, message: str, status: int, *, again: bool = False) -> None:
         super().__init__(message, again=again)
@@ -54,9 +73,11 @@ class PrometheusBadAnswer(PrometheusError):  # noqa: N818 - same
     """What answered does not speak the query API, or speaks it wrongly."""
 
     kind = "bad_answer"
+    reason = "NotPrometheus"
 
 
 class PrometheusPartial(PrometheusError):  # noqa: N818 - same
     """The answer carries warnings: parts of the data are missing, so nothing may rest on it (law 1)."""
 
     kind = "partial"
+    reason = "PartialAnswer"

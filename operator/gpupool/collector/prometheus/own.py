@@ -41,6 +41,14 @@ class Past:
     kept: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What our own series remember of a pool."""
+
+    pods: Mapping[Key, OwnPod] = field(default_factory=dict)
+    past: Past = field(default_factory=Past)
+
+
 @dataclass(slots=True)
 class _Record:
     gpus: int = 0

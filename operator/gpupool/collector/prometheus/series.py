@@ -44,6 +44,10 @@ class GpuSeries:
         busy: seconds of them with activity above 0.
         activity: mean over what was seen, percent.
         age: seconds since the newest sample; None where Prometheus has none within its lookback.
+        uid: of the pod, where the exporter tells it.
+        home: namespace of the target, where the series still shows it.
+        crowded: more samples than one exporter writes: two write it, and nobody knows which is read.
+        still: the device shows no life: what is exported for it does not move.
     """
 
     source: Source
@@ -54,16 +58,22 @@ class GpuSeries:
     busy: float = 0.0
     activity: float = 0.0
     age: float | None = None
+    uid: str = ""
+    home: str = ""
+    crowded: bool = False
+    still: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the four questions about use answered, and the seconds that a count stands for."""
+    """What the questions about use answered, and the seconds that a count stands for."""
 
     seen: Sequence[Sample] = ()
     busy: Sequence[Sample] = ()
     mean: Sequence[Sample] = ()
     age: Sequence[Sample] = ()
+    crowded: Sequence[Sample] = ()
+    still: Sequence[Sample] = ()
     unit: float = 1.0
 
 
@@ -74,6 +84,7 @@ class _Row:
     busy: float = 0.0
     activity: float = 0.0
     age: float | None = None
+    crowded: bool = False
 
 
 def gpu_series(answers: Answers) -> tuple[GpuSeries, ...]:
@@ -87,8 +98,11 @@ def gpu_series(answers: Answers) -> tuple[GpuSeries, ...]:
         _row(rows, sample).activity = min(FULL, sample.value)
     for sample in answers.age:
         _row(rows, sample).age = max(0.0, sample.value)
+    for sample in answers.crowded:
+        _row(rows, sample).crowded = True
     exporting = frozenset(source_of(r.labels) for r in rows.values() if r.labels.get("exported_pod"))
-    return tuple(_read(rows[identity], exporting) for identity in sorted(rows))
+    still = frozenset(_place(s.labels) for s in answers.still)
+    return tuple(_read(rows[identity], exporting, still) for identity in sorted(rows))
 
 
 def _row(rows: dict[Identity, _Row], sample: Sample) -> _Row:
@@ -96,9 +110,17 @@ def _row(rows: dict[Identity, _Row], sample: Sample) -> _Row:
     return rows.setdefault(identity, _Row(sample.labels))
 
 
-def _read(row: _Row, exporting: frozenset[Source]) -> GpuSeries:
-    labels, source = row.labels, source_of(row.labels)
-    host = labels.get("hostname") or labels.get("Hostname", "")
+def _place(labels: Mapping[str, str]) -> tuple[Source, str]:
+    """A device as one exporter sees it."""
+    return source_of(labels), device_of(labels, _host(labels))
+
+
+def _host(labels: Mapping[str, str]) -> str:
+    return labels.get("hostname") or labels.get("Hostname", "")
+
+
+def _read(row: _Row, exporting: frozenset[Source], still: frozenset[tuple[Source, str]]) -> GpuSeries:
+    labels, source, host = row.labels, source_of(row.labels), _host(row.labels)
     return GpuSeries(
         source=source,
         host=host,
@@ -108,6 +130,10 @@ def _read(row: _Row, exporting: frozenset[Source]) -> GpuSeries:
         busy=min(row.busy, row.seen),
         activity=row.activity,
         age=row.age,
+        uid=labels.get("pod_uid", ""),
+        home=labels.get("namespace", "") if source in exporting else "",
+        crowded=row.crowded,
+        still=_place(labels) in still,
     )
 
 

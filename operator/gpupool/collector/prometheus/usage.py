@@ -1,8 +1,8 @@
-"""Use of a pool's GPUs, read in one go: ten questions, whatever the pool holds."""
+"""Use of a pool's GPUs, read in one go: thirteen questions, whatever the pool holds."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,46 +12,58 @@ from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.combine import combine
 from gpupool.collector.prometheus.devices import Readings
 from gpupool.collector.prometheus.errors import PrometheusError
-from gpupool.collector.prometheus.own import OwnPod, Past, own_pods, past
+from gpupool.collector.prometheus.findings import findings
+from gpupool.collector.prometheus.own import Own, own_pods, past
 from gpupool.collector.prometheus.ownqueries import own_queries
+from gpupool.collector.prometheus.problem import Problem
 from gpupool.collector.prometheus.series import Answers, gpu_series
+from gpupool.collector.prometheus.targets import Rhythm, Target, Targets, read_targets
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Pod, Usage
+from gpupool.model.snapshot import Pod, Usage
 
 PATIENCE: Final = 20.0
 """Seconds that all questions of a cycle may take together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What the first two questions told.
+class Subject:
+    """Whose use is asked for.
 
     Attributes:
-        at: Prometheus' time; all other questions are evaluated there.
-        up: targets that are up, by job.
-        scrapes: of a few targets per job.
-        intervals: scrape interval per job, seconds.
+        pool: whose window, lookback and believed jobs count.
+        pods: non-terminal pods on the pool's nodes or in its namespaces.
+        now: the API server's time.
+        nodes: names of the pool's nodes; questions are narrowed to them where it pays.
     """
 
-    at: float | None
-    up: Mapping[str, Sequence[str]]
-    scrapes: Sequence[Sample] = ()
-    intervals: Mapping[str, float] = field(default_factory=dict)
-
-    def problem(self, pool: Pool, now: datetime) -> str:
-        """Why nothing can be measured here; empty when it can."""
-        found = health.no_targets(pool, self.up) or health.no_interval(pool, self.intervals)
-        if found or self.at is None:
-            return found
-        return health.not_now(self.at, now, self.scrapes, max(self.intervals.values()))
+    pool: Pool
+    pods: Sequence[Pod]
+    now: datetime
+    nodes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What our own series remember of a pool."""
+class Scene:
+    """What the first questions told.
 
-    pods: Mapping[Key, OwnPod]
-    past: Past
+    Attributes:
+        at: Prometheus' time; all other questions are evaluated there.
+        targets: who is scraped.
+        rhythm: how often.
+    """
+
+    at: float
+    targets: Targets
+    rhythm: Rhythm
+
+    def blind(self, subject: Subject) -> Problem | None:
+        """Why nothing at all can be measured here."""
+        pool = subject.pool
+        return (
+            health.no_targets(pool, self.targets)
+            or health.no_interval(pool, self.rhythm.intervals)
+            or health.other_time(self.at, subject.now, self.rhythm.slowest)
+        )
 
 
 class UsageReader:
@@ -60,67 +72,93 @@ class UsageReader:
     Args:
         client: the connection.
         own_jobs: under which the operator itself is scraped; empty believes any.
+        exporter_namespaces: whose targets are believed; empty believes any one namespace.
         patience: seconds for all questions of one read.
     """
 
     def __init__(
-        self, client: PrometheusClient, *, own_jobs: Sequence[str] = (), patience: float = PATIENCE
+        self,
+        client: PrometheusClient,
+        *,
+        own_jobs: Sequence[str] = (),
+        exporter_namespaces: Sequence[str] = (),
+        patience: float = PATIENCE,
     ) -> None:
         self._client = client
         self._own_jobs = tuple(own_jobs)
+        self._allowed = frozenset(exporter_namespaces)
         self._patience = patience
 
-    async def read(self, pool: Pool, pods: Sequence[Pod], now: datetime) -> Usage:
-        """Ask for the use of a pool.
-
-        Args:
-            pool: whose window, lookback and believed jobs count.
-            pods: non-terminal pods on the pool's nodes or in its namespaces.
-            now: the API server's time.
-        """
+    async def read(self, pool: Pool, pods: Sequence[Pod], now: datetime, nodes: Sequence[str] = ()) -> Usage:
+        """Ask for the use of a pool; the arguments are those of Subject."""
         try:
             async with asyncio.timeout(self._patience):
-                return await self._read(pool, pods, now)
+                return await self._read(Subject(pool, pods, now, nodes))
         except TimeoutError:
             silence = (
                 f"Prometheus at {self._client.url} needs more than {self._patience:g}s: it is overloaded"
             )
-            return Usage(problem=silence)
+            return Usage(problem=silence, reason="PrometheusSlow")
         except PrometheusError as error:
-            return Usage(problem=str(error))
+            return Usage(problem=str(error), reason=error.reason)
 
-    async def _read(self, pool: Pool, pods: Sequence[Pod], now: datetime) -> Usage:
-        scene = await self._scene(pool)
-        if problem := scene.problem(pool, now):
-            return Usage(problem=problem)
-        answers, own = await asyncio.gather(self._use(pool, scene), self._own(pool, scene.at))
-        slowest = max(scene.intervals.values())
+    async def _read(self, subject: Subject) -> Usage:
+        scene = await self._scene(subject.pool)
+        if problem := scene.blind(subject):
+            return Usage(problem=problem.message, reason=problem.reason)
+        answers, own = await asyncio.gather(self._use(subject, scene), self._own(subject.pool, scene.at))
+        pool, pods, now, slowest = subject.pool, subject.pods, subject.now, scene.rhythm.slowest
         lag = queries.RESOLUTION if queries.is_long(pool.reclaim.window) else 0.0
-        readings = Readings(slowest, gpu_series(answers), own.pods, lag)
+        readings = Readings(slowest, scene.targets.believed(gpu_series(answers)), own.pods, lag)
         found = combine(pool, pods, now, readings)
-        problem = health.not_fresh(pool, pods, found, readings) or health.rules_missing(
-            pool, own.past.recorded, kept=own.past.kept
+        problem = (
+            health.not_scraped(scene.at, scene.rhythm)
+            or health.not_fresh(pool, pods, found, readings)
+            or health.own_missing(pool, pods, own, now, self._own_jobs)
+            or health.rules_missing(pool, own.past)
         )
-        return Usage(not problem, problem, slowest, found, own.past.peaks)
+        return Usage(
+            fresh=problem is None,
+            problem=problem.message if problem else "",
+            scrape_interval=slowest,
+            pods=found,
+            peaks=own.past.peaks,
+            reason=problem.reason if problem else "Fresh",
+            findings=findings(pool, pods, found, readings, scene.targets),
+        )
 
     async def _scene(self, pool: Pool) -> Scene:
-        targets = await self._client.query(queries.targets(pool.jobs))
-        up = health.working(targets)
-        at = max((t.timestamp for t in targets), default=None)
-        if not any(up.values()):
-            return Scene(at, up)
-        scrapes = await self._client.query(queries.scrapes(tuple(up), health.witnesses(up)), at)
-        return Scene(at, up, scrapes, health.intervals(scrapes))
-
-    async def _use(self, pool: Pool, scene: Scene) -> Answers:
-        rhythm = scene.intervals.values()
-        ask = queries.use_queries(pool.jobs, pool.reclaim.window, min(rhythm), max(rhythm))
-        seen, busy, mean, age = await self._all(
-            (ask.seen.promql, ask.busy.promql, ask.mean.promql, ask.age), scene.at
+        jobs = tuple(dict.fromkeys((*pool.jobs, *self._own_jobs)))
+        answer = await self._client.query(queries.targets(jobs))
+        at = max((sample.timestamp for sample in answer), default=0.0)
+        targets = Targets(allowed=self._allowed)
+        if not answer:
+            return Scene(at, targets, Rhythm())
+        past = await self._client.query(queries.past_targets(pool.jobs, pool.reclaim.window), at)
+        found = read_targets(answer)
+        targets = Targets(
+            exporters=_of(found, pool.jobs),
+            past=read_targets(past),
+            own=_of(found, self._own_jobs),
+            allowed=self._allowed,
         )
-        return Answers(seen, busy, mean, age, ask.seen.unit)
+        up = targets.working()
+        if not any(up.values()):
+            return Scene(at, targets, Rhythm())
+        scrapes = await self._client.query(queries.scrapes(tuple(up), health.witnesses(up)), at)
+        return Scene(at, targets, Rhythm(scrapes, health.intervals(scrapes)))
 
-    async def _own(self, pool: Pool, at: float | None) -> Own:
+    async def _use(self, subject: Subject, scene: Scene) -> Answers:
+        pool, rhythm = subject.pool, scene.rhythm
+        matcher = queries.narrowed(pool.jobs, subject.nodes, len(scene.targets.exporters))
+        ask = queries.use_queries(matcher, pool.reclaim.window, rhythm.fastest, rhythm.slowest)
+        answers = await self._all(
+            (ask.seen.promql, ask.busy.promql, ask.mean.promql, ask.age, ask.crowded, ask.still), scene.at
+        )
+        seen, busy, mean, age, crowded, still = answers
+        return Answers(seen, busy, mean, age, crowded, still, ask.seen.unit)
+
+    async def _own(self, pool: Pool, at: float) -> Own:
         reclaim = pool.reclaim
         ask = own_queries(pool.name, reclaim.window, reclaim.lookback, self._own_jobs)
         held, size, peak, history = await self._all(
@@ -128,5 +166,9 @@ class UsageReader:
         )
         return Own(own_pods(held, size, ask.held.unit), past(peak, history, ask.history.unit))
 
-    async def _all(self, questions: Sequence[str], at: float | None) -> list[list[Sample]]:
+    async def _all(self, questions: Sequence[str], at: float) -> list[list[Sample]]:
         return list(await asyncio.gather(*(self._client.query(q, at) for q in questions)))
+
+
+def _of(targets: Sequence[Target], jobs: Sequence[str]) -> tuple[Target, ...]:
+    return tuple(t for t in targets if t.source.job in jobs)
