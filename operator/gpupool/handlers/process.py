@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gpupool.applier.execute import Executor
-from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.outsiderset import OutsiderSet
+from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.applier.standing import Standing
 from gpupool.collector.prometheus.client import PrometheusClient
@@ -31,8 +31,8 @@ from gpupool.runtime.leading import Leading
 from gpupool.runtime.lease import Timing
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.mirror import Mirror
-from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.outsiders import OutsiderWatch
+from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.serve import Doors, serving
 from gpupool.runtime.settings import Mutate, Settings
 from gpupool.telemetry.metrics import Metrics
@@ -117,8 +117,8 @@ async def _parts(
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
-        )
             outsiders=OutsiderWatch(outsiders, policies, settings.policies_outsiders),
+        )
         publisher = Publisher(client, metrics, settings.pod_name, elector.leads)
         manager = Manager(context, publisher, alarm)
         managers.append(manager)

@@ -170,6 +170,7 @@ class PoolLoop:
             mutate=self._context.mutate,
             bound=self._context.policies.bound(snapshot.pool.name),
             replays=self._rehearsal.replays(self._templates),
+            outsiders=self._context.outsiders.facts,
         )
         held = hold(replace(snapshot, enforcement=plain))
         if not self._context.policies.current(held.pool, policies_of(held)):
@@ -180,7 +181,6 @@ class PoolLoop:
 
     def _fresh_usage(self) -> Usage:
         """What Prometheus said last; too old an answer is no answer (law 1)."""
-            outsiders=self._context.outsiders.facts,
         if self._context.usage is None:
             return Usage()
         if self._usage is None:
