@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localplane.errors import PlaneError
+from localplane.exporter.faults import Faults
 from localplane.exporter.fleet import Fleet
 from localplane.exporter.labels import LabelStyle
 from localplane.exporter.reflect import Reflector
@@ -22,7 +23,7 @@ from localplane.exporter.traces import TraceClock, TraceLibrary
 from localplane.kube import Kube
 
 BOUND: Final = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
-CONTROLS: Final = frozenset({"epoch", "speed", "traces"})
+CONTROLS: Final = frozenset({"epoch", "speed", "traces", "faults"})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,6 +54,7 @@ def static_pages(path: Path) -> Pages:
 def live_pages(args: argparse.Namespace, stop: threading.Event) -> Pages:
     """Pages of an exporter that follows a cluster, and the threads that keep it up to date."""
     clock = TraceClock(args.epoch or time.time(), args.speed)
+    faults = Faults()
     fleet = Fleet(Showing(TraceLibrary(args.traces), clock), args.label_style, args.checkpoint)
     reflectors = [
         Reflector(
@@ -65,15 +67,15 @@ def live_pages(args: argparse.Namespace, stop: threading.Event) -> Pages:
     for reflector in reflectors:
         threading.Thread(target=reflector.run, args=(stop,), daemon=True).start()
     return Pages(
-        metrics=lambda: render(fleet.read(time.time())),
+        metrics=lambda: render(faults.apply(fleet.read(time.time()))),
         state=lambda: debug_state(fleet.read(time.time())) | _replay(fleet.showing),
         ready=lambda: all(reflector.synced.is_set() for reflector in reflectors),
-        control=lambda change: control(fleet.showing, change),
+        control=lambda change: control(fleet.showing, change, faults),
     )
 
 
-def control(showing: Showing, change: dict[str, Any]) -> dict[str, Any]:
-    """Change the replay: `epoch` (unix time of the trace's second 0), `speed`, `traces` (a path).
+def control(showing: Showing, change: dict[str, Any], faults: Faults | None = None) -> dict[str, Any]:
+    """Change the replay: `epoch` (unix time of the trace's second 0), `speed`, `traces`; or `faults`.
 
     Returns:
         What holds now.
@@ -83,6 +85,8 @@ def control(showing: Showing, change: dict[str, Any]) -> dict[str, Any]:
     """
     if unknown := set(change) - CONTROLS:
         raise ValueError(f"control: unknown {sorted(unknown)}; use {sorted(CONTROLS)}")
+    if faults is not None and "faults" in change:
+        faults.set(change["faults"])
     if "traces" in change:
         path = Path(str(change["traces"]))
         if not path.exists():

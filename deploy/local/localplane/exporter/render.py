@@ -17,7 +17,9 @@ def render(readings: Sequence[Reading]) -> str:
         name = family.name
         parts.append(f"# HELP {name} {family.help}\n# TYPE {name} {family.type}\n")
         parts += [
-            f"{name}{reading.labels} {reading.values[index]}{reading.timestamp}\n" for reading in readings
+            f"{name}{reading.labels} {reading.values[index]}{reading.timestamp}\n"
+            for reading in readings
+            if reading.values[index]
         ]
     return "".join(parts)
 
