@@ -248,9 +248,15 @@ def lenders(draw: st.DrawFn) -> list[Event]:
 
 
 @st.composite
-def histories(draw: st.DrawFn, size: int = 12, *, calm: bool = False) -> list[Event]:
-    """Borrowers or lenders come first, so that there is something to bring back; then anything may happen."""
+def histories(
+    draw: st.DrawFn, size: int = 12, *, calm: bool = False, beside: st.SearchStrategy[Event] | None = None
+) -> list[Event]:
+    """Borrowers or lenders come first, so that there is something to bring back; then anything may happen.
+
+    `beside` adds kinds of events.
+    """
     borrowers = st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), max_size=2)
     prologue = draw(st.one_of(borrowers, borrowers, lenders()))
-    kinds = (hires(), edits()) if calm else (hires(), edits(), edits(), outages(), upheavals())
+    kinds = [hires(), edits()] if calm else [hires(), edits(), edits(), outages(), upheavals()]
+    kinds += [] if beside is None else [beside, beside]
     return prologue + draw(st.lists(st.one_of(*kinds), min_size=1, max_size=size))

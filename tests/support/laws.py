@@ -67,11 +67,13 @@ class Observer:
     def _cycle(self, snapshot: Snapshot) -> None:
         engine, cluster = self.engine, self.engine.cluster
         walled = set(cluster.quotas)
-        before = self._committed(walled)
+        before, promised = self._committed(walled), self._committed_or_promised()
         timers = self._timers()
         plan = engine.cycle()
+        self._walls_cover_what_was_there(promised)
         walled &= set(cluster.quotas)
         self._never_oversold(before, walled)
+        self._who_runs_is_rebuilt_first(snapshot, plan)
         self._nothing_taken_without_notice(snapshot, plan, timers)
         self._evictions_are_due(plan.actions, timers, snapshot.now)
         self._guarantees_return(snapshot, plan)
@@ -83,6 +85,22 @@ class Observer:
     def _committed(self, walled: Iterable[str]) -> int:
         outside = {p.key.namespace for p in self.engine.cluster.pods.values()} - set(walled)
         return self._walls(walled) + sum(self.engine.cluster.held(n, GPU) for n in outside)
+
+    def _committed_or_promised(self) -> int:
+        """Where no quota stands, what statuses promise counts as much: it comes back with the quota."""
+        cluster, total = self.engine.cluster, self._walls(self.engine.cluster.quotas)
+        outside = {p.key.namespace for p in cluster.pods.values()} | {k.namespace for k in cluster.requests}
+        for name in outside - set(cluster.quotas):
+            granted = sum(
+                r.remembered.allowance or 0 for k, r in cluster.requests.items() if k.namespace == name
+            )
+            total += max(granted, cluster.charged(name, GPU), cluster.held(name, GPU))
+        return total
+
+    def _walls_cover_what_was_there(self, before: int) -> None:
+        """Quotas that are made, first or again, promise no more than was promised, or than there is."""
+        after = self._committed(set(self.engine.cluster.quotas))
+        assert after <= max(before, self._usable()), f"law 2, new walls: {before} -> {after}"
 
     def _walls(self, walled: Iterable[str]) -> int:
         total = 0
@@ -100,17 +118,33 @@ class Observer:
 
     def _usable(self) -> int:
         cluster = self.engine.cluster
-        total = 0
+        total = lost = 0
         for node in cluster.nodes.values():
             held = sum(p.template.gpus for p in cluster.pods.values() if p.node == node.name)
-            total += node.gpus[GPU] if node.ready and node.schedulable else min(held, node.gpus[GPU])
-        return total - cluster.pool.reserve[GPU]
+            free = node.gpus[GPU] - held if node.ready and node.schedulable else 0
+            lost += max(0, node.gpus[GPU] - held - free)
+            total += node.gpus[GPU]
+        return cluster.pool.declared.get(GPU, total) - lost - cluster.pool.reserve[GPU]
 
     def _never_oversold(self, before: int, walled: set[str]) -> None:
         after = self._committed(walled)
         assert after <= max(before, self._usable()), f"law 2: {before} -> {after} of {self._usable()}"
 
     # ------------------------------------------------------------------ laws 1, 5 and 7
+
+    def _who_runs_is_rebuilt_first(self, snapshot: Snapshot, plan: Plan) -> None:
+        """A request whose status was lost has at once what it runs, as far as it was granted before."""
+        lost = {r.key for r in snapshot.requests if r.remembered.granted is None}
+        for status in plan.requests:
+            old = self.seen.get(status.key)
+            if status.key in lost and old is not None and self._governs(status.key.namespace):
+                timer = old.timer.target if old.timer and old.timer.stage is Stage.RECALLING else None
+                asked = self.engine.cluster.requests[status.key].gpus
+                kept = min(old.allowance, status.held, asked, old.allowance if timer is None else timer or 0)
+                assert status.allowance >= kept, f"{status.key} runs {status.held} and was cut\n{plan}"
+
+    def _governs(self, namespace: str) -> bool:
+        return any(namespace in s.namespaces for s in self.engine.cluster.pool.shares)
 
     def _timers(self) -> dict[Key, Timer]:
         found = {k: t for k, r in self.engine.cluster.requests.items() if (t := r.remembered.timer)}
@@ -121,7 +155,7 @@ class Observer:
     def _nothing_taken_without_notice(self, snapshot: Snapshot, plan: Plan, timers: dict[Key, Timer]) -> None:
         for status in plan.requests:
             old, timer = self.seen.get(status.key), timers.get(status.key)
-            if old is None or not self.trusted:
+            if old is None or not self.trusted or not self._remembers(snapshot, status.key):
                 continue
             request = self.engine.cluster.requests[status.key]
             edited = self.asked.get(status.key) != (request.gpus, request.preemptible)
@@ -130,6 +164,11 @@ class Observer:
                 self._taking_was_announced(snapshot, status, old, timer)
             if timer is not None and status.timer is not None and timer.since == status.timer.since:
                 self._deadline_moves_later_only(timer, status.timer)
+
+    def _remembers(self, snapshot: Snapshot, key: Key) -> bool:
+        """Whether the status is still there and the namespace is a share's."""
+        known = {r.key for r in snapshot.requests if r.remembered.granted is not None}
+        return key in known and self._governs(key.namespace)
 
     def _taking_was_announced(
         self, snapshot: Snapshot, status: RequestStatus, old: RequestStatus, timer: Timer
@@ -188,6 +227,8 @@ class Observer:
     def _quiet(self) -> bool:
         engine = self.engine
         works = engine.cluster.quota_works and not engine.loses_statuses and not engine.down
+        works &= not any(p.stuck for p in engine.cluster.pods.values())
+        works &= all(s.namespaces for s in engine.cluster.pool.shares)
         whole = all(n.ready and n.schedulable for n in engine.cluster.nodes.values())
         return (
             works
@@ -197,7 +238,7 @@ class Observer:
         )
 
     def _kept_from_guarantee(self, snapshot: Snapshot, plan: Plan) -> Iterable[Key]:
-        promised = {s.team: s.guaranteed[GPU] for s in snapshot.pool.shares}
+        promised = {s.team: s.guaranteed[GPU] if s.namespaces else 0 for s in snapshot.pool.shares}
         granted = dict.fromkeys(promised, 0)
         borrowed = dict.fromkeys(promised, 0)
         for status in plan.requests:
@@ -229,6 +270,8 @@ class Observer:
             )
         if self.engine.cluster.pool.quota_mode is Mode.ENFORCE and not self.engine.loses_statuses:
             for name, quota in self.engine.cluster.quotas.items():
+                if not self._governs(name):
+                    continue
                 allowed = sum(s.allowance for s in plan.requests if s.key.namespace == name)
                 assert quota.hard[GPU] == allowed + quota.implicit.get(GPU, 0), "hard is not what is allowed"
 

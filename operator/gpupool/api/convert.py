@@ -157,11 +157,11 @@ def request(raw: Mapping[str, Any]) -> Request:
         priority=Priority(spec.priority),
         preemptible=spec.preemptible,
         justification=spec.justification or "",
-        remembered=_remembered(raw.get("status") or {}),
+        remembered=remembered(raw.get("status") or {}),
     )
 
 
-def _remembered(raw: Mapping[str, Any]) -> Remembered:
+def remembered(raw: Mapping[str, Any]) -> Remembered:
     """What earlier cycles wrote; fields that cannot be read count as not written, and hide no request."""
     try:
         status = api.CapacityRequestStatus.model_validate(raw)
@@ -180,6 +180,11 @@ def _remembered(raw: Mapping[str, Any]) -> Remembered:
         phase=None if status.phase is None else Phase(status.phase),
         released=status.released_gpus,
     )
+
+
+def moment(text: str | None) -> datetime:
+    """A time as the API server writes it; one that is absent lies far back."""
+    return _EPOCH if not text else datetime.fromisoformat(text)
 
 
 def _timer(reclaim: api.Reclaim | None, granted: int | None) -> Timer | None:

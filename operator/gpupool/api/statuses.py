@@ -10,7 +10,16 @@ from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.base import MAX_GPUS
 from gpupool.api.v1alpha1.conditions import set_condition, shorten
 from gpupool.model.enforcement import Replay
-from gpupool.model.plan import Blocker, Condition, ForeignRow, PoolStatus, QueueRow, RequestStatus, ShareRow, Verdict
+from gpupool.model.plan import (
+    Blocker,
+    Condition,
+    ForeignRow,
+    PoolStatus,
+    QueueRow,
+    RequestStatus,
+    ShareRow,
+    Verdict,
+)
 from gpupool.model.pool import Pool
 from gpupool.model.reasons import Stage
 

@@ -66,17 +66,21 @@ def _of_stage(claim: Claim, now: RequestStatus, finding: Finding) -> Notice:
     reasons = {Stage.WARNED: "UnderUsed", Stage.LENT: "Lent", Stage.RECALLING: "Recalling"}
     reason = reasons.get(claim.stage)
     if reason is None:
-        return _tell(claim.request, "Settled", _settled(claim, finding))
+        return _tell(claim.request, *_settled(claim, finding))
     deadline = claim.timer.deadline if claim.timer else None
     until = f" Deadline {deadline:%Y-%m-%dT%H:%M:%SZ}." if deadline else ""
     return _tell(claim.request, reason, now.stage_message + until, warning=True)
 
 
-def _settled(claim: Claim, finding: Finding) -> str:
-    before = claim.request.remembered.timer
-    if before is not None and before.stage is Stage.WARNED and finding.objection is not None:
-        return f"The notice is withdrawn: {finding.objection.message}"
-    return f"{claim.allowance} of {claim.granted} granted GPUs may be used."
+def _settled(claim: Claim, finding: Finding) -> tuple[str, str]:
+    """How a taking ended: its notice was withdrawn, its GPUs returned, or neither."""
+    memory = claim.request.remembered
+    stage = Stage.NONE if memory.timer is None else memory.timer.stage
+    if stage is Stage.WARNED and finding.objection is not None:
+        return "Withdrawn", f"The notice is withdrawn: {finding.objection.message}"
+    left = f"{claim.allowance} of {claim.granted} granted GPUs may be used."
+    returned = stage is Stage.LENT and claim.granted == memory.granted
+    return ("Returned", f"What was lent is back: {left}") if returned else ("Settled", left)
 
 
 def of_unowned(snapshot: Snapshot, decision: Decision) -> Iterable[Notice]:

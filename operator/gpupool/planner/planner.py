@@ -56,4 +56,5 @@ def decide(
     need = recall.decide(snapshot, desk, outcome)
     reclaim.settle(snapshot, desk)
     leaving = evictions(snapshot, desk, books, need.pods)
-    return Decision(desk, outcome, need, findings, leaving, provisioning(snapshot, desk))
+    said = reclaim.look_again(snapshot, desk, findings)
+    return Decision(desk, outcome, need, said, leaving, provisioning(snapshot, desk))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from gpupool.model.snapshot import Peak, Snapshot
 from gpupool.policy.attribution import Books, gpus
@@ -38,9 +39,9 @@ class Evidence:
 
     @property
     def efficiency(self) -> int:
-        """Busy GPU-hours over granted GPU-hours of the window, in percent."""
+        """Busy GPU-hours over granted GPU-hours of the window, in percent, rounded in the owner's favour."""
         granted = self.claim.granted * self.window.total_seconds()
-        return 0 if granted <= 0 else min(100, int(100 * self.measure.busy_seconds / granted))
+        return 0 if granted <= 0 else min(100, ceil(100 * self.measure.busy_seconds / granted))
 
     @property
     def keep(self) -> int:

@@ -7,6 +7,7 @@ What counts as under-used is in `underuse`. The allowance never falls below what
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,6 +51,20 @@ def advance(snapshot: Snapshot, desk: Desk, books: Books, measures: Measures) ->
         findings[claim.key] = finding
         _step(snapshot, desk, finding)
     return findings
+
+
+def look_again(snapshot: Snapshot, desk: Desk, findings: Mapping[Key, Finding]) -> dict[Key, Finding]:
+    """The findings as the next cycle will see them: about requests that were given something in this one.
+
+    Nothing is done about them here. They spare a status that says of a new grant that nothing is granted.
+    """
+    found = dict(findings)
+    for key, finding in findings.items():
+        claim = desk.claim(key)
+        if claim.granted > finding.claim.granted:
+            proof = replace(finding.evidence, claim=claim, granted_at=snapshot.now)
+            found[key] = replace(finding, claim=claim, evidence=proof, objection=object_to(proof))
+    return found
 
 
 def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:

@@ -60,9 +60,13 @@ class Continuity:
         """Note that a cycle begins."""
         now = self.monotone(now)
         gap = timedelta(seconds=2 * self.interval + LONGEST_WAIT)
-        if self._last is None or now - self._last > gap:
+        if self._since is None or self._last is None or now - self._last > gap:
             self._since = now
         self._last = now
+
+    def not_before(self, moment: datetime) -> None:
+        """Never show a time before this one, which an earlier process has written already."""
+        self._last = moment if self._last is None else max(self._last, moment)
 
     def monotone(self, now: datetime) -> datetime:
         """A pool's time never runs backwards."""

@@ -107,6 +107,8 @@ class PoolLoop:
     async def cycle(self) -> Plan | None:
         """One cycle; None when the pool is not there any more."""
         began = time.perf_counter()
+        if self._cycles == 0:
+            self._go_on_in_time()
         self._continuity.tick(self._context.client.server_time().replace(microsecond=0))
         seen = self._context.mirror.changes
         snapshot = self._collect()
@@ -133,6 +135,12 @@ class PoolLoop:
         self._due = _next_deadline(plan, snapshot.now)
         self._publisher.cycle(snapshot, plan, results, Cycle(self._cycles, written, steps, len(refused)))
         return plan
+
+    def _go_on_in_time(self) -> None:
+        """The pool's time goes on where an earlier process left it, also if the server's was set back."""
+        tracked = self._context.mirror.pools.store.get(ObjectKey("", self.name))
+        if tracked is not None and (written := tracked.memo.written):
+            self._continuity.not_before(datetime.fromisoformat(written))
 
     def _until_due(self) -> float:
         """Seconds to sleep when nothing happens: to the next deadline, at most one interval."""

@@ -29,6 +29,11 @@ class StatusMemo:
         """The part of the old status that a new one builds on."""
         return {"conditions": list(self.conditions)}
 
+    @property
+    def written(self) -> str:
+        """When a condition last changed, as text that sorts like time; empty without conditions."""
+        return max((str(c.get("lastTransitionTime", "")) for c in self.conditions), default="")
+
 
 def memo(status: Mapping[str, Any]) -> StatusMemo:
     """Remember a status as JSON."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gpupool.api import convert
+from gpupool.api import convert, remnants
 from gpupool.collector import controllers
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
@@ -59,7 +59,7 @@ class Mirror:
         self._wake = wake
         self.changes = 0
         self._pool_reader = Reader("GpuPool", convert.pool)
-        self._request_reader = Reader("CapacityRequest", convert.request)
+        self._request_reader = Reader("CapacityRequest", convert.request, remnants.request)
         self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
         self.requests = self._mirror(kinds.CAPACITY_REQUESTS, self._request_reader)
         self.nodes = self._mirror(kinds.NODES, see.node)

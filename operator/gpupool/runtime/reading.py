@@ -39,11 +39,18 @@ class Reader:
     Args:
         kind: of the objects, for Events.
         read: raw object to value.
+        keep: raw object that cannot be read, and its last valid version, to what stays in force.
     """
 
-    def __init__(self, kind: str, read: Callable[[Mapping[str, Any]], Pool | Request]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        read: Callable[[Mapping[str, Any]], Pool | Request],
+        keep: Callable[[Mapping[str, Any], Any], Pool | Request | None] = lambda _, last: last,
+    ) -> None:
         self._kind = kind
         self._read = read
+        self._keep = keep
         self._valid: dict[Identity, Pool | Request] = {}
         self._broken: dict[Identity, Notice] = {}
 
@@ -60,14 +67,15 @@ class Reader:
                 "object breaks the rules of this version",
                 extra={"object": meta["name"], "namespace": meta.get("namespace", ""), "error": wrong},
             )
-            self._broken[identity] = self._notice(identity, wrong)
-        value = self._valid.get(identity)
-        return None if value is None else Tracked(value, memo(raw.get("status", {})))
+            kept = self._keep(raw, self._valid.get(identity))
+            self._broken[identity] = self._notice(identity, wrong, kept=kept is not None)
+            return None if kept is None else Tracked(kept, memo(raw.get("status", {})))
+        return Tracked(self._valid[identity], memo(raw.get("status", {})))
 
-    def _notice(self, identity: Identity, error: str) -> Notice:
+    def _notice(self, identity: Identity, error: str, *, kept: bool) -> Notice:
         key, uid = identity
-        kept = "The last valid version stays in force" if identity in self._valid else "It is not looked at"
-        message = f"{error}. {kept} until this is corrected."
+        stays = "The last valid version stays in force" if kept else "It is not looked at"
+        message = f"{error}. {stays} until this is corrected."
         return Notice(self._kind, Key(key.namespace, key.name), uid, "Invalid", message, warning=True)
 
     def complaints(self, there: Iterable[Identity]) -> tuple[Notice, ...]:

@@ -69,13 +69,16 @@ class Running:
     node: str | None = None
     started: datetime | None = None
     deleted: datetime | None = None
+    stuck: bool = False
 
     def charged(self, now: datetime) -> bool:
         """Whether quota counts it: a Terminating pod only until its grace has passed."""
         return self.deleted is None or now < self.deleted + self.template.grace
 
     def gone(self, now: datetime) -> bool:
-        """Whether its GPUs are free."""
+        """Whether its GPUs are free: not while a finalizer of somebody keeps it."""
+        if self.stuck:
+            return False
         end = None if self.deleted is None else self.deleted + self.template.grace + self.template.lingers
         return end is not None and (now >= end or self.node is None)
 

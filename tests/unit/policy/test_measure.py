@@ -116,7 +116,7 @@ def test_busy_efficiency_and_activity_are_not_mixed() -> None:
         a_pool(a_share("vision", 8)), granted("train", 8), pods=running, usage=sampled(running, busy=0.35)
     )
     status = status_of(plan(snapshot), "train")
-    assert (status.busy, status.efficiency, status.activity, status.coverage) == (2, 8, 35, 100)
+    assert (status.busy, status.efficiency, status.activity, status.coverage) == (2, 9, 35, 100)
 
 
 def test_what_is_unknown_is_not_shown_as_zero() -> None:

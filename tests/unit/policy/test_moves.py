@@ -43,7 +43,7 @@ def decided(world: World, pool: Pool) -> Plan:
     return plan(seen(world, pool))
 
 
-QUOTA_ONLY = {"isolation_mode": Mode.OBSERVE}
+QUOTA_ONLY: dict[str, Any] = {"isolation_mode": Mode.OBSERVE}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ QUOTA_ONLY = {"isolation_mode": Mode.OBSERVE}
     ids=["its label", "label and quota", "its quota alone"],
 )
 def test_a_second_pool_that_lists_a_namespace_takes_nothing_away(
-    modes: dict[str, Mode], labels: dict[str, str], quota: Any
+    modes: dict[str, Any], labels: dict[str, str], quota: Any
 ) -> None:
     lab, other = replace(LAB, **modes), replace(OTHER, **modes)
     world = a_world(
@@ -73,7 +73,7 @@ def test_the_quota_of_a_pool_that_walls_no_more_holds_nothing(changed: dict[str,
     assert resolve(world).claimed_twice == {"vision"}
 
 
-def moving(held: int, **modes: Mode) -> tuple[Plan, Plan]:
+def moving(held: int, **modes: Any) -> tuple[Plan, Plan]:
     """What both pools plan when a share was taken from lab and given to other."""
     lab = replace(LAB, shares=(a_share("nlp", 4),), **modes)
     labels = LABELLED if lab.isolates else {}
@@ -88,7 +88,7 @@ def moving(held: int, **modes: Mode) -> tuple[Plan, Plan]:
 
 
 @pytest.mark.parametrize("modes", [{}, QUOTA_ONLY], ids=["all layers", "quotas alone"])
-def test_a_namespace_that_moves_stays_until_it_holds_nothing(modes: dict[str, Mode]) -> None:
+def test_a_namespace_that_moves_stays_until_it_holds_nothing(modes: dict[str, Any]) -> None:
     old, new = moving(3, **modes)
     closing = next(a for a in old.actions if isinstance(a, SetQuota) and a.namespace == "vision")
     assert (closing.hard, closing.raises) == ({GPU: 3}, False)
@@ -103,7 +103,7 @@ def test_a_namespace_that_moves_stays_until_it_holds_nothing(modes: dict[str, Mo
 
 
 @pytest.mark.parametrize("modes", [{}, QUOTA_ONLY], ids=["all layers", "quotas alone"])
-def test_an_empty_namespace_that_moves_is_let_go(modes: dict[str, Mode]) -> None:
+def test_an_empty_namespace_that_moves_is_let_go(modes: dict[str, Any]) -> None:
     old, _ = moving(0, **modes)
     assert DropQuota("vision", "u-q", "7") in old.actions
     assert [a for a in old.actions if isinstance(a, LabelNamespace)] == (

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import Plan, SetPolicies
-from gpupool.model.snapshot import Enforcement, Node, Pod
+from gpupool.model.snapshot import Node, Pod
 from gpupool.planner.planner import plan
 from support.builders import (
     GPU,

@@ -11,6 +11,7 @@ from gpupool.model.pool import Mode, Pool
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Demand, Key, ObjectRef, Peak, Request, Snapshot, Timer
 from gpupool.planner.planner import plan
+from gpupool.simulator.engine import remember
 from support.builders import (
     DAY,
     GPU,
@@ -244,7 +245,7 @@ def test_demand_withdraws_the_notice() -> None:
     owner = ObjectRef("apps/v1", "Deployment", "train")
     found = plan(under_used(DUE, demands=(Demand("vision", owner, {"app": "train"}, GPU, 2, 1),)))
     assert status_of(found, "train").timer is None
-    told = next(n for n in found.notices if n.reason == "Settled")
+    told = next(n for n in found.notices if n.reason == "Withdrawn")
     assert told.message == "The notice is withdrawn: Its controllers want 2 GPUs more."
 
 
@@ -300,7 +301,7 @@ LENT = a_timer(Stage.LENT, DAY, target=5, granted=16)
 
 
 def lent(timer: Timer = LENT, **more: Any) -> Snapshot:
-    request = granted("train", 16, allowance=5, timer=timer)
+    request = more.pop("request", granted("train", 16, allowance=5, timer=timer))
     more.setdefault("quotas", {"vision": a_quota(5, 4, timers={"train": timer})})
     return under_used(request=request, **more)
 
@@ -355,7 +356,9 @@ def test_when_all_is_back_the_taking_is_over() -> None:
     owner = ObjectRef("apps/v1", "Deployment", "train")
     found = plan(lent(demands=(Demand("vision", owner, {"app": "train"}, GPU, 20, 1),)))
     assert (status_of(found, "train").allowance, status_of(found, "train").timer) == (16, None)
-    assert any(n.message == "16 of 16 granted GPUs may be used." for n in found.notices)
+    assert ("Returned", "What was lent is back: 16 of 16 granted GPUs may be used.") in {
+        (n.reason, n.message) for n in found.notices
+    }
 
 
 # ------------------------------------------------------------------ GPUs nobody owns
@@ -390,3 +393,36 @@ def test_an_implicit_grant_is_not_lowered_below_what_overdrawn_siblings_run_on_i
         quotas={"vision": a_quota(7, 4, implicit=6, timers=timers)},
     )
     assert quotas_of(plan(snapshot)) == {"vision": 5}
+
+
+def test_a_new_number_while_gpus_are_lent_ends_the_taking_and_returns_nothing() -> None:
+    raised = replace(granted("train", 16, allowance=5, timer=LENT), gpus=20, min_gpus=1)
+    found = plan(replace(lent(request=raised), nodes=nodes(1)))
+    assert "Settled" in {n.reason for n in found.notices}
+
+
+# ------------------------------------------------------------------ the first status after a grant
+
+
+def test_the_first_status_after_a_grant_says_what_the_next_one_says() -> None:
+    pool = a_pool(a_share("vision", 16))
+    asked = a_request("train", 8)
+    first = status_of(plan(a_snapshot(pool, asked, nodes=nodes(2), quotas={"vision": a_quota(0)})), "train")
+    told = {c.type: c.reason for c in first.conditions}
+    assert (first.granted, told["UnderUsed"]) == (8, "StartingUp")
+    again = a_snapshot(
+        pool, replace(asked, remembered=remember(first)), nodes=nodes(2), quotas={"vision": a_quota(8)}
+    )
+    assert status_of(plan(again), "train") == first
+
+
+@pytest.mark.parametrize(("busy", "blamed"), [(0.7999, False), (0.79, True)])
+def test_efficiency_is_rounded_in_the_owners_favour(busy: float, *, blamed: bool) -> None:
+    running = pods(8, "train")
+    usage = sampled(running, busy=busy, peaks={KEY: 4})
+    pool = a_pool(a_share("vision", 8), reclaim={"headroom": 0})
+    found = plan(
+        a_snapshot(pool, granted("train", 8), pods=running, usage=usage, quotas={"vision": a_quota(8, 8)})
+    )
+    reason = condition_of(found, "UnderUsed", "train").reason
+    assert reason == ("AllHeld" if blamed else "UsedAsPromised")

@@ -8,7 +8,7 @@ import pytest
 
 from gpupool.runtime import clockwork
 from gpupool.runtime.clockwork import LONGEST_WAIT, Alarm, Continuity
-from support.builders import MINUTE, NOW
+from support.builders import HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
 
@@ -105,6 +105,15 @@ def test_cycles_without_a_gap_are_one_run() -> None:
 def test_more_than_two_missed_cycles_are_a_gap(gap: float, broken: bool) -> None:
     later = NOW + (10 + gap) * SECOND
     assert ticked(0, 10, 10 + gap).since(later) == (later if broken else NOW)
+
+
+def test_time_goes_on_where_an_earlier_process_left_it_and_its_cycles_do_not_count() -> None:
+    found = Continuity(10.0)
+    found.not_before(NOW)
+    found.not_before(NOW - MINUTE)
+    found.tick(NOW - HOUR)
+    assert found.monotone(NOW - HOUR) == NOW
+    assert found.since(NOW) == NOW, "after a restart nothing has lasted, however soon it came"
 
 
 def test_time_never_runs_backwards_and_a_step_back_is_no_gap() -> None:

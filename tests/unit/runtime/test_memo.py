@@ -35,6 +35,11 @@ STATUS: dict[str, Any] = {
 }
 
 
+def test_the_newest_change_of_a_condition_tells_when_something_was_written() -> None:
+    assert memo(STATUS).written == "2030-01-07T12:00:00Z"
+    assert memo({}).written == ""
+
+
 def changed(*path: str | int, value: Any) -> dict[str, Any]:
     status = copy.deepcopy(STATUS)
     holder: Any = status

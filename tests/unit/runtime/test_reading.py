@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpupool.api import convert
+from gpupool.api import convert, remnants
 from gpupool.kube.resources import key_of
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Request
@@ -32,7 +32,7 @@ def raw(uid: str = "u1", **spec: Any) -> Json:
 
 
 def a_reader() -> Reader:
-    return Reader("CapacityRequest", convert.request)
+    return Reader("CapacityRequest", convert.request, remnants.request)
 
 
 def identity(obj: Json) -> tuple[Any, str]:
@@ -88,6 +88,33 @@ def test_what_never_was_valid_is_not_looked_at() -> None:
     assert gpus(reader, raw(expectedUtilization=150)) is None
     (told,) = reader.complaints([identity(raw())])
     assert "It is not looked at until this is corrected." in told.message
+
+
+def test_what_was_granted_to_a_request_that_this_process_never_could_read_is_not_lost() -> None:
+    reader = a_reader()
+    broken = raw(expectedUtilization=150) | {"status": {"granted": 4, "askedGpus": 6}}
+    assert gpus(reader, broken) == 6
+    (told,) = reader.complaints([identity(broken)])
+    assert "stays in force" in told.message
+
+
+def test_a_broken_request_has_the_memory_of_its_present_status() -> None:
+    reader = a_reader()
+    reader(raw())
+    found = reader(raw(expectedUtilization=150) | {"status": {"granted": 4, "allowance": 1}})
+    assert found is not None
+    assert isinstance(found.value, Request)
+    assert (found.value.gpus, found.value.remembered.allowance) == (4, 1)
+
+
+def test_a_broken_pool_stays_as_it_was() -> None:
+    reader = Reader("GpuPool", convert.pool)
+    pool = example("lab-pool")
+    before = reader(pool)
+    assert before is not None
+    again = reader(pool | {"spec": {"nodes": {}}})
+    assert again is not None
+    assert again.value == before.value
 
 
 def test_a_namesake_inherits_nothing() -> None:

@@ -5,17 +5,28 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpupool.model import recording
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import ObjectRef
+from gpupool.planner.planner import plan
 from gpupool.simulator.things import Template, Workload
 from support.builders import DAY, HOUR, MINUTE, a_request
 from support.histories import MODES, Event, an_engine, histories
 from support.laws import Observer
+from support.upheavals import upset
 
 
 @given(history=histories(), mode=st.sampled_from(MODES), reserve=st.sampled_from((0, 2)))
 def test_laws_hold_whatever_happens(history: list[Event], mode: Mode, reserve: int) -> None:
     Observer(an_engine(mode, reserve)).live(history)
+
+
+@given(history=histories(beside=upset()), reserve=st.sampled_from((0, 2)))
+def test_laws_hold_through_restores_moves_edits_and_old_leaders(history: list[Event], reserve: int) -> None:
+    observer = Observer(an_engine(reserve=reserve))
+    observer.live(history)
+    snapshot = observer.engine.snapshot()
+    assert plan(recording.read(recording.write(snapshot))) == plan(snapshot), "law 9"
 
 
 @given(
