@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from gpupool.api import statuses
-from gpupool.applier.serverside import Writer
+from gpupool.applier.serverside import CONCURRENCY, Writer
 from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.kube.resources import CAPACITY_REQUESTS, GPU_POOLS, Json, ObjectKey, Resource
 from gpupool.model.plan import Plan, RequestStatus
 from gpupool.model.snapshot import Snapshot
-from gpupool.runtime.memo import memo
+from gpupool.runtime.memo import StatusMemo, memo
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.reading import Tracked
 
@@ -47,17 +47,38 @@ class StatusWriter:
         self._pace = pace
         self._monotonic = monotonic
         self._written_at: dict[ObjectKey, float] = {}
+        self._standing: dict[ObjectKey, tuple[RequestStatus, StatusMemo]] = {}
 
     async def requests(self, found: Iterable[RequestStatus], now: datetime, epoch: int) -> int:
-        """Write the requests' statuses; returns how many were written."""
-        writes = []
-        for status in found:
-            key = ObjectKey(status.key.namespace, status.key.name)
-            tracked = self._mirror.requests.store.get(key)
-            if tracked is not None:
-                body = statuses.request_status(status, tracked.memo.before, now)
-                writes.append(self._write(CAPACITY_REQUESTS, _Whose(key, status.uid), tracked, body, epoch))
-        return sum(await asyncio.gather(*writes))
+        """Write the requests' statuses; returns how many were written.
+
+        A few at a time, each body made when its turn comes: ten thousand at once would cost memory, and the
+        first would wait for the last.
+        """
+        present = {ObjectKey(s.key.namespace, s.key.name): s for s in found}
+        self._forget_all_but(present.keys())
+        turns = iter(present.items())
+
+        async def work() -> int:
+            return sum([await self._request(key, status, now, epoch) for key, status in turns])
+
+        return sum(await asyncio.gather(*(work() for _ in range(CONCURRENCY))))
+
+    async def _request(self, key: ObjectKey, status: RequestStatus, now: datetime, epoch: int) -> int:
+        tracked = self._mirror.requests.store.get(key)
+        if tracked is None or self._standing.get(key) == (status, tracked.memo):
+            return 0
+        body = statuses.request_status(status, tracked.memo.before, now)
+        wanted = memo(body)
+        if wanted.whole == tracked.memo.whole:
+            self._standing[key] = (status, tracked.memo)
+            return 0
+        return await self._write(CAPACITY_REQUESTS, _Whose(key, status.uid), tracked, (body, wanted), epoch)
+
+    def _forget_all_but(self, present: Collection[ObjectKey]) -> None:
+        """Let go of requests that are gone, or another pool's."""
+        self._standing = {key: known for key, known in self._standing.items() if key in present}
+        self._written_at = {k: at for k, at in self._written_at.items() if k in present or not k.namespace}
 
     async def pool(self, plan: Plan, snapshot: Snapshot, epoch: int) -> int:
         """Write the pool's status."""
@@ -66,13 +87,14 @@ class StatusWriter:
         if tracked is None or plan.status is None:
             return 0
         body = statuses.pool_status(snapshot.pool, plan.status, tracked.memo.before, snapshot.now)
-        return await self._write(GPU_POOLS, _Whose(key, snapshot.pool.uid), tracked, body, epoch)
+        made = (body, memo(body))
+        return await self._write(GPU_POOLS, _Whose(key, snapshot.pool.uid), tracked, made, epoch)
 
     async def _write(
-        self, resource: Resource, whose: _Whose, tracked: Tracked, status: Json, epoch: int
+        self, resource: Resource, whose: _Whose, tracked: Tracked, made: tuple[Json, StatusMemo], epoch: int
     ) -> int:
-        key = whose.key
-        if not self._due(key, tracked, status):
+        key, (status, wanted) = whose.key, made
+        if not self._due(key, tracked, wanted):
             return 0
         metadata = {"name": key.name, "namespace": key.namespace, "uid": whose.uid}
         metadata = {k: v for k, v in metadata.items() if v}
@@ -86,8 +108,7 @@ class StatusWriter:
         self._written_at[key] = self._monotonic()
         return 1
 
-    def _due(self, key: ObjectKey, tracked: Tracked, status: Json) -> bool:
-        wanted = memo(status)
+    def _due(self, key: ObjectKey, tracked: Tracked, wanted: StatusMemo) -> bool:
         if wanted.whole == tracked.memo.whole:
             return False
         moved = wanted.decided != tracked.memo.decided

@@ -157,3 +157,22 @@ async def test_a_status_that_could_not_be_written_is_tried_again_in_the_next_cyc
         assert await rig.tell() == 0
     rig.writer.refuse.clear()
     assert await rig.tell() == 1
+
+
+async def test_a_status_that_somebody_else_changed_is_put_right() -> None:
+    rig = Rig()
+    await rig.tell()
+    assert await rig.tell() == 0
+    key = ObjectKey("vision", "train")
+    rig.requests.values[key] = replace(rig.requests.values[key], memo=memo({"phase": "Refused"}))
+    assert await rig.tell() == 1
+
+
+async def test_nothing_is_remembered_of_requests_that_are_gone() -> None:
+    rig = Rig()
+    await rig.tell()
+    await rig.tell()
+    await rig.tell_pool()
+    assert await rig.statuses.requests([], NOW, 1) == 0
+    assert rig.statuses._standing == {}
+    assert list(rig.statuses._written_at) == [ObjectKey("", "lab")]
