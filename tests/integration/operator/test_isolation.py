@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration.isolation.asking import BREAK_GLASS, GPU, create, pod, refusal, runs_on
+from localplane.kube import KubeError
 from support.marks import ADMISSION, NODE_LABEL, POOL_LABEL, TAINT_KEY, marks, standing, two_lines
 
 if TYPE_CHECKING:
@@ -97,17 +98,40 @@ def test_a_gpu_pod_lands_on_its_pools_nodes(story: Story, other: Story, mutate: 
     story.until(lambda: runs_on(story.kube, team) == expected, f"pods run on {expected}")
 
 
-def test_cpu_pods_of_a_pools_namespace_are_not_touched(story: Story, mutate: bool) -> None:
+def test_cpu_pods_of_a_pools_namespace_are_left_alone_and_keep_off_its_nodes(
+    story: Story, mutate: bool
+) -> None:
     del mutate  # the same in both
     story.add_nodes(1)
     story.kube.patch(f"/api/v1/nodes/{story.nodes[0]}", {"metadata": {"labels": {"kind": "gpu"}}})
     team = story.team("a")
     story.pool(shares=[story.share(team, 8)])
     enforced(story)
-    for spec in ({}, {"nodeName": "cpu-7"}, {"tolerations": [{"operator": "Exists"}]}):
+    there: list[Json] = [
+        {},
+        {"nodeSelector": {"kind": "gpu"}},
+        {"tolerations": [{"key": "a", "operator": "Exists"}]},
+    ]
+    for spec in there:
         made = create(story.kube, team, pod("cpu", **spec), dry_run=True)["spec"]
         assert NODE_LABEL not in made.get("nodeSelector", {})
         assert TAINT_KEY not in {t.get("key") for t in made.get("tolerations", [])}
+    lines = two_lines(story.name)
+    reaching: list[Json] = [{"nodeName": story.nodes[0]}, {"tolerations": [{"operator": "Exists"}]}, lines]
+    for spec in reaching:
+        assert refusal(partial(create, story.kube, team, pod("cpu", **spec))).status == 403
+    story.pool(shares=[story.share(team, 8)], isolation={"cpuPods": "Allow"})
+    story.until(lambda: _accepted(story, team, pod("cpu", **lines)), "the pool to allow it")
+    for spec in reaching[:2]:
+        assert refusal(partial(create, story.kube, team, pod("cpu", **spec))).status == 403
+
+
+def _accepted(story: Story, namespace: str, manifest: Json) -> bool:
+    try:
+        create(story.kube, namespace, manifest, dry_run=True)
+    except KubeError:
+        return False
+    return True
 
 
 def test_the_taint_waits_for_every_daemonset(story: Story, daemonset: Callable[..., Json]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -195,11 +195,14 @@ async def _roles(client: KubeClient) -> dict[str, tuple[Json, ...]]:
 
 
 async def _warning(client: KubeClient, policies: list[Json]) -> str:
-    """Whether the caller is one whom the policies let pass."""
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     review = await client.transport.request("POST", path, body=body)
-    groups = set(review["status"]["userInfo"].get("groups", []))
+    return passing(review["status"]["userInfo"].get("groups", []), policies)
+
+
+def passing(groups: Iterable[str], policies: Iterable[Json]) -> str:
+    """What to say to a caller whom the policies let pass; empty for everybody else."""
     texts = [
         c["expression"]
         for p in policies
@@ -207,9 +210,7 @@ async def _warning(client: KubeClient, policies: list[Json]) -> str:
         if c["name"] == "not-break-glass"
     ]
     named = {g for text in texts for g in re.findall(r"'([^']+)' in request", text)}
-    passing = sorted(groups & named)
-    if not passing:
+    found = sorted(set(groups) & named)
+    if not found:
         return ""
-    return (
-        f"you are in the break-glass group {passing[0]}, whom every policy lets pass: audit as somebody else"
-    )
+    return f"you are in the break-glass group {found[0]}, whom every policy lets pass: audit as somebody else"

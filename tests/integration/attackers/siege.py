@@ -1,0 +1,211 @@
+"""Two enforced pools, four attackers, and no operator."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from integration.isolation.asking import create, pod, refusal, wait_for
+from integration.operator.test_isolation import in_force
+from localplane.kube import Kube, KubeError
+from support.marks import NODE_LABEL, TAINT_KEY, standing
+from support.story import Story
+
+if TYPE_CHECKING:
+    from localplane.cluster import Cluster
+
+Json = dict[str, Any]
+RBAC = "rbac.authorization.k8s.io"
+INSIDE = ("admin", "edit", "broad")
+EVERYBODY = (*INSIDE, "outsider")
+_numbers = itertools.count(1)
+
+# What a deployment tool or a namespace vending machine is often given.
+BROAD_RIGHTS: list[Json] = [
+    {"apiGroups": ["*"], "resources": ["*/status"], "verbs": ["get", "update", "patch"]},
+    {"apiGroups": [""], "resources": ["namespaces", "nodes", "resourcequotas"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["pods", "pods/ephemeralcontainers"], "verbs": ["*"]},
+    {"apiGroups": [""], "resources": ["pods/binding", "bindings"], "verbs": ["create"]},
+    {"apiGroups": ["apps", "batch"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": ["resource.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": ["gpupool.dev"], "resources": ["capacityrequests"], "verbs": ["*"]},
+]
+
+
+@dataclass(frozen=True)
+class Siege:
+    """The stage: `home` is the pool whose `team` has 4 of 8 GPUs, `outside` a namespace of no pool."""
+
+    kube: Kube
+    home: Story
+    other: Story
+    team: str
+    outside: str
+    clients: dict[str, Kube]
+
+    def namespace(self, who: str) -> str:
+        """Where an attacker works."""
+        return self.outside if who == "outsider" else self.team
+
+    def refused(self, who: str, manifest: Json, namespace: str = "") -> str:
+        """What the API server says against an object, with 403."""
+        attempt = partial(create, self.clients[who], namespace or self.namespace(who), manifest)
+        error = refusal(attempt)
+        assert error.status == 403, error
+        return error.message
+
+    def tolerates(self, pool: str = "", **more: str) -> Json:
+        """A toleration of a pool's taint."""
+        return {"key": TAINT_KEY, "operator": "Equal", "value": pool or self.home.name, **more}
+
+    def drawn(self, kind: str = "required") -> Json:
+        """Node affinity to the home pool's nodes."""
+        expression = {"key": NODE_LABEL, "operator": "In", "values": [self.home.name]}
+        term = {"matchExpressions": [expression]}
+        if kind == "required":
+            required = {"nodeSelectorTerms": [term]}
+            return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+        preferred = [{"weight": 1, "preference": term}]
+        return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+
+    def ways_in(self) -> list[tuple[Json, str]]:
+        """Placements that reach for a pool's nodes, and what is said against each."""
+        return [
+            ({"nodeName": self.home.nodes[0]}, "spec.nodeName is"),
+            ({"tolerations": [{"operator": "Exists"}]}, "without a key"),
+            ({"tolerations": [{"operator": "Exists", "effect": "NoSchedule"}]}, "without a key"),
+            ({"tolerations": [{"key": TAINT_KEY, "operator": "Exists"}]}, f"has key {TAINT_KEY}"),
+            ({"tolerations": [self.tolerates()]}, f"has key {TAINT_KEY}"),
+            ({"tolerations": [self.tolerates(self.other.name)]}, f"has key {TAINT_KEY}"),
+            ({"nodeSelector": {NODE_LABEL: self.home.name}}, "spec.nodeSelector has key"),
+            ({"affinity": self.drawn()}, "spec.affinity.nodeAffinity names"),
+            ({"affinity": self.drawn("preferred")}, "spec.affinity.nodeAffinity names"),
+        ]
+
+
+@contextmanager
+def besieged(plane: Cluster) -> Iterator[Siege]:
+    """Govern, recruit, kill the operator; afterwards start it again and clear the stage."""
+    with plane.kube() as kube, ExitStack() as clients:
+        made: list[str] = []
+        make = partial(_namespace, kube, made)
+        home, other = Story(kube, make), Story(kube, make)
+        team = _govern(home, other)
+        outside = make("outside")
+        found = {who: clients.enter_context(client) for who, client in _recruit(kube, team, outside).items()}
+        plane.stop("operator", "KILL")
+        try:
+            yield Siege(kube, home, other, team, outside, found)
+        finally:
+            plane.start("operator")
+            _clear(kube, made)
+            home.end()
+            other.end()
+
+
+def _namespace(kube: Kube, made: list[str], prefix: str) -> str:
+    name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    made.append(name)
+    wait_for(lambda: kube.exists(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "the default account")
+    return name
+
+
+def _govern(home: Story, other: Story) -> str:
+    teams = [story.team("a") for story in (home, other)]
+    for story, team in zip((home, other), teams, strict=True):
+        story.add_nodes(1)
+        story.pool(shares=[story.share(team, 8)])
+        story.ask(team, "work", 4)
+    for story, team in zip((home, other), teams, strict=True):
+        story.until(partial(_governed, story, team), f"pool {story.name} is governed", 60)
+    return teams[0]
+
+
+def _governed(story: Story, team: str) -> bool:
+    tainted = any(mark.startswith("taint ") for mark in standing(story.kube, story.name))
+    return tainted and story.condition("Enforced").get("status") == "True" and in_force(story, team) == "4"
+
+
+def _recruit(kube: Kube, team: str, outside: str) -> dict[str, Kube]:
+    for who, namespace, role in (
+        ("admin", team, "admin"),
+        ("edit", team, "edit"),
+        ("outsider", outside, "admin"),
+    ):
+        subject = {"kind": "User", "name": f"{who}-of-{namespace}", "apiGroup": RBAC}
+        _bind(kube, f"{who}-of-{namespace}", role, subject, namespace)
+    account = {"kind": "ServiceAccount", "name": "broad", "namespace": outside}
+    _bind(kube, f"broad-of-{outside}", "cluster-admin-of-much", account)
+    users = {
+        "admin": f"admin-of-{team}",
+        "edit": f"edit-of-{team}",
+        "outsider": f"outsider-of-{outside}",
+        "broad": f"system:serviceaccount:{outside}:broad",
+    }
+    clients = {who: kube.impersonating(user, _groups(user)) for who, user in users.items()}
+    for who, client in clients.items():
+        place = outside if who == "outsider" else team
+        wait_for(partial(_may_create, client, place), f"the rights of {who}")
+    return clients
+
+
+def _groups(user: str) -> list[str]:
+    return ["system:serviceaccounts"] if user.startswith("system:serviceaccount:") else []
+
+
+def _bind(kube: Kube, name: str, role: str, subject: Json, namespace: str = "") -> None:
+    meta: Json = {"name": name, **({"namespace": namespace} if namespace else {})}
+    if not namespace:
+        kube.apply(
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": "ClusterRole",
+                "metadata": {"name": role},
+                "rules": BROAD_RIGHTS,
+            }
+        )
+    kube.create(
+        {
+            "apiVersion": f"{RBAC}/v1",
+            "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+            "metadata": meta,
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+            "subjects": [subject],
+        }
+    )
+
+
+def _may_create(client: Kube, namespace: str) -> bool:
+    try:
+        create(client, namespace, pod("trial"), dry_run=True)
+    except KubeError:
+        return False
+    return True
+
+
+def _clear(kube: Kube, namespaces: list[str]) -> None:
+    for name in namespaces:
+        for kind in ("daemonsets", "deployments", "replicasets"):
+            for each in kube.list(f"/apis/apps/v1/namespaces/{name}/{kind}"):
+                kube.delete(f"/apis/apps/v1/namespaces/{name}/{kind}/{each['metadata']['name']}")
+        pods = f"/api/v1/namespaces/{name}/pods"
+        for each in kube.list(pods):
+            kube.delete(f"{pods}/{each['metadata']['name']}", grace_seconds=0)
+        kube.delete(f"/api/v1/namespaces/{name}")
+    for each in kube.list(f"/apis/{RBAC}/v1/clusterrolebindings"):
+        if each["metadata"]["name"].startswith("broad-of-"):
+            kube.delete(f"/apis/{RBAC}/v1/clusterrolebindings/{each['metadata']['name']}")
+    kube.delete(f"/apis/{RBAC}/v1/clusterroles/cluster-admin-of-much")
+
+
+def told(
+    client: Kube, method: str, path: str, body: Any, media: str = "merge-patch+json"
+) -> Callable[[], Any]:
+    """A request that has no word of its own."""
+    return partial(client.request, method, path, body=body, content_type=f"application/{media}")
