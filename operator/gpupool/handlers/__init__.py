@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import kopf
 
 from gpupool.kube.auth import Credentials
+from gpupool.runtime.concern import NOBODY, Concerned
 
-Wake = Callable[[str | None], None]
+Wake = Callable[[Concerned], None]
 _GROUP, _VERSION = "gpupool.dev", "v1alpha1"
 
 
@@ -28,12 +29,12 @@ def registry(credentials: Credentials, wake: Wake) -> kopf.OperatorRegistry:
         tune(settings)
 
     @kopf.on.event(_GROUP, _VERSION, "gpupools", registry=found)
-    def pool_changed(name: str | None, **_: Any) -> None:
-        wake(name)
+    def pool_changed(name: str, **_: Any) -> None:
+        wake(frozenset((name,)))
 
     @kopf.on.event(_GROUP, _VERSION, "capacityrequests", registry=found)
-    def request_changed(spec: Mapping[str, Any], **_: Any) -> None:
-        wake(spec.get("pool"))
+    def request_changed(**_: Any) -> None:
+        wake(NOBODY)
 
     return found
 

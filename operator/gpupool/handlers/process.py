@@ -25,6 +25,7 @@ from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import ADMISSION
 from gpupool.runtime.clockwork import Alarm
+from gpupool.runtime.concern import Concerned
 from gpupool.runtime.context import Context
 from gpupool.runtime.leader import Elector, identity
 from gpupool.runtime.leading import Leading
@@ -90,10 +91,10 @@ async def _parts(
     alarm = Alarm()
     managers: list[Manager] = []
 
-    def wake() -> None:
+    def wake(pools: Concerned) -> None:
         alarm.ring()
         for manager in managers:
-            manager.wake()
+            manager.wake(pools)
 
     metrics = Metrics()
     mirror = Mirror(client, settings, wake, mutating=served)

@@ -20,7 +20,7 @@ from gpupool.model.world import Template, World
 from gpupool.planner.planner import plan as decide
 from gpupool.planner.recheck import recheck
 from gpupool.policy.isolation import policies_of
-from gpupool.policy.membership import resolve, view
+from gpupool.policy.membership import view
 from gpupool.policy.readiness import hold
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
@@ -158,11 +158,10 @@ class PoolLoop:
         pool = self._pool()
         if pool is None:
             return None
-        world = self._context.mirror.world()
+        world, found = self._context.mirror.mapped()
         now = self._continuity.monotone(world.now)
         world = replace(world, now=now)
         since = self._continuity.since(now)
-        found = resolve(world)
         snapshot = view(world, found, pool, uninterrupted_since=since, usage=self._fresh_usage())
         return self._admitted(world, snapshot)
 

@@ -11,8 +11,8 @@ from gpupool.errors import FencedError
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.sweep import sweep
-from gpupool.policy.membership import resolve
 from gpupool.runtime.clockwork import Alarm
+from gpupool.runtime.concern import Concerned
 from gpupool.runtime.context import Context
 from gpupool.runtime.cycle import PoolLoop
 from gpupool.runtime.publisher import Publisher
@@ -50,12 +50,11 @@ class Manager:
         self._swept = False
         self._turned: float | None = None
 
-    def wake(self, pool: str | None = None) -> None:
-        """Something changed: for one pool, or for all."""
+    def wake(self, pools: Concerned = None) -> None:
+        """Something changed: for some pools, or for all."""
         self._alarm.ring()
-        for name, running in self._running.items():
-            if pool is None or pool == name:
-                running.loop.alarm.ring()
+        for name in self._running if pools is None else pools & self._running.keys():
+            self._running[name].loop.alarm.ring()
 
     @property
     def ready(self) -> bool:
@@ -113,8 +112,7 @@ class Manager:
             # A pool that cannot be read is no pool that is gone: nothing of it is taken back or denied.
             return
         try:
-            world = self._context.mirror.world()
-            found = resolve(world)
+            world, found = self._context.mirror.mapped()
             await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
             for action in sweep(world):
                 await self._take_back(action)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from gpupool.api import convert, remnants
@@ -21,6 +23,8 @@ from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
 from gpupool.model.annotations import read_epoch
 from gpupool.model.plan import Notice
 from gpupool.model.world import World
+from gpupool.policy.membership import Map, resolve
+from gpupool.runtime.concern import Concern, Concerned
 from gpupool.runtime.reading import Reader
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import ReflectorReading
@@ -29,6 +33,8 @@ log = logging.getLogger(__name__)
 
 OURS = "app.kubernetes.io/managed-by=gpupool,gpupool.dev/pool"
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
+MAP_SECONDS = 10
+"""Refused demand ages by the minute; nothing else of what is known moves by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +53,19 @@ class Mirror:
     Args:
         client: where to read.
         settings: exempt namespaces.
-        wake: called when anything a decision looks at has changed.
+        wake: called when anything a decision looks at has changed, with the pools it concerns.
         mutating: whether the server serves mutating policies.
     """
 
     def __init__(
-        self, client: KubeClient, settings: Settings, wake: Callable[[], None], *, mutating: bool
+        self, client: KubeClient, settings: Settings, wake: Callable[[Concerned], None], *, mutating: bool
     ) -> None:
         self._client = client
         self._exempt = frozenset(settings.exempt_namespaces)
         self._wake = wake
         self.changes = 0
+        self._concern = Concern()
+        self._mapped: tuple[tuple[int, int], World, Map] | None = None
         self._pool_reader = Reader("GpuPool", convert.pool)
         self._request_reader = Reader("CapacityRequest", convert.request, remnants.request)
         self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
@@ -73,7 +81,12 @@ class Mirror:
         self.daemonsets = self._mirror(kinds.DAEMON_SETS, see.daemonset)
         self.refusals = self._mirror(kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate")
         self.local_queues = WhereServed(
-            client, "kueue.x-k8s.io", "localqueues", "LocalQueue", see.local_queue, on_change=self._changed
+            client,
+            "kueue.x-k8s.io",
+            "localqueues",
+            "LocalQueue",
+            see.local_queue,
+            on_change=partial(self._changed, "localqueues"),
         )
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
@@ -83,11 +96,11 @@ class Mirror:
         self, resource: Resource, project: Callable[[Json], Any], *, labels: str = "", fields: str = ""
     ) -> Reflector[Any]:
         selection = Selection(resource, labels=labels, fields=fields)
-        return Reflector(self._client, selection, project, self._changed)
+        return Reflector(self._client, selection, project, partial(self._changed, resource.plural))
 
-    def _changed(self, _change: Change[Any] | None) -> None:
+    def _changed(self, plural: str, change: Change[Any] | None) -> None:
         self.changes += 1
-        self._wake()
+        self._wake(self._concern.of(plural, change))
 
     @property
     def reflectors(self) -> Mapping[str, Reflector[Any]]:
@@ -162,8 +175,21 @@ class Mirror:
         found = (q.epoch for q in self.quotas.store.values() if q.ours and q.pool in pools)
         return max((read_epoch(text) for text in found), default=0)
 
-    def world(self) -> World:
-        """The cluster as it is known now, at the API server's time."""
+    def mapped(self) -> tuple[World, Map]:
+        """The cluster as it is known now, at the API server's time, and what belongs to which pool.
+
+        All pools share it; it is made again when something changed, and now and then because refusals age.
+        """
+        now = self._client.server_time().replace(microsecond=0)
+        moment = (self.changes, int(now.timestamp()) // MAP_SECONDS)
+        if self._mapped is None or self._mapped[0] != moment:
+            made = self._world(now)
+            self._mapped = (moment, made, resolve(made))
+            self._concern.learn(self._mapped[2])
+        _, known, found = self._mapped
+        return replace(known, now=now), found
+
+    def _world(self, now: datetime) -> World:
         found = Projections(
             pools=[t.value for t in self.pools.store.values()],
             nodes=self.nodes.store.values(),
@@ -181,7 +207,7 @@ class Mirror:
             refusals=self.refusals.store.values(),
             queues=self.local_queues.values(),
         )
-        return world(found, self._client.server_time(), self._exempt)
+        return world(found, now, self._exempt)
 
 
 def _policy(kind: str) -> Callable[[Json], PolicyFacts]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
+from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, Map, resolve
 from gpupool.runtime.clockwork import Alarm
 from gpupool.runtime.context import Context
 from gpupool.runtime.cycle import PoolLoop
@@ -40,13 +40,17 @@ class Rig:
         self.broken = broken
         context = SimpleNamespace(
             settings=Settings(),
-            mirror=SimpleNamespace(pools=SimpleNamespace(store=pools), world=self._world),
+            mirror=SimpleNamespace(pools=SimpleNamespace(store=pools), mapped=self._mapped),
             executor=SimpleNamespace(mark=self._mark),
             writer=None,
             epoch=1,
         )
         self.manager = Manager(cast("Context", context), cast("Publisher", None), Alarm())
         self.manager._statuses = cast("Any", SimpleNamespace(requests=self._told))
+
+    def _mapped(self) -> tuple[World, Map]:
+        world = self._world()
+        return world, resolve(world)
 
     def _world(self) -> World:
         if self.broken:

@@ -1,0 +1,76 @@
+"""Whom a change concerns: a pool's own, or everybody. A write in one pool does not wake a hundred others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from gpupool.collector.projections import QuotaFacts
+from gpupool.collector.store import Change
+from gpupool.kube import resources as kinds
+from gpupool.model.snapshot import Pod
+from gpupool.policy.membership import Map
+from gpupool.runtime.reading import Tracked
+
+Concerned = frozenset[str] | None
+"""Names of pools; None for all."""
+
+NOBODY: Final[frozenset[str]] = frozenset()
+WITHIN_A_NAMESPACE: Final = frozenset(
+    resource.plural
+    for resource in (
+        kinds.CAPACITY_REQUESTS,
+        kinds.RESOURCE_QUOTAS,
+        kinds.PODS,
+        kinds.REPLICA_SETS,
+        kinds.STATEFUL_SETS,
+        kinds.JOBS,
+        kinds.CRON_JOBS,
+        kinds.EVENTS,
+    )
+)
+"""Kinds that say something only about the pool of their namespace, and of the node they are bound to."""
+
+
+class Concern:
+    """Knows what belonged to which pool when the cluster was last surveyed."""
+
+    def __init__(self) -> None:
+        self._found: Map | None = None
+        self._pool_of_node: dict[str, str] = {}
+
+    def learn(self, found: Map) -> None:
+        """Take what belongs to which pool now."""
+        self._found = found
+        self._pool_of_node = {n.name: pool for pool, own in found.members.items() for n in own.nodes}
+
+    def of(self, plural: str, change: Change[Any] | None) -> Concerned:
+        """Whom a change concerns.
+
+        Args:
+            plural: of the kind that changed.
+            change: what changed; None when it is not told.
+        """
+        if change is None or self._found is None:
+            return None
+        values = [value for value in (change.old, change.new) if value is not None]
+        if plural == kinds.GPU_POOLS.plural and _same_pool(values):
+            return NOBODY  # its status, which decides nothing
+        if plural not in WITHIN_A_NAMESPACE:
+            return None
+        return frozenset(self._pools(change.key.namespace, values))
+
+    def _pools(self, namespace: str, values: Iterable[Any]) -> Iterator[str]:
+        """The namespace's pool, those of nodes that pods are bound to, those that quotas carry."""
+        if owner := self._found and self._found.pool_of_namespace.get(namespace):
+            yield owner
+        for value in values:
+            if isinstance(value, Pod) and (pool := self._pool_of_node.get(value.node or "")):
+                yield pool
+            if isinstance(value, QuotaFacts) and value.pool:
+                yield value.pool
+
+
+def _same_pool(values: Sequence[Any]) -> bool:
+    asked = [v.value for v in values if isinstance(v, Tracked)]
+    return len(asked) == len(values) > 1 and asked[0] == asked[1]

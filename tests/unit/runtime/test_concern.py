@@ -1,0 +1,68 @@
+"""Whom a change wakes: the pool it concerns, all where that is not known, nobody where it decides nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from gpupool.collector.projections import QuotaFacts
+from gpupool.collector.store import Change, ChangeKind
+from gpupool.kube.resources import ObjectKey
+from gpupool.model.snapshot import Pod
+from gpupool.model.world import NodeFacts
+from gpupool.policy.membership import Map, Members
+from gpupool.runtime.concern import NOBODY, Concern, Concerned
+from gpupool.runtime.memo import memo
+from gpupool.runtime.reading import Tracked
+from support.builders import GPU, NOW, a_pool, a_request, pods
+
+FOUND = Map(
+    members={"lab": Members(nodes=(NodeFacts("node-1", {}, {GPU: 8}),)), "farm": Members()},
+    pool_of_namespace={"vision": "lab", "nlp": "farm"},
+)
+POOL = Tracked(a_pool(), memo({}))
+POD: Pod = pods(1, "train", "vision")[0]
+
+
+def concern() -> Concern:
+    """What was learnt of two pools."""
+    found = Concern()
+    found.learn(FOUND)
+    return found
+
+
+def quota(namespace: str, pool: str = "") -> QuotaFacts:
+    return QuotaFacts(namespace, "gpupool", True, {}, {}, {}, "1", NOW, pool=pool)
+
+
+def changed(namespace: str, old: object, new: object) -> Change[object]:
+    return Change(ChangeKind.CHANGED, ObjectKey(namespace, "x"), old, new)
+
+
+@pytest.mark.parametrize(
+    ("plural", "change", "pools"),
+    [
+        ("capacityrequests", changed("vision", None, Tracked(a_request("a", 1), memo({}))), {"lab"}),
+        ("capacityrequests", changed("nobody", None, Tracked(a_request("a", 1), memo({}))), set()),
+        ("pods", changed("vision", None, POD), {"lab"}),
+        ("pods", changed("nlp", None, POD), {"farm", "lab"}),
+        ("pods", changed("nlp", replace(POD, node=None), None), {"farm"}),
+        ("pods", changed("nobody", POD, None), {"lab"}),
+        ("resourcequotas", changed("nlp", quota("nlp"), quota("nlp")), {"farm"}),
+        ("resourcequotas", changed("nlp", quota("nlp", "lab"), None), {"farm", "lab"}),
+        ("gpupools", changed("", POOL, replace(POOL, memo=memo({"granted": {}}))), set()),
+        ("gpupools", changed("", POOL, replace(POOL, value=a_pool(reserve=1))), None),
+        ("gpupools", changed("", None, POOL), None),
+        ("nodes", changed("", None, NodeFacts("node-2", {}, {})), None),
+        ("namespaces", changed("", None, None), None),
+        ("localqueues", None, None),
+    ],
+)
+def test_a_change_wakes_whom_it_concerns(
+    plural: str, change: Change[object] | None, pools: Concerned
+) -> None:
+    assert concern().of(plural, change) == (None if pools is None else frozenset(pools))
+
+
+def test_before_anything_is_known_every_change_concerns_all() -> None:
+    assert Concern().of("pods", changed("vision", None, POD)) is None
+    assert concern().of("capacityrequests", changed("nobody", None, None)) == NOBODY
