@@ -60,6 +60,7 @@ class Publisher:
         self._said = Said()
         self._backlog: deque[tuple[Notice, Json]] = deque(maxlen=MOST_EVENTS)
         self._workers: set[asyncio.Task[None]] = set()
+        self._quiet_until = 0.0
 
     def notices(self, plan: Plan, results: Results) -> None:
         """Publish the plan's notices in the background, except those of evictions that did not happen."""
@@ -81,7 +82,8 @@ class Publisher:
         await asyncio.gather(*self._workers)
 
     async def _tell(self) -> None:
-        while self._backlog and self._leads():
+        clock = asyncio.get_running_loop().time
+        while self._backlog and self._leads() and clock() >= self._quiet_until:
             notice, body = self._backlog.popleft()
             if not await self._publish(notice, body):
                 # Kept for the next cycle: a deadline must stand in an Event too before anything is taken.
@@ -98,6 +100,9 @@ class Publisher:
             self._metrics.wrote("Event", "create", "failed")
             log.debug("event not published", extra={"error": str(error), "object": str(notice.key)})
             if error.retry:
+                # Who asks for time gets it for all Events: they are many, and nothing waits for them.
+                pause = asyncio.get_running_loop().time() + (error.retry_after or 0.0)
+                self._quiet_until = max(self._quiet_until, pause)
                 return False
             self._said.unsay(notice)
             return True

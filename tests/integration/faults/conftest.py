@@ -1,5 +1,6 @@
 """A cluster whose operator reaches its API server through a proxy that fails, and somebody who watches."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -11,10 +12,11 @@ from localplane.kube import Kube
 from localplane.ports import free_port
 from localplane.state import Options
 from support.faultproxy.proxy import FaultProxy
-from support.faultstory import FaultStory
+from support.faultstory import LONG, FaultStory
 from support.observer import Observer
-from support.plane import temporary_cluster
+from support.plane import eventually, temporary_cluster
 
+_numbers = itertools.count(1)
 COUNTS = pytest.StashKey[Counter[str]]()
 
 
@@ -31,6 +33,21 @@ def proxy() -> Iterator[FaultProxy]:
 def plane(proxy: FaultProxy) -> Cluster:
     """That cluster."""
     return proxy.cluster
+
+
+@pytest.fixture
+def namespace(kube: Kube) -> Callable[..., str]:
+    """Makes namespaces and waits long: controllers that lost their API server come back late."""
+
+    def make(prefix: str = "test", labels: dict[str, str] | None = None) -> str:
+        name = f"{prefix}-{next(_numbers)}"
+        metadata = {"name": name, "labels": labels or {}}
+        kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        eventually(lambda: kube.exists(account), f"{name} has its default ServiceAccount", LONG)
+        return name
+
+    return make
 
 
 @pytest.fixture

@@ -44,6 +44,8 @@ class End:
             if not data and self.http.their_state is h11.IDLE:
                 raise EOFError
             self.http.receive_data(data)
+        if isinstance(event, h11.ConnectionClosed):
+            raise Cut
         return event
 
     async def send(self, *events: h11.Event) -> None:
@@ -90,12 +92,14 @@ class Relay:
 
     async def run(self) -> None:
         """Relay; every way to end is a normal one."""
-        with suppress(*BROKEN):
-            while await self._one():
-                pass
-        for end in (self._client, self._server):
-            if end is not None:
-                await end.gone()
+        try:
+            with suppress(*BROKEN):
+                while await self._one():
+                    pass
+        finally:
+            for end in (self._client, self._server):
+                if end is not None:
+                    await end.gone()
 
     def break_off(self) -> None:
         """End the client's connection at once; the other follows."""

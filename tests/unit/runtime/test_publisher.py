@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gpupool.applier.execute import Results
-from gpupool.errors import AlreadyExists, Conflict, Failure, KubeError, Unreachable
+from gpupool.errors import AlreadyExists, Conflict, Failure, KubeError, TooManyRequests, Unreachable
 from gpupool.kube.client import KubeClient
 from gpupool.model.plan import Evict, Notice, Plan, SetQuota
 from gpupool.model.snapshot import Key
@@ -109,6 +109,24 @@ async def test_an_event_the_server_could_not_take_is_told_in_a_later_cycle_that_
     publisher.notices(a_plan(), Results())
     await publisher.told()
     server.error = None
+    publisher.notices(Plan("lab"), Results())
+    await publisher.told()
+    assert server.reasons == ["Granted"]
+
+
+async def test_a_server_that_asks_for_time_is_left_alone_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher, server = a_publisher()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    server.error = TooManyRequests("POST /x", Failure(status=429, retry_after=30.0))
+    publisher.notices(a_plan(), Results())
+    await publisher.told()
+    server.error = None
+    for _ in range(3):
+        publisher.notices(Plan("lab"), Results())
+        await publisher.told()
+    assert (server.asked, server.events) == (1, [])
+    monkeypatch.setattr(loop, "time", lambda: began + 31.0)
     publisher.notices(Plan("lab"), Results())
     await publisher.told()
     assert server.reasons == ["Granted"]
