@@ -105,11 +105,13 @@ class Transport:
         self._bearer = Bearer(credentials.token) if credentials.token else None
         self._limits = limits or Limits()
         self._sessions: dict[int, aiohttp.ClientSession] = {}
+        self._closed = False
         self.clock = ServerClock()
         self.answers: Counter[tuple[str, int]] = Counter()
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, and open no more."""
+        self._closed = True
         while self._sessions:
             await self._sessions.popitem()[1].close()
 
@@ -205,6 +207,8 @@ class Transport:
 
     def _session(self, connections: int) -> aiohttp.ClientSession:
         """The session with so many connections (0: any number), made within the event loop it serves."""
+        if self._closed:
+            raise aiohttp.ClientConnectionError("the client is closed")
         if connections not in self._sessions:
             self._sessions[connections] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
