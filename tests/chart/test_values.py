@@ -32,7 +32,6 @@ WRONG = [
     ("logLevel=verbose", "logLevel"),
     ("exemptNamespaces[0]=Kube_System", "exemptNamespaces"),
     ("tolerations[0].effect=Never", "tolerations"),
-    ("workloadKinds[0].apiGroup=*", "workloadKinds"),
     ("release.timeoutSeconds=5", "timeoutSeconds"),
     ("nodeSelector.gpu=true", "nodeSelector"),
     ("replicas=0", "replicas"),

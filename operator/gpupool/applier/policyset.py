@@ -93,6 +93,10 @@ class PolicySet:
         self._written[pool.name] = _Written(asked, (pool.uid, pool.generation), keep)
         return True
 
+    def mended(self, pool: str) -> tuple[tuple[str, str], ...]:
+        """Kind and name of policies that somebody changed and that were written back since asked last."""
+        return self._standing.mended(pool)
+
     async def probe(self, pool: Pool, asked: SetPolicies) -> tuple[str, ...]:
         """Names of the attempts that did not get the answer they must get; empty when all did."""
         return await self._standing.open(probe_pods(self.spec(pool, asked)))

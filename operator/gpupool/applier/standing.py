@@ -40,18 +40,35 @@ class Standing:
         self._client = client
         self._writer = writer
         self.present = present
+        self._stood: dict[tuple[str, str], tuple[Json, str, int]] = {}
+        self._mended: dict[str, list[tuple[str, str]]] = {}
+
+    def mended(self, pool: str) -> tuple[tuple[str, str], ...]:
+        """Kind and name of what somebody had changed and was written back since the last question."""
+        return tuple(self._mended.pop(pool, ()))
 
     async def bring(self, pool: str, wanted: Iterable[Json], *, epoch: int) -> Versions:
         """Write what is wanted under a pool's label and delete what else carries it; returns what stands."""
         keep: Versions = {}
+        there = self.present(pool)
         for body in wanted:
             obj = await self._stand(body, epoch)
-            keep[(str(body["kind"]), obj["metadata"]["name"])] = obj["metadata"]["resourceVersion"]
+            key = (str(body["kind"]), obj["metadata"]["name"])
+            keep[key] = obj["metadata"]["resourceVersion"]
+            self._note(pool, key, body["spec"], obj["metadata"], there=key in there)
         # Bindings go before the policies they bind, so that nothing is bound to what is not there.
         surplus = sorted(set(self.present(pool)) - set(keep), key=lambda k: not k[0].endswith("Binding"))
         for kind, name in surplus:
+            self._stood.pop((kind, name), None)
             await self._writer.delete(RESOURCES[kind], ObjectKey("", name), epoch=epoch)
         return keep
+
+    def _note(self, pool: str, key: tuple[str, str], spec: Json, meta: Json, *, there: bool) -> None:
+        """Remember how an object stands, and whether it had to be brought back to what it was."""
+        before, now = self._stood.get(key), (spec, str(meta.get("uid")), int(meta.get("generation", 0)))
+        if before is not None and before[0] == spec and (before != now or not there):
+            self._mended.setdefault(pool, []).append(key)
+        self._stood[key] = now
 
     async def _stand(self, body: Json, epoch: int) -> Json:
         """Bring one object to exactly what is wanted; returns it as the server has it.

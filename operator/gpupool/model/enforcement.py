@@ -29,7 +29,8 @@ class Enforcement:
 
     `probe` is None before the first probe, else the names of the attempts that were not refused. `bound` says
     that the policy which denies is bound to the pool's namespaces; `replays` has an entry for every live
-    template of its namespaces; `outsiders` is about the policies that all pools share.
+    template of its namespaces; `outsiders` is about the policies that all pools share; `contested` names what
+    somebody else rewrites again and again.
     """
 
     policies_current: bool = False
@@ -38,3 +39,4 @@ class Enforcement:
     bound: bool = False
     replays: tuple[Replay, ...] = ()
     outsiders: OutsiderFacts = field(default_factory=OutsiderFacts)
+    contested: tuple[str, ...] = ()

@@ -18,6 +18,9 @@ def conflict(snapshot: Snapshot) -> Condition:
 
 
 def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+    if contested := snapshot.enforcement.contested:
+        text = "Somebody else rewrites what is the pool's own"
+        yield "Rewritten", f"{text}: {some(contested)}. metadata.managedFields there says who."
     if snapshot.namespaces_elsewhere:
         names = _held_by(snapshot.namespaces_elsewhere)
         text = "Shares list namespaces that another pool has until they hold nothing there"

@@ -124,10 +124,11 @@ def _mark(pool: Pool, node: Node, *, tainting: bool, in_use: bool) -> MarkNode |
     if not node.selected:
         return None if in_use else _unmark(node)
     # A new node gets its label first; the taint waits until the device plugin has published GPUs. One that
-    # arrives with both, as an autoscaler's template makes it, keeps them.
-    labelled = node.pool_label == pool.name
-    works = any(node.gpus.values()) or _tainted(node) == [f"{TAINT}={pool.name}:NoSchedule"]
-    return MarkNode(node.name, pool.name, taint=labelled and works and tainting, uid=node.uid)
+    # arrives with both, as an autoscaler's template makes it, keeps them; so does one that lost its label to
+    # somebody's hand, so that nothing is open while it is set back.
+    ours = _tainted(node) == [f"{TAINT}={pool.name}:NoSchedule"]
+    works = node.pool_label == pool.name and any(node.gpus.values())
+    return MarkNode(node.name, pool.name, taint=(works or ours) and tainting, uid=node.uid)
 
 
 def _unmark(node: Node) -> MarkNode:

@@ -24,6 +24,7 @@ from gpupool.policy.membership import view
 from gpupool.policy.readiness import hold
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
+from gpupool.runtime.mending import Mending
 from gpupool.runtime.publisher import Cycle, Publisher
 from gpupool.runtime.rehearsal import Rehearsal
 from gpupool.runtime.statuswriter import StatusWriter
@@ -70,6 +71,7 @@ class PoolLoop:
         self._usage: tuple[float, Usage] | None = None
         self._probe: tuple[float, tuple[str, ...]] | None = None
         self._templates: tuple[Template, ...] = ()
+        self._mending = Mending()
         self._rehearsal = Rehearsal(context.policies.rehearse, self.alarm.ring)
 
     async def run(self) -> None:
@@ -119,6 +121,7 @@ class PoolLoop:
         planned = time.perf_counter()
         await asyncio.sleep(0)  # what arrived meanwhile reaches the stores
         plan, refused = self._recheck(plan, seen)
+        plan = replace(plan, actions=self._mending.sift(snapshot, plan.actions))
         results = await self._context.executor.run(snapshot.pool, plan.actions, epoch=self._context.epoch)
         results.refused += refused
         applied = time.perf_counter()
@@ -178,6 +181,7 @@ class PoolLoop:
             bound=self._context.policies.bound(snapshot.pool.name),
             replays=self._rehearsal.replays(self._templates),
             outsiders=self._context.outsiders.facts,
+            contested=self._mending.contested(),
         )
         held = hold(replace(snapshot, enforcement=plain))
         if not self._context.policies.current(held.pool, policies_of(held)):
@@ -220,6 +224,8 @@ class PoolLoop:
         written = await self._statuses.requests(told, snapshot.now, self._context.epoch)
         written += await self._statuses.pool(plan, snapshot, self._context.epoch)
         self._publisher.notices(plan, results)
+        mended = self._context.policies.mended(self.name)
+        self._publisher.say(self._mending.done(snapshot.pool, results.done, mended))
         await self._prove(snapshot)
         await self._rehearse(snapshot)
         return written

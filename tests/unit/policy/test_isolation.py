@@ -54,6 +54,21 @@ def test_there_is_no_taint_where_it_is_not_wanted_or_would_hurt(more: dict[str, 
     assert "taint on" not in " ".join(written(fresh(nodes=LABELLED, labels=judged, **more)))
 
 
+def test_a_label_that_was_removed_by_hand_does_not_open_the_node_while_it_is_set_back() -> None:
+    marked = nodes(1, pool_label=None, taints=("gpupool.dev/pool=lab:NoSchedule",))
+    assert written(fresh(nodes=marked))[0] == "mark node node-1: label lab, taint on"
+
+
+def test_a_taint_that_stands_is_taken_off_for_the_system_alone() -> None:
+    tenants = fresh(nodes=nodes(), intolerant_daemonsets=("vision/own",))
+    assert written(tenants)[0] == POLICIES, "whoever may make a DaemonSet would open the pool"
+    told = condition_of(plan(tenants), "DaemonSetsTolerate")
+    assert told.message.startswith("The taint was there before these DaemonSets, ")
+    of_system = ("gpu-operator/driver",)
+    systems = fresh(nodes=nodes(), intolerant_daemonsets=of_system, intolerant_system=of_system)
+    assert written(systems)[0] == "mark node node-1: label lab, taint off"
+
+
 def test_a_taint_that_was_changed_by_hand_is_put_right() -> None:
     odd = nodes(1, taints=("gpupool.dev/pool=other:NoSchedule",))
     assert written(fresh(nodes=odd))[0] == "mark node node-1: label lab, taint on"
@@ -204,3 +219,10 @@ def test_walls_alone_are_enforced_without_any_policy() -> None:
     pool = replace(POOL, isolation_mode=Mode.OBSERVE)
     snapshot = fresh(pool=pool, quotas=WALLS)
     assert condition_of(plan(snapshot), "Enforced").reason == "Enforced"
+
+
+def test_what_somebody_rewrites_again_and_again_is_named_as_a_conflict() -> None:
+    contested = replace(PROVED, contested=("label of node node-1",))
+    told = condition_of(plan(fresh(enforcement=contested)), "Conflict")
+    assert (told.status, told.reason) == ("True", "Rewritten")
+    assert "label of node node-1" in told.message

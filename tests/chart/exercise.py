@@ -1,0 +1,186 @@
+"""Everything the operator does in its life, in steps: what each rule of its roles is there for."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from localplane import release
+from support.marks import ADMISSION, marks, standing
+from support.plane import eventually
+from support.story import QUICK, Story
+
+if TYPE_CHECKING:
+    from localplane.cluster import Cluster
+    from localplane.kube import Kube
+
+Json = dict[str, Any]
+_numbers = itertools.count(1)
+SECONDS = 45.0
+BREAK_GLASS = ("system:masters", "gpupool:break-glass")
+
+
+class EnoughError(Exception):
+    """A step is ended early, because what it was to show was seen."""
+
+
+@dataclass
+class Stage:
+    """One pool with an owner and a borrower, on a cluster with the operator in it."""
+
+    cluster: Cluster
+    kube: Kube
+    story: Story
+    owner: str = ""
+    borrower: str = ""
+    enough: Callable[[], bool] = lambda: False
+
+    def until(self, ask: Callable[[], Any], what: str) -> Any:
+        """Wait for the operator.
+
+        Raises:
+            EnoughError: what was looked for was seen; the step need not go on.
+            AssertionError: it did not come.
+        """
+        return eventually(lambda: ask() or self._over(), what, SECONDS)
+
+    def _over(self) -> bool:
+        if self.enough():
+            raise EnoughError
+        return False
+
+    def end(self) -> None:
+        """Clear the stage, whatever step it came to."""
+        self.story.end()
+        for namespace in filter(None, (self.owner, self.borrower)):
+            pods = f"/api/v1/namespaces/{namespace}/pods"
+            for pod in self.kube.list(pods):
+                self.kube.delete(f"{pods}/{pod['metadata']['name']}", grace_seconds=0)
+            self.kube.delete(f"/api/v1/namespaces/{namespace}")
+
+
+def crd(group: str, version: str, kind: str) -> Json:
+    """The least CRD of a namespaced kind of somebody else."""
+    plural = f"{kind.lower()}s"
+    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    served = {"name": version, "served": True, "storage": True, "schema": schema}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{plural}.{group}",
+            # What a group of Kubernetes' own domain has to say.
+            "annotations": {"api-approved.kubernetes.io": "unapproved, tests only"},
+        },
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [served]},
+    }
+
+
+def stage(cluster: Cluster, kube: Kube) -> Stage:
+    """A stage of its own for one run."""
+
+    def namespace(prefix: str) -> str:
+        name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
+        kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        eventually(lambda: kube.exists(account), "the default ServiceAccount")
+        return name
+
+    return Stage(cluster, kube, Story(kube, namespace))
+
+
+def start(stage: Stage) -> None:
+    """The operator starts, mirrors everything and becomes ready; Kueue's queues are there to be read."""
+    stage.kube.apply(crd("kueue.x-k8s.io", "v1beta1", "LocalQueue"))
+    stage.cluster.stop("operator", "KILL")
+    stage.cluster.start("operator")
+
+
+def govern(stage: Stage) -> None:
+    """An enforced pool: labels, taint, policies, quotas; a grant, and Events that tell of it."""
+    story = stage.story
+    story.add_nodes(1)
+    stage.owner, stage.borrower = story.team("owner"), story.team("borrower")
+    shares = [story.share(stage.owner, 4), story.share(stage.borrower)]
+    story.pool(shares=shares, **QUICK)
+    story.ask(stage.borrower, "batch", 8, minGpus=1, preemptible=True)
+    stage.until(lambda: story.status(stage.borrower, "batch").get("granted") == 8, "the borrower is granted")
+    stage.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced")
+    stage.until(lambda: any("taint" in mark for mark in marks(stage.kube, story.name)), "the node is tainted")
+    stage.until(lambda: story.events(stage.borrower, "batch"), "the grant is told")
+
+
+def recall(stage: Stage) -> None:
+    """The owner asks: borrowers are evicted, and those a budget keeps are deleted in the end."""
+    story = stage.story
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "batch", "namespace": stage.borrower},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "batch"}}},
+    }
+    stage.kube.create(budget)
+    names = story.run(stage.borrower, "batch", 8)
+    stage.until(lambda: story.held(stage.borrower) == len(names), "the borrower runs")
+    story.ask(stage.owner, "serve", 4)
+    stage.until(lambda: story.status(stage.owner, "serve").get("granted") == 4, "the owner has its GPUs")
+
+
+def mend(stage: Stage) -> None:
+    """Hand-made changes are mended, also where an apply alone cannot do it."""
+    kube, name = stage.kube, stage.story.name
+    before = standing(kube, name)
+    bindings = f"{ADMISSION}/validatingadmissionpolicybindings"
+    found = kube.list(bindings, labels=f"gpupool.dev/pool={name}")
+    for binding in found:
+        # Deny and Warn do not go together: our apply beside this one is invalid.
+        kube.patch(f"{bindings}/{binding['metadata']['name']}", {"spec": {"validationActions": ["Warn"]}})
+    with kube.impersonating("keeper", BREAK_GLASS) as emergency:
+        emergency.delete(f"/api/v1/namespaces/{stage.owner}/resourcequotas/gpupool")
+    stage.until(lambda: standing(kube, name).keys() == before.keys(), "what was deleted is back")
+    stage.until(lambda: _deny(kube, bindings, name), "the bindings deny again")
+
+
+def _deny(kube: Kube, bindings: str, pool: str) -> bool:
+    found = kube.list(bindings, labels=f"gpupool.dev/pool={pool}")
+    return all(
+        "Deny" in b["spec"]["validationActions"] or b["spec"]["validationActions"] == ["Warn", "Audit"]
+        for b in found
+    ) and any("Deny" in b["spec"]["validationActions"] for b in found)
+
+
+def withdraw(stage: Stage) -> None:
+    """Back in Observe nothing is left."""
+    stage.story.pool("Observe", shares=[])
+    stage.until(lambda: marks(stage.kube, stage.story.name) == [], "nothing of ours is left")
+
+
+def uninstall(stage: Stage) -> None:
+    """`helm uninstall` takes back what stands."""
+    story = stage.story
+    story.pool("Enforce", shares=[story.share(stage.owner, 4)])
+    stage.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced again")
+    release.uninstall(stage.cluster)
+    if left := marks(stage.kube):
+        raise AssertionError(f"left behind: {left}")
+
+
+STEPS: dict[str, Callable[[Stage], None]] = {
+    "start": start,
+    "govern": govern,
+    "recall": recall,
+    "mend": mend,
+    "withdraw": withdraw,
+    "uninstall": uninstall,
+}
+
+
+def run(stage: Stage, *names: str) -> None:
+    """Go through steps, all if none is named."""
+    for name in names or STEPS:
+        partial(STEPS[name], stage)()
