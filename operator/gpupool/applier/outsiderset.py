@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gpupool.applier.evict import delete_pod
+from gpupool.applier.policies.answers import OUTSIDERS, refusal
 from gpupool.applier.policies.outside_probe import kept_name, kept_pod, outsider_probes
 from gpupool.applier.policies.outsiders import NO_POOL, OutsiderSpec, outsider_policies
+from gpupool.applier.policies.replay import outsider_replay
 from gpupool.applier.policyset import PolicyContext
 from gpupool.applier.serverside import Writer
 from gpupool.applier.standing import Standing, Versions
-from gpupool.errors import Conflict
+from gpupool.errors import Conflict, Forbidden
 from gpupool.kube.resources import PODS
 from gpupool.model.outsiders import SetOutsiders
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Pod
+from gpupool.model.world import Template
 
 
 class OutsiderSet:
@@ -52,6 +55,23 @@ class OutsiderSet:
     async def probe(self, asked: SetOutsiders) -> tuple[str, ...]:
         """Names of the attempts that did not get the answer they must get."""
         return await self._standing.open(outsider_probes(self._spec(asked)))
+
+    async def rehearse(self, template: Template) -> str:
+        """What the policies say against the pods of a template outside the pools; empty: they let them in.
+
+        In the probe namespace they deny also while everybody else is only warned.
+
+        Raises:
+            KubeError: there was no answer of theirs.
+        """
+        try:
+            await self._standing.attempt(outsider_replay(self.probe_namespace, template.text))
+        except Forbidden as error:
+            found = refusal(OUTSIDERS, error.failure.message)
+            if found is None:
+                raise
+            return found
+        return ""
 
     def _spec(self, asked: SetOutsiders) -> OutsiderSpec:
         context = self._context

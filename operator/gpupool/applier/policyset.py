@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gpupool.applier.policies import PoolPolicySpec, enforcing_binding, pool_policies, probe_pods
-from gpupool.applier.policies.answers import refusal, warning
+from gpupool.applier.policies.answers import denying, refusal, warning
 from gpupool.applier.policies.replay import replay_pod
 from gpupool.applier.serverside import Writer
 from gpupool.applier.standing import Present, Standing, Versions
@@ -113,7 +113,7 @@ class PolicySet:
             body = replay_pod(spec, template.text, loose=template.loose)
             await self._client.create(kinds.PODS, body, dry_run=True, warnings=heard)
         except Forbidden as error:
-            found = refusal(spec, error.failure.message)
+            found = refusal(denying(spec.pool), error.failure.message)
             if found is None:
                 raise
             return found

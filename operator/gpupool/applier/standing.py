@@ -90,6 +90,14 @@ class Standing:
             resource, ObjectKey("", name), [operation], version=version, epoch=epoch
         )
 
+    async def attempt(self, body: Json) -> None:
+        """Create a pod as a dry run.
+
+        Raises:
+            KubeError: it was not let in.
+        """
+        await self._client.create(kinds.PODS, body, dry_run=True)
+
     async def open(self, attempts: Iterable[ProbePod]) -> tuple[str, ...]:
         """Names of the attempts that did not get the answer they must get; empty when all did."""
         return tuple([a.name for a in attempts if not await self._as_expected(a)])

@@ -79,7 +79,7 @@ def _container(raw: Mapping[str, Any]) -> Json:
     }
     if resources.get("claims"):
         devices["claims"] = resources["claims"]
-    kept: Json = {"name": raw["name"], "resources": devices}
+    kept: Json = {"name": raw.get("name", ""), "resources": devices}
     if raw.get("restartPolicy"):  # a sidecar
         kept["restartPolicy"] = raw["restartPolicy"]
     return kept

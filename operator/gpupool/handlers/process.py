@@ -13,6 +13,7 @@ from typing import Any
 
 from gpupool.applier.execute import Executor
 from gpupool.applier.outsiderset import OutsiderSet
+from gpupool.applier.policies.outsiders import PODS as OUTSIDERS
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.applier.standing import Standing
@@ -118,7 +119,9 @@ async def _parts(
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
-            outsiders=OutsiderWatch(outsiders, policies, settings.policies_outsiders),
+            outsiders=OutsiderWatch(
+                outsiders, policies, settings.policies_outsiders, partial(mirror.denies, OUTSIDERS)
+            ),
         )
         publisher = Publisher(client, metrics, settings.pod_name, elector.leads)
         manager = Manager(context, publisher, alarm)

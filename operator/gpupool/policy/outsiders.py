@@ -6,14 +6,16 @@ Enforce, refusals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from gpupool.model.enforcement import Replay
 from gpupool.model.outsiders import OutsiderPool, Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
-from gpupool.model.world import World
+from gpupool.model.world import Template, World
 from gpupool.policy.membership import NAMESPACE_LABEL, Map
 
+MOST_NAMED = 5
 MOST_HOMES = 1000
 """Namespaces of pools that are not enforced and fit into the policies' text."""
 
@@ -51,6 +53,28 @@ def outsiders(
         homes=dict(sorted(homes.items())[:MOST_HOMES]),
         held=held,
     )
+
+
+def outside(world: World, found: Map, apart: str) -> tuple[Template, ...]:
+    """Live templates of namespaces that belong to no pool and not to the system; `apart` is our own one."""
+    exempt = world.exempt_namespaces | {"kube-system", apart} | found.claimed_twice
+    inside = exempt | set(found.pool_of_namespace)
+    return tuple(t for t in world.templates if t.namespace not in inside)
+
+
+def objection(replays: Iterable[Replay]) -> str:
+    """Why pods outside the pools are not refused yet: who of those that run would be; empty if nobody."""
+    rows = list(replays)
+    denied = sorted({str(r) for r in rows if r.refusal})
+    if denied:
+        more = f" and {len(denied) - MOST_NAMED} more" if len(denied) > MOST_NAMED else ""
+        return (
+            "new pods of these workloads, whose namespaces no share lists, would be denied:"
+            f" {', '.join(denied[:MOST_NAMED])}{more}"
+        )
+    if any(r.refusal is None for r in rows):
+        return "the workloads of namespaces that no share lists are being tried"
+    return ""
 
 
 def acting(pool: Pool, asked: SetPolicies) -> Mode:

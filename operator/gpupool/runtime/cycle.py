@@ -26,7 +26,7 @@ from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
 from gpupool.runtime.mending import Mending
 from gpupool.runtime.publisher import Cycle, Publisher
-from gpupool.runtime.rehearsal import Rehearsal
+from gpupool.runtime.rehearsal import Rehearsal, scene
 from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class PoolLoop:
         self._probe: tuple[float, tuple[str, ...]] | None = None
         self._templates: tuple[Template, ...] = ()
         self._mending = Mending()
-        self._rehearsal = Rehearsal(context.policies.rehearse, self.alarm.ring)
+        self._rehearsal = Rehearsal(self.alarm.ring)
 
     async def run(self) -> None:
         """Cycle until ended or cancelled; what goes wrong is logged, counted and tried again."""
@@ -180,8 +180,8 @@ class PoolLoop:
             mutate=self._context.mutate,
             bound=self._context.policies.bound(snapshot.pool.name),
             replays=self._rehearsal.replays(self._templates),
-            outsiders=self._context.outsiders.facts,
             contested=self._mending.contested(),
+            outsiders=self._context.outsiders.facts,
         )
         held = hold(replace(snapshot, enforcement=plain))
         if not self._context.policies.current(held.pool, policies_of(held)):
@@ -250,7 +250,8 @@ class PoolLoop:
         asked = policies_of(snapshot)
         if self._context.policies.current(snapshot.pool, asked):
             proved = self._probe is not None and not self._probe[1]
-            self._rehearsal.look(snapshot.pool, asked, self._templates, proved=proved)
+            stands = scene(snapshot.pool, asked, self._context.policies.rehearse, proved=proved)
+            self._rehearsal.look(stands, self._templates)
 
     # ------------------------------------------------------------------ Prometheus, beside the cycle
 

@@ -45,6 +45,7 @@ class PolicyFacts:
     name: str
     pool: str
     version: str
+    denies: bool = False
 
 
 class Mirror:
@@ -169,6 +170,11 @@ class Mirror:
         facts = (f for reflector in self.policies.values() for f in reflector.store.values())
         return {(f.kind, f.name): f.version for f in facts if f.pool == pool}
 
+    def denies(self, binding: str) -> bool:
+        """Whether a binding of ours stands that refuses."""
+        facts = self.policies[kinds.VALIDATING_BINDINGS.kind].store.get(ObjectKey("", binding))
+        return facts is not None and facts.denies
+
     def highest_epoch(self) -> int:
         """The highest epoch that a quota of ours carries: its leader, or one after it, has led."""
         pools = {t.value.name for t in self.pools.store.values()}
@@ -213,6 +219,8 @@ class Mirror:
 def _policy(kind: str) -> Callable[[Json], PolicyFacts]:
     def project(raw: Json) -> PolicyFacts:
         meta = raw["metadata"]
-        return PolicyFacts(kind, meta["name"], meta["labels"]["gpupool.dev/pool"], meta["resourceVersion"])
+        denies = "Deny" in raw.get("spec", {}).get("validationActions", ())
+        pool = meta["labels"]["gpupool.dev/pool"]
+        return PolicyFacts(kind, meta["name"], pool, meta["resourceVersion"], denies)
 
     return project

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from gpupool.applier.outsiderset import OutsiderSet
@@ -12,9 +12,10 @@ from gpupool.applier.policyset import PolicySet
 from gpupool.model.outsiders import OutsiderFacts, Outsiders, SetOutsiders
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import Pod
-from gpupool.model.world import World
+from gpupool.model.world import Template, World
 from gpupool.policy.membership import Map
-from gpupool.policy.outsiders import acting, outsiders
+from gpupool.policy.outsiders import acting, objection, outside, outsiders
+from gpupool.runtime.rehearsal import Rehearsal, Scene
 
 PROBE_PAUSE = 30.0
 """Seconds between two probes of policies that nobody touched."""
@@ -29,16 +30,23 @@ class OutsiderWatch:
         kept: the policies and pods.
         policies: what the pools have asked for; their modes follow from it.
         setting: the chart's.
+        denies: whether the binding that stands refuses, for a process that has just begun.
 
     Attributes:
         facts: what was read back.
-        held: why nobody is to be refused yet, and pods are warned about instead; empty if nothing is against
-            it. Whoever finds out that a running controller would be denied sets it.
     """
 
-    def __init__(self, kept: OutsiderSet, policies: PolicySet, setting: Outsiders) -> None:
+    def __init__(
+        self,
+        kept: OutsiderSet,
+        policies: PolicySet,
+        setting: Outsiders,
+        denies: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.facts = OutsiderFacts()
-        self.held = ""
+        self._denies = denies
+        self._rehearsal = Rehearsal(lambda: None)  # the next turn comes soon by itself
+        self._trying = False
         self._kept = kept
         self._policies = policies
         self._setting = setting
@@ -54,7 +62,8 @@ class OutsiderWatch:
         if modes is None:
             return False
         before, known = self.facts, self._asked
-        asked = outsiders(world, found, modes, self._setting, held=self.held)
+        templates = outside(world, found, self._kept.probe_namespace)
+        asked = outsiders(world, found, modes, self._setting, held=self._held(world, modes, templates))
         await self._kept.ensure(asked, epoch=epoch)
         await self._keep_pods(world, modes, epoch)
         current = self._kept.current(asked)
@@ -68,12 +77,32 @@ class OutsiderWatch:
         )
         if asked is not None and current:
             await self._prove(asked)
+        await self._rehearse(asked, templates)
         return self.facts != before
+
+    def _held(self, world: World, modes: Mapping[str, Mode], templates: Iterable[Template]) -> str:
+        """Why pods are warned and not refused yet. A gate for entering: once they are refused it is open."""
+        refused = self._denies() if self._asked is None else self._asked.deny
+        hurry = any(p.enforce_now and modes.get(p.name) is Mode.ENFORCE for p in world.pools)
+        free = refused or hurry or self._setting is not Outsiders.AUTO
+        replays = () if free else self._rehearsal.replays(templates)
+        self._trying = any(r.refusal is None for r in replays)
+        return objection(replays)
+
+    async def _rehearse(self, asked: SetOutsiders | None, templates: Iterable[Template]) -> None:
+        """Try what runs outside the pools, as long as nobody there is refused."""
+        stands = None
+        if asked is not None and not asked.deny and self.facts.current:
+            version = (asked.pools, tuple(asked.homes.items()))
+            proved = self.facts.probe == ()
+            stands = Scene("outsiders", version, self._kept.rehearse, proved=proved)
+        self._rehearsal.look(stands, templates)
+        await self._rehearsal.turn()
 
     def pause(self, longest: float) -> float:
         """Seconds until the next turn, when nothing happens."""
         unproved = self.facts.stands and self.facts.probe != ()
-        return min(longest, PROBE_RETRY) if unproved else longest
+        return min(longest, PROBE_RETRY) if unproved or self._trying else longest
 
     def _modes(self, world: World) -> Mapping[str, Mode] | None:
         asked = [(p, self._policies.asked(p)) for p in world.pools]

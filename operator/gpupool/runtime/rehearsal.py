@@ -1,4 +1,4 @@
-"""Live pod templates, tried under the pool's policies: created as dry runs in the probe namespace.
+"""Live pod templates, tried under policies of ours: created as dry runs in the probe namespace.
 
 The API server's own engine answers, with the mutation where there is one; nothing is stored and nobody is
 asked in the templates' own namespaces. One answer serves all templates with the same judged part, and it is
@@ -11,9 +11,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 
 from gpupool.errors import KubeError
 from gpupool.model.enforcement import Replay
@@ -39,12 +39,8 @@ Key = tuple[str, bool]
 """What is the same for templates that are judged alike."""
 
 
-class Judge(Protocol):
-    """Tries one template: `PolicySet.rehearse`."""
-
-    async def __call__(self, pool: Pool, asked: SetPolicies, template: Template) -> str:
-        """What is said against it; empty where it is let in."""
-        ...
+Judge = Callable[[Template], Awaitable[str]]
+"""Tries one template: what is said against it, empty where it is let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,60 +55,70 @@ class Answer:
         return self.at + (RETRY if self.refusal is None else LIFE)
 
 
-@dataclass(slots=True)
-class _Stage:
-    """What is rehearsed: the policies as they were written, and the templates of the pool's namespaces."""
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Policies as they stand.
 
-    pool: Pool
-    asked: SetPolicies
-    templates: dict[Key, Template] = field(default_factory=dict)
+    Attributes:
+        name: for the log.
+        version: what their answers depend on beside the template.
+        judge: asks them.
+        proved: they were seen to act.
+        canary: where that is not known, a template that they refuse as soon as they act.
+    """
 
-    @property
-    def version(self) -> tuple[object, ...]:
-        """What the answers depend on beside the templates."""
-        denies = ("deny",) if self.asked.judges else ("warn", self.asked.nodes_labelled)
-        return (self.pool.uid, self.pool.generation, self.asked.mutate, *denies)
+    name: str
+    version: tuple[object, ...]
+    judge: Judge
+    proved: bool
+    canary: Template | None = None
+
+
+def scene(
+    pool: Pool,
+    asked: SetPolicies,
+    judge: Callable[[Pool, SetPolicies, Template], Awaitable[str]],
+    *,
+    proved: bool,
+) -> Scene | None:
+    """The policies of a pool; None where none judges anybody. Those that warn are tried with a canary."""
+    if not (asked.judges or asked.recommend):
+        return None
+    stage = ("deny",) if asked.judges else ("warn", asked.nodes_labelled)
+    return Scene(
+        name=pool.name,
+        version=(pool.uid, pool.generation, asked.mutate, *stage),
+        judge=partial(judge, pool, asked),
+        proved=proved and asked.judges,
+        canary=None if asked.judges else canary(pool),
+    )
 
 
 class Rehearsal:
-    """Keeps the answers of one pool's templates fresh.
+    """Keeps the answers of one scene's templates fresh.
 
     Args:
-        judge: asks the API server.
         wake: called when an answer is not what it was.
         monotonic: seconds that never run backwards.
     """
 
-    def __init__(
-        self, judge: Judge, wake: Callable[[], None], monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._judge = judge
+    def __init__(self, wake: Callable[[], None], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wake = wake
         self._monotonic = monotonic
-        self._stage: _Stage | None = None
+        self._scene: Scene | None = None
+        self._templates: dict[Key, Template] = {}
         self._acts: tuple[object, ...] | None = None
         self._answers: dict[Key, Answer] = {}
         self._news = asyncio.Event()
 
-    def look(self, pool: Pool, asked: SetPolicies, templates: Iterable[Template], *, proved: bool) -> None:
-        """Take note of what is to be rehearsed.
-
-        Args:
-            pool: whose policies.
-            asked: the policies that stand.
-            templates: of the pool's namespaces.
-            proved: the policies that deny were seen to act. Those that warn are tried with a bad pod first.
-        """
-        if not (asked.judges or asked.recommend):
-            self._stage, self._answers = None, {}
-            return
-        stage = _Stage(pool, asked, {_key(t): t for t in templates})
-        if self._stage is None or self._stage.version != stage.version:
-            self._answers = {}
-        self._stage = stage
-        self._answers = {k: a for k, a in self._answers.items() if k in stage.templates}
-        if asked.judges:
-            self._acts = stage.version if proved else None
+    def look(self, found: Scene | None, templates: Iterable[Template]) -> None:
+        """Take note of what is to be rehearsed; without a scene nothing is, and nothing is known."""
+        before = self._scene and self._scene.version
+        self._scene, self._templates = found, {_key(t): t for t in templates}
+        known = self._answers if found is not None and found.version == before else {}
+        self._answers = {k: a for k, a in known.items() if k in self._templates}
+        if found is not None and found.canary is None:
+            self._acts = found.version if found.proved else None
         self._news.set()
 
     def replays(self, templates: Iterable[Template]) -> tuple[Replay, ...]:
@@ -141,48 +147,51 @@ class Rehearsal:
 
     async def turn(self) -> float:
         """Try what is due; returns the seconds until something is due again."""
-        stage = self._stage
-        if stage is None or not stage.templates:
+        found, templates = self._scene, self._templates
+        if found is None or not templates:
             return LIFE
-        if not await self._acting(stage):
+        if not await self._acting(found):
             return SOON
         now, limit = self._monotonic(), asyncio.Semaphore(AT_ONCE)
-        due = [k for k in stage.templates if k not in self._answers or self._answers[k].due() <= now]
+        due = [k for k in templates if k not in self._answers or self._answers[k].due() <= now]
         if due:
-            answers = await asyncio.gather(*(self._try(stage, stage.templates[k], limit) for k in due))
-            self._keep(stage, dict(zip(due, answers, strict=True)))
+            answers = await asyncio.gather(*(self._try(found, templates[k], limit) for k in due))
+            self._keep(found, dict(zip(due, answers, strict=True)))
         soonest = min((a.due() for a in self._answers.values()), default=now + LIFE)
         return max(SOON, soonest - self._monotonic())
 
-    async def _acting(self, stage: _Stage) -> bool:
+    async def _acting(self, found: Scene) -> bool:
         """Whether the policies take effect already: they do so a moment after they were written."""
-        if self._acts == stage.version or stage.asked.judges:
-            return self._acts == stage.version
-        refusal = (await self._try(stage, _canary(stage.pool), asyncio.Semaphore())).refusal
-        if refusal and self._stage is not None and self._stage.version == stage.version:
-            self._acts = stage.version
+        if self._acts == found.version or found.canary is None:
+            return self._acts == found.version
+        refusal = (await self._try(found, found.canary, asyncio.Semaphore())).refusal
+        if refusal and self._plays(found):
+            self._acts = found.version
         return bool(refusal)
 
-    async def _try(self, stage: _Stage, template: Template, limit: asyncio.Semaphore) -> Answer:
+    async def _try(self, found: Scene, template: Template, limit: asyncio.Semaphore) -> Answer:
         async with limit:
             try:
-                refusal: str | None = await self._judge(stage.pool, stage.asked, template)
+                refusal: str | None = await found.judge(template)
             except KubeError as error:
                 log.warning(
                     "template not rehearsed",
-                    extra={"pool": stage.pool.name, "owner": str(template.owner), "error": str(error)},
+                    extra={"policies": found.name, "owner": str(template.owner), "error": str(error)},
                 )
                 refusal = None
         return Answer(self._monotonic(), refusal)
 
-    def _keep(self, stage: _Stage, answers: dict[Key, Answer]) -> None:
-        if self._stage is None or self._stage.version != stage.version:
+    def _plays(self, found: Scene) -> bool:
+        return self._scene is not None and self._scene.version == found.version
+
+    def _keep(self, found: Scene, answers: dict[Key, Answer]) -> None:
+        if not self._plays(found):
             return
         before = {k: a.refusal for k, a in self._answers.items()}
         self._answers |= answers
         if {k: a.refusal for k, a in self._answers.items()} != before:
-            denied = sorted({t.refusal for t in self.replays(stage.templates.values()) if t.refusal})
-            log.info("templates rehearsed", extra={"pool": stage.pool.name, "denied": denied})
+            denied = sorted({t.refusal for t in self.replays(self._templates.values()) if t.refusal})
+            log.info("templates rehearsed", extra={"policies": found.name, "denied": denied})
             self._wake()
 
 
@@ -190,7 +199,7 @@ def _key(template: Template) -> Key:
     return template.text, template.loose
 
 
-def _canary(pool: Pool) -> Template:
+def canary(pool: Pool) -> Template:
     """A template that every stage refuses."""
     count = {pool.resources[0]: "1"}
     container = {"name": "canary", "resources": {"limits": count, "requests": count}}

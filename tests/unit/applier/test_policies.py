@@ -61,8 +61,25 @@ def test_recommend_only_warns_and_never_mutates() -> None:
             assert each["spec"]["validationActions"] == ["Warn", "Audit"]
             selector = each["spec"]["matchResources"]["namespaceSelector"]
             (named,) = selector["matchExpressions"]
-            assert named == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["a", "b"]}
+            probing = each["metadata"]["name"] == "gpupool-lab-pods-recommend-probe"
+            assert named == {
+                "key": "kubernetes.io/metadata.name",
+                "operator": "In",
+                "values": ["gpupool-probe"] if probing else ["a", "b"],
+            }
             assert "matchLabels" not in selector
+
+
+def test_a_rehearsal_has_what_enforce_would_deny_and_inject_in_the_probe_namespace_alone() -> None:
+    rehearsing = replace(SPEC, enforce=False, rehearse=True)
+    assert names(rehearsing) == {
+        "ValidatingAdmissionPolicy/gpupool-lab-pods",
+        "ValidatingAdmissionPolicyBinding/gpupool-lab-pods-probe",
+        "MutatingAdmissionPolicy/gpupool-lab-inject",
+        "MutatingAdmissionPolicyBinding/gpupool-lab-inject-probe",
+    }
+    found, whole = objects(rehearsing), objects(SPEC)
+    assert all(whole[key] == each for key, each in found.items()), "and says the same, word for word"
 
 
 def test_a_pool_with_shares_at_both_stages_has_both_sets() -> None:

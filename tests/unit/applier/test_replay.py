@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from gpupool.applier.policies import PoolPolicySpec
-from gpupool.applier.policies.answers import LONGEST, refusal, warning
-from gpupool.applier.policies.replay import replay_pod
+from gpupool.applier.policies.answers import LONGEST, OUTSIDERS, denying, refusal, warning
+from gpupool.applier.policies.replay import outsider_replay, replay_pod
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Failure, Forbidden, KubeError, Unreachable
@@ -97,11 +97,23 @@ WARNED = (
     ],
 )
 def test_a_403_is_ours_or_comes_after_ours_or_says_nothing(message: str, heard: str | None) -> None:
-    assert refusal(SPEC, message) == heard
+    assert refusal(denying("lab"), message) == heard
+
+
+def test_the_policies_for_everybody_are_heard_too() -> None:
+    message = "ValidatingAdmissionPolicy 'gpupool-outsiders' with binding 'b' denied request: name the keys"
+    assert refusal(denying("lab"), message) == refusal(OUTSIDERS, message) == "name the keys"
+    assert refusal(OUTSIDERS, DENIED.format("lab")) is None
+
+
+def test_a_template_outside_the_pools_plays_in_no_pool() -> None:
+    pod = outsider_replay("gpupool-probe", text({"gpupool.dev/probe": "lab"}))
+    assert pod["metadata"]["labels"]["gpupool.dev/probe"] == ""
+    assert "gpupool.dev/probe-inject" not in pod["metadata"]["labels"]
 
 
 def test_what_is_said_is_cut_to_what_a_status_takes() -> None:
-    found = refusal(SPEC, DENIED.format("lab") + "x" * 2000)
+    found = refusal(denying("lab"), DENIED.format("lab") + "x" * 2000)
     assert found is not None
     assert len(found) == LONGEST
 

@@ -1,5 +1,6 @@
 """What is kept of nodes, namespaces, DaemonSets, pods and quotas."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +40,7 @@ def owned(kind: str, name: str, *, controller: bool = True) -> list[dict[str, An
 
 
 def test_a_waiting_pod_is_unbound_not_running_and_has_not_started() -> None:
-    found = a_pod()
+    found = replace(a_pod(), template="")
     assert found == Pod(Key("a", "p"), "u", {GPU: 1}, None, created=NOON, started=None, running=False)
 
 

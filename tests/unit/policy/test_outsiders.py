@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.enforcement import Replay
 from gpupool.model.outsiders import Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
-from gpupool.model.world import NamespaceFacts, World
+from gpupool.model.snapshot import ObjectRef
+from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy import outsiders as rule
 from gpupool.policy.membership import NAMESPACE_LABEL, resolve
 from support.builders import NOW, a_pool, a_share
@@ -36,6 +38,33 @@ def standing(**more: Any) -> SetOutsiders:
     asked = found(**more)
     assert asked is not None
     return asked
+
+
+def test_only_what_stands_outside_the_pools_and_is_not_the_systems_is_tried() -> None:
+    owner = ObjectRef("apps/v1", "Deployment", "web")
+    names = ("vision", "nlp", "both", "kube-system", "sys", "probe", "loners")
+    pools = (
+        LAB,
+        FARM,
+        replace(a_pool(a_share("both")), name="a"),
+        replace(a_pool(a_share("both")), name="b"),
+    )
+    world = World(
+        NOW,
+        pools=pools,
+        namespaces=(*NAMESPACES, NamespaceFacts("both", {}), NamespaceFacts("loners", {})),
+        exempt_namespaces=frozenset({"sys"}),
+        templates=tuple(Template(n, owner, "text") for n in names),
+    )
+    assert [t.namespace for t in rule.outside(world, resolve(world), "probe")] == ["loners"]
+
+
+def test_an_objection_names_the_first_and_counts_the_rest() -> None:
+    bad = [Replay("loners", f"Job/{n}", "no") for n in range(8)]
+    assert rule.objection([Replay("loners", "Job/a", "")]) == ""
+    assert rule.objection([Replay("loners", "Job/a")]).endswith("are being tried")
+    text = rule.objection([*bad, *bad, Replay("loners", "Job/a")])
+    assert text.endswith("loners Job/0, loners Job/1, loners Job/2, loners Job/3, loners Job/4 and 3 more")
 
 
 def test_all_observe_and_nobody_is_told_anything() -> None:

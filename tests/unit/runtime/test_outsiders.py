@@ -1,5 +1,6 @@
 """Turn by turn: nothing before every pool is known, then written, proved, and told to the pools."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from gpupool.applier.outsiderset import OutsiderSet
@@ -7,8 +8,8 @@ from gpupool.applier.policyset import PolicySet
 from gpupool.model.outsiders import OutsiderFacts, Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
-from gpupool.model.snapshot import Key, Pod
-from gpupool.model.world import World
+from gpupool.model.snapshot import Key, ObjectRef, Pod
+from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy.membership import resolve
 from gpupool.runtime.outsiders import OutsiderWatch
 from support.builders import GPU, NOW, a_pool
@@ -22,13 +23,26 @@ class Cluster:
 
     probe_namespace = "gpupool-probe"
 
-    def __init__(self) -> None:
+    def __init__(self, *, denies: bool = False) -> None:
+        self.refusals: dict[str, str] = {}
+        self.tried: list[str] = []
         self.written: list[SetOutsiders | None] = []
         self.open: tuple[str, ...] = ()
         self.probed = 0
         self.kept: tuple[list[str], list[str]] = ([], [])
         self.modes: dict[str, SetPolicies] = {}
-        self.watch = OutsiderWatch(cast("OutsiderSet", self), cast("PolicySet", self), Outsiders.AUTO)
+        self.watch = OutsiderWatch(
+            cast("OutsiderSet", self), cast("PolicySet", self), Outsiders.AUTO, lambda: denies
+        )
+
+    def denies(self) -> bool:
+        """What was last written refuses."""
+        written = self.written[-1]
+        return written is not None and written.deny
+
+    async def rehearse(self, template: Template) -> str:
+        self.tried.append(template.text)
+        return self.refusals.get(template.text, "")
 
     def asked(self, pool: Pool) -> SetPolicies | None:
         return self.modes.get(pool.name)
@@ -49,8 +63,11 @@ class Cluster:
         assert epoch == 4
         self.kept = ([p.name for p in pools], sorted(present))
 
-    async def turn(self, *pools: Pool, pods: tuple[Pod, ...] = ()) -> bool:
-        world = World(NOW, pools=pools, pods=pods)
+    async def turn(
+        self, *pools: Pool, pods: tuple[Pod, ...] = (), templates: tuple[Template, ...] = ()
+    ) -> bool:
+        spaces = (NamespaceFacts("vision", {"gpupool.dev/pool": "lab"}), NamespaceFacts("loners", {}))
+        world = World(NOW, pools=pools, pods=pods, namespaces=spaces, templates=templates)
         return await self.watch.turn(world, resolve(world), epoch=4)
 
 
@@ -90,15 +107,61 @@ async def test_with_the_last_enforcing_pool_everything_goes() -> None:
     assert cluster.kept == ([], [])
 
 
-async def test_whoever_holds_it_back_is_heard_and_named() -> None:
+WILD = Template("loners", ObjectRef("apps/v1", "Deployment", "wild"), "wild")
+INSIDE = Template("vision", ObjectRef("apps/v1", "Deployment", "in"), "in")
+
+
+async def test_while_somebody_who_runs_outside_would_be_denied_pods_are_warned() -> None:
     cluster = Cluster()
     cluster.modes = {"lab": ENFORCED}
-    cluster.watch.held = "Deployment a/b would be denied"
-    await cluster.turn(LAB)
-    written = cluster.written[-1]
-    assert written is not None
-    assert not written.deny
-    assert cluster.watch.facts.held == "Deployment a/b would be denied"
+    cluster.refusals = {"wild": "ask for a share"}
+    await cluster.turn(LAB, templates=(WILD, INSIDE))
+    assert not cluster.denies()
+    assert cluster.watch.facts.held.endswith("are being tried")
+    assert cluster.watch.pause(15) == 1
+    assert cluster.tried == ["wild"], "what belongs to a pool is the pool's to judge"
+    await cluster.turn(LAB, templates=(WILD,))
+    assert not cluster.denies()
+    assert cluster.watch.facts.held.endswith("would be denied: loners Deployment/wild")
+    assert cluster.watch.pause(15) == 15
+    assert await cluster.turn(LAB)
+    assert cluster.denies()
+    assert cluster.watch.facts.held == ""
+    await cluster.turn(LAB, templates=(WILD,))
+    assert cluster.denies(), "it is a gate for entering"
+
+
+async def test_who_runs_outside_and_would_be_let_in_holds_nobody_back() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED}
+    await cluster.turn(LAB, templates=(WILD,))
+    await cluster.turn(LAB, templates=(WILD,))
+    assert cluster.denies()
+
+
+async def test_a_process_that_begins_goes_on_refusing() -> None:
+    cluster = Cluster(denies=True)
+    cluster.modes = {"lab": ENFORCED}
+    cluster.refusals = {"wild": "ask for a share"}
+    await cluster.turn(LAB, templates=(WILD,))
+    assert cluster.denies()
+    assert cluster.tried == []
+
+
+async def test_a_pool_in_a_hurry_waits_for_nobody_outside() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED}
+    cluster.refusals = {"wild": "ask for a share"}
+    await cluster.turn(replace(LAB, enforce_now=True), templates=(WILD,))
+    assert cluster.denies()
+
+
+async def test_nothing_is_tried_before_the_policies_were_seen_to_act() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED}
+    cluster.open = ("outsider-wildcard",)
+    await cluster.turn(LAB, templates=(WILD,))
+    assert cluster.tried == []
 
 
 async def test_only_our_own_living_pods_count_as_kept() -> None:

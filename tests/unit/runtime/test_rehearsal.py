@@ -10,7 +10,7 @@ from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import ObjectRef
 from gpupool.model.world import Template
-from gpupool.runtime.rehearsal import AT_ONCE, LATE, LIFE, RETRY, SOON, Rehearsal
+from gpupool.runtime.rehearsal import AT_ONCE, LATE, LIFE, RETRY, SOON, Rehearsal, scene
 from support.builders import a_pool
 
 POOL = a_pool()
@@ -36,7 +36,7 @@ class Rig:
         self.answers: dict[str, str | KubeError] = {}
         self.canary = "refused"
         self.most = self._under_way = 0
-        self.rehearsal = Rehearsal(self._judge, self._wake, lambda: self.now)
+        self.rehearsal = Rehearsal(self._wake, lambda: self.now)
 
     async def _judge(self, pool: Pool, asked: SetPolicies, template: Template) -> str:
         assert pool.name == POOL.name
@@ -61,8 +61,13 @@ class Rig:
         self, *templates: Template, asked: SetPolicies = WAITS, pool: Pool = POOL, proved: bool = True
     ) -> float:
         self.asked.clear()
-        self.rehearsal.look(pool, asked, templates, proved=proved)
+        self.look(*templates, asked=asked, pool=pool, proved=proved)
         return await self.rehearsal.turn()
+
+    def look(
+        self, *templates: Template, asked: SetPolicies = WAITS, pool: Pool = POOL, proved: bool = True
+    ) -> None:
+        self.rehearsal.look(scene(pool, asked, self._judge, proved=proved), templates)
 
     def refusals(self, *templates: Template) -> list[str | None]:
         return [r.refusal for r in self.rehearsal.replays(templates)]
@@ -186,10 +191,10 @@ async def test_without_policies_or_templates_nothing_is_asked() -> None:
 
 async def test_an_answer_that_comes_after_the_policies_changed_counts_for_nothing() -> None:
     rig = Rig()
-    rig.rehearsal.look(POOL, WAITS, (TRAIN,), proved=True)
+    rig.look(TRAIN)
     turning = asyncio.create_task(rig.rehearsal.turn())
     await asyncio.sleep(0)
-    rig.rehearsal.look(replace(POOL, generation=2), WAITS, (TRAIN,), proved=False)
+    rig.look(TRAIN, pool=replace(POOL, generation=2), proved=False)
     await turning
     assert rig.refusals(TRAIN) == [None]
 

@@ -5,6 +5,9 @@ The server has no machine-readable cause for them; the names of the policies in 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from gpupool.applier.policies import outsiders
 from gpupool.applier.policies.spec import PoolPolicySpec, policy_name
 from gpupool.applier.policies.validate import PODS, PODS_RECOMMEND
 
@@ -13,11 +16,20 @@ LATER = ("admission webhook ", "exceeded quota: ", "failed quota: ")
 LONGEST = 500
 
 
-def refusal(spec: PoolPolicySpec, message: str) -> str | None:
-    """What a 403 says for the pool's policy: its sentence, empty where it let the pod in, None if unknown."""
-    if f"ValidatingAdmissionPolicy '{policy_name(spec.pool, PODS)}'" in message:
+OUTSIDERS = (outsiders.PODS, outsiders.DEVICES)
+"""The policies that judge every pod, also those of a pool's namespaces."""
+
+
+def refusal(policies: Iterable[str], message: str) -> str | None:
+    """What a 403 says for one of the policies: its sentence, empty if all let the pod in, None if unknown."""
+    if any(f"ValidatingAdmissionPolicy '{name}'" in message for name in policies):
         return message.partition(" denied request: ")[2][:LONGEST] or message[:LONGEST]
     return "" if any(sign in message for sign in LATER) else None
+
+
+def denying(pool: str) -> tuple[str, ...]:
+    """Names of the policies that may refuse a pod of a pool's namespaces."""
+    return (policy_name(pool, PODS), *OUTSIDERS)
 
 
 def warning(spec: PoolPolicySpec, text: str) -> str:

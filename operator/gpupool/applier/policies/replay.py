@@ -7,6 +7,7 @@ judge otherwise than the template's own (Pod Security, ServiceAccount, limits of
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from gpupool.applier.policies.probe import RESTRICTED, RESTRICTED_CONTAINER
@@ -32,8 +33,16 @@ def replay_pod(spec: PoolPolicySpec, template: str, *, loose: bool = False) -> J
         loose: no controller makes the next such pod. What injection would add is then added where nothing
             injects: nobody can mend a pod that runs, and whoever makes the next one is told.
     """
-    kept = json.loads(template)
     inject = {PROBE_INJECT_LABEL: "true"} if spec.mutate else {}
+    pod = outsider_replay(spec.probe_namespace, template, plays=spec.pool, labels=inject)
+    return pod | {"spec": _placed(spec, pod["spec"])} if loose and not spec.mutate else pod
+
+
+def outsider_replay(
+    probe_namespace: str, template: str, *, plays: str = "", labels: Mapping[str, str] | None = None
+) -> Json:
+    """The Pod to create as a dry run, as if its namespace were one of the pool `plays`; empty: of none."""
+    kept = json.loads(template)
     body = {**kept["spec"], **RESTRICTED}
     for part in ("initContainers", "containers"):
         if part in body:
@@ -43,10 +52,10 @@ def replay_pod(spec: PoolPolicySpec, template: str, *, loose: bool = False) -> J
         "kind": "Pod",
         "metadata": {
             "generateName": "rehearsal-",
-            "namespace": spec.probe_namespace,
-            "labels": {**kept["labels"], **MANAGED_LABELS, PROBE_LABEL: spec.pool, **inject},
+            "namespace": probe_namespace,
+            "labels": {**kept["labels"], **MANAGED_LABELS, PROBE_LABEL: plays, **(labels or {})},
         },
-        "spec": _placed(spec, body) if loose and not spec.mutate else body,
+        "spec": body,
     }
 
 
