@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,8 +39,9 @@ def pool(raw: Mapping[str, Any]) -> model.Pool:
     mode = model.Mode(spec.mode)
     reclaim, recall = _reclaim(spec), _recall(spec)
     first = spec.resources[0]
+    going = found.metadata.deletion_timestamp is not None
     layers = {"quota": spec.quota.mode, "isolation": spec.isolation.mode, "reclaim": spec.reclaim.mode}
-    return model.Pool(
+    read = model.Pool(
         name=found.metadata.name,
         uid=found.metadata.uid,
         generation=found.metadata.generation,
@@ -64,6 +66,20 @@ def pool(raw: Mapping[str, Any]) -> model.Pool:
         visibility=model.Visibility(spec.visibility),
         jobs=spec.telemetry.jobs,
         enforce_now=found.metadata.annotations.get(ENFORCE_NOW) == "true",
+    )
+    return _released(read) if going else read
+
+
+def _released(pool: model.Pool) -> model.Pool:
+    """A pool on its way out, which somebody's finalizer may keep: as if its mode were Observe throughout."""
+    observe = model.Mode.OBSERVE
+    return replace(
+        pool,
+        mode=observe,
+        quota_mode=observe,
+        isolation_mode=observe,
+        reclaim=replace(pool.reclaim, mode=observe),
+        shares=tuple(replace(s, mode=None) for s in pool.shares),
     )
 
 

@@ -211,3 +211,16 @@ def test_a_status_of_another_version_hides_no_pool() -> None:
 def test_a_spec_that_breaks_the_rules_is_refused() -> None:
     with pytest.raises(ValidationError):
         a_pool(nodes={})
+
+
+def test_a_pool_on_its_way_out_is_as_in_observe_throughout() -> None:
+    raw = example("lab-pool")
+    spec = raw["spec"]
+    shares = [{**s, "mode": "Enforce"} for s in spec["shares"]]
+    going = {**raw["metadata"], "deletionTimestamp": "2030-01-07T12:00:00Z"}
+    layers = {"quota": {"mode": "Enforce"}, "isolation": {"mode": "Enforce"}}
+    found = convert.pool({**raw, "metadata": going, "spec": {**spec, **layers, "shares": shares}})
+    assert not found.walls
+    assert not found.isolates
+    assert {found.mode, found.reclaim.mode} == {Mode.OBSERVE}
+    assert len(found.shares) == len(shares)

@@ -170,6 +170,14 @@ def test_a_daemonset_that_would_not_come_back_is_named(toleration: Toleration, *
     assert seen(world, LAB).intolerant_daemonsets == (() if tolerated else ("gpu/driver",))
 
 
+def test_daemonsets_of_exempt_namespaces_are_told_apart() -> None:
+    daemonsets = (DaemonSetFacts("gpu-operator", "driver", None), DaemonSetFacts("vision", "own", None))
+    world = a_world(LAB, nodes=(a_node("n1", group="lab"),), daemonsets=daemonsets)
+    found = seen(replace(world, exempt_namespaces=frozenset({"gpu-operator"})), LAB)
+    assert found.intolerant_daemonsets == ("gpu-operator/driver", "vision/own")
+    assert found.intolerant_system == ("gpu-operator/driver",)
+
+
 def test_a_daemonset_that_runs_elsewhere_does_not_matter() -> None:
     daemonset = DaemonSetFacts("gpu", "driver", Selector((("group", "x"),)))
     world = a_world(LAB, nodes=(a_node("n1", group="lab"),), daemonsets=(daemonset,))

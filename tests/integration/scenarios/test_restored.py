@@ -1,0 +1,98 @@
+"""Rows 34, 21 and 31: statuses wiped, quotas deleted, requests made again. Nobody who runs is cut."""
+
+from integration.scenarios.conftest import LONG
+from localplane.kube import JSON_PATCH, Kube
+from support.story import QUICK, Story
+
+
+def _uids(story: Story, team: str) -> set[str]:
+    pods = story.kube.list(f"/api/v1/namespaces/{team}/pods")
+    return {p["metadata"]["uid"] for p in pods if "deletionTimestamp" not in p["metadata"]}
+
+
+def _granted(story: Story, team: str, name: str) -> int | None:
+    found = story.status(team, name).get("granted")
+    return None if found is None else int(found)
+
+
+def _quota(story: Story, team: str) -> str:
+    """The uid of our quota, empty where there is none."""
+    found = story.kube.find(f"/api/v1/namespaces/{team}/resourcequotas/gpupool")
+    return "" if found is None else str(found["metadata"]["uid"])
+
+
+def _full_pool(story: Story) -> tuple[str, str]:
+    """Two teams that hold all eight GPUs, and an ask that waits behind them."""
+    story.add_nodes(1)
+    one, two = story.team("one"), story.team("two")
+    story.pool(shares=[story.share(one, 4), story.share(two, 4)])
+    for team in (one, two):
+        story.ask(team, "work", 4)
+        story.until_phase(team, "work", "Granted", seconds=LONG)
+    story.until_enforced()
+    story.ask(one, "later", 2)
+    story.until_phase(one, "later", "Queued", seconds=LONG)
+    for team in (one, two):
+        story.deploy(team, "work", 4)
+    story.until(lambda: story.held(one) == story.held(two) == 4, "all eight run", LONG)
+    return one, two
+
+
+def test_all_statuses_wiped_at_once_are_rebuilt_and_no_new_ask_overtakes(
+    story: Story, operator: Kube
+) -> None:
+    one, two = _full_pool(story)
+    before = {team: _uids(story, team) for team in (one, two)}
+    wiped = [{"op": "replace", "path": "/status", "value": {}}]
+    asks = [(one, "work"), (one, "later"), (two, "work")]
+    for team, name in asks:
+        operator.patch(f"{story.request_path(team, name)}/status", wiped, content_type=JSON_PATCH)
+    story.until(lambda: all(story.status(t, n).get("phase") for t, n in asks), "all are told again", LONG)
+    story.until(lambda: _granted(story, one, "work") == _granted(story, two, "work") == 4, "whole", LONG)
+    assert story.status(one, "later")["phase"] == "Queued"
+    assert (story.hard(one), story.hard(two)) == (4, 4)
+    assert {team: _uids(story, team) for team in (one, two)} == before
+
+
+def test_all_quotas_deleted_by_hand_come_back_over_the_same_pods(story: Story, operator: Kube) -> None:
+    one, two = _full_pool(story)
+    before = {team: _uids(story, team) for team in (one, two)}
+    old = {team: _quota(story, team) for team in (one, two)}
+    for team in (one, two):
+        operator.delete(f"/api/v1/namespaces/{team}/resourcequotas/gpupool")
+    story.until(
+        lambda: all(_quota(story, t) not in {"", old[t]} for t in (one, two)), "quotas are made again", LONG
+    )
+    story.until(lambda: story.hard(one) == story.hard(two) == 4, "as they were", LONG)
+    assert (_granted(story, one, "work"), _granted(story, two, "work")) == (4, 4)
+    assert _granted(story, one, "later") == 0
+    assert {team: _uids(story, team) for team in (one, two)} == before
+
+
+def test_a_recreated_request_has_its_gpus_and_its_open_deadline(story: Story) -> None:
+    story.add_nodes(1)
+    team = story.team("a")
+    reclaim = {**QUICK["reclaim"], "grace": "10m"}
+    story.pool(shares=[story.share(team, 8)], **{**QUICK, "reclaim": reclaim})
+    story.ask(team, "serve", 8)
+    story.until_phase(team, "serve", "Granted", seconds=LONG)
+    story.until_enforced()
+    story.deploy(team, "serve", 2)
+    warned = story.until(
+        lambda: s if (s := story.status(team, "serve"))["reclaim"]["stage"] == "Warned" else None,
+        "the owner is warned",
+        LONG,
+    )
+    before, uid = _uids(story, team), story.request(team, "serve")["metadata"]["uid"]
+    story.kube.delete(story.request_path(team, "serve"))
+    story.ask(team, "serve", 8)
+    again = story.until(
+        lambda: s if (s := story.status(team, "serve")).get("reclaim", {}).get("deadline") else None,
+        "it is warned still",
+        LONG,
+    )
+    assert again["reclaim"]["deadline"] == warned["reclaim"]["deadline"]
+    assert again["granted"] == 8
+    assert "lastProvedAt" not in again, "what was proved of the old one is not said of the new one"
+    assert story.request(team, "serve")["metadata"]["uid"] != uid
+    assert _uids(story, team) == before
