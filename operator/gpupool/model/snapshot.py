@@ -304,5 +304,6 @@ class Snapshot:
     namespaces_elsewhere: Mapping[str, str] = field(default_factory=dict)
     moving: Mapping[str, str] = field(default_factory=dict)
     intolerant_daemonsets: tuple[str, ...] = ()
+    intolerant_system: tuple[str, ...] = ()  # those of them in exempt namespaces
     stray_nodes: tuple[Node, ...] = ()
     stray_namespaces: tuple[Namespace, ...] = ()

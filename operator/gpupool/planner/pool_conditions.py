@@ -10,7 +10,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.planner.conflicts import conflict
 from gpupool.planner.naming import some
 from gpupool.planner.readiness import readiness
-from gpupool.policy.isolation import policies_of, unlabelled
+from gpupool.policy.isolation import policies_of, tainted, taints, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
 
@@ -162,10 +162,9 @@ def _telemetry(snapshot: Snapshot, measures: Measures) -> Condition:
 def _daemonsets(snapshot: Snapshot) -> Condition:
     if not snapshot.intolerant_daemonsets:
         return Condition("DaemonSetsTolerate", Status.TRUE, "AllTolerate")
-    return Condition(
-        "DaemonSetsTolerate",
-        Status.FALSE,
-        "NotTolerated",
-        "No taint is set, because these DaemonSets would not come back:"
-        f" {some(snapshot.intolerant_daemonsets)}. Add a toleration for key gpupool.dev/pool.",
-    )
+    names = some(snapshot.intolerant_daemonsets)
+    said = f"No taint is set, because these DaemonSets would not come back: {names}."
+    if taints(snapshot) and tainted(snapshot):
+        said = f"The taint was there before these DaemonSets, whose pods do not come to the nodes: {names}."
+    message = f"{said} Add a toleration for key gpupool.dev/pool."
+    return Condition("DaemonSetsTolerate", Status.FALSE, "NotTolerated", message)

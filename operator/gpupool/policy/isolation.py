@@ -54,9 +54,20 @@ def unlabelled(snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def taints(snapshot: Snapshot) -> bool:
-    """Whether the pool's nodes may carry the taint: only when every DaemonSet on them tolerates it."""
+    """Whether the pool's nodes may carry the taint: only when every DaemonSet on them tolerates it.
+
+    A taint that stands is taken off for DaemonSets of exempt namespaces alone. Else anybody who may make a
+    DaemonSet could open a whole pool by one that tolerates nothing.
+    """
     pool = snapshot.pool
-    return pool.isolates and pool.taint and not snapshot.intolerant_daemonsets
+    holding = snapshot.intolerant_system if tainted(snapshot) else snapshot.intolerant_daemonsets
+    return pool.isolates and pool.taint and not holding
+
+
+def tainted(snapshot: Snapshot) -> bool:
+    """Whether the pool's taint stands on any of its nodes."""
+    own = f"{TAINT}={snapshot.pool.name}:NoSchedule"
+    return any(own in n.taints for n in snapshot.nodes)
 
 
 def stranded(snapshot: Snapshot) -> tuple[str, ...]:

@@ -112,6 +112,7 @@ def view(  # the snapshot has this many sources; each is named at the call
     pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, own))
     strangers = {p.key.namespace for p in pods} - own
     facts = {n.name: n for n in world.namespaces}
+    intolerant = _intolerant(world.daemonsets, pool, members.nodes)
     return Snapshot(
         now=world.now,
         uninterrupted_since=uninterrupted_since,
@@ -131,7 +132,8 @@ def view(  # the snapshot has this many sources; each is named at the call
         nodes_elsewhere=members.nodes_elsewhere,
         namespaces_elsewhere=members.namespaces_elsewhere,
         moving=members.moving,
-        intolerant_daemonsets=_intolerant(world.daemonsets, pool, members.nodes),
+        intolerant_daemonsets=_names(intolerant),
+        intolerant_system=_names(d for d in intolerant if d.namespace in world.exempt_namespaces),
         stray_nodes=tuple(
             _node(n, listed)
             for n in world.nodes
@@ -197,14 +199,16 @@ def _stranger(facts: NamespaceFacts | None, name: str, exempt: frozenset[str]) -
 
 def _intolerant(
     daemonsets: Iterable[DaemonSetFacts], pool: Pool, nodes: Iterable[NodeFacts]
-) -> tuple[str, ...]:
+) -> list[DaemonSetFacts]:
     """DaemonSets that run on the pool's nodes and would not come back after our taint."""
     members = tuple(nodes)
-    return tuple(
-        sorted(
-            str(Key(d.namespace, d.name))
-            for d in daemonsets
-            if any(d.node_selector is None or d.node_selector.matches(n.labels) for n in members)
-            and not any(t.tolerates(TAINT, pool.name, "NoSchedule") for t in d.tolerations)
-        )
-    )
+    return [
+        d
+        for d in daemonsets
+        if any(d.node_selector is None or d.node_selector.matches(n.labels) for n in members)
+        and not any(t.tolerates(TAINT, pool.name, "NoSchedule") for t in d.tolerations)
+    ]
+
+
+def _names(daemonsets: Iterable[DaemonSetFacts]) -> tuple[str, ...]:
+    return tuple(sorted(str(Key(d.namespace, d.name)) for d in daemonsets))

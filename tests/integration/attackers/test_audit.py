@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from localplane.kube import Kube
 
 Json = dict[str, Any]
-ROWS = 28
+ROWS = 29
 READ = ["get", "list"]
 
 
@@ -69,7 +69,7 @@ def test_every_row_is_closed_or_documented_and_nothing_is_left_behind(siege: Sie
     code, rows = states(plane.kubeconfig, "--pool", siege.home.name)
     assert code == 0
     documented = {n for n, row in rows.items() if row["state"] == "documented"}
-    assert documented == {15, 23, 26, 27}, rows
+    assert documented == {15, 23, 26, 27, 29}, rows
     assert {row["state"] for n, row in rows.items() if n not in documented} == {"closed"}
     assert everything(siege.kube) == before
 

@@ -147,10 +147,13 @@ def test_one_share_enforced_in_an_observed_pool(story: Story) -> None:
     found = marks(story.kube, story.name)
     assert f"quota {strict}/gpupool" in found
     assert not [m for m in found if loose in m or warned in m]
-    named = pod("named", 1, nodeName="gpu-7")
-    assert refusal(lambda: create(story.kube, strict, named)).status == 403
-    assert warnings(story.kube, loose, named) == []
-    assert warnings(story.kube, warned, named)
+    sliced = pod("sliced", 1, resource="nvidia.com/mig-1g.5gb")
+    assert refusal(lambda: create(story.kube, strict, sliced)).status == 403
+    assert warnings(story.kube, loose, sliced) == []
+    assert warnings(story.kube, warned, sliced)
+    # Nobody walks around the scheduler any more; what is only looked at keeps its GPUs and finds its nodes.
+    assert refusal(lambda: create(story.kube, loose, pod("named", 1, nodeName="gpu-7"))).status == 403
+    assert warnings(story.kube, loose, pod("own", 1, **two_lines(story.name))) == []
     story.pool("Observe", shares=[story.share(t, 2) for t in (strict, loose, warned)])
     nothing_left(story)
 
@@ -210,7 +213,7 @@ def test_a_deleted_pool_releases_everything_and_its_pods_run_on(story: Story, mu
     story.until(lambda: "works" in uids(story, team), "the pod runs")
     before = uids(story, team)
     story.kube.delete(f"/apis/gpupool.dev/v1alpha1/gpupools/{story.name}")
-    assert _accepted(story.kube, team, pod("cpu", nodeName="cpu-7"))
+    assert _accepted(story.kube, team, pod("cpu"))
     nothing_left(story)
     assert {k: v for k, v in uids(story, team).items() if k in before} == before
     status = story.until_phase(team, "work", "Pending")

@@ -74,9 +74,11 @@ def pod_policies(spec: PoolPolicySpec) -> list[dict[str, object]]:
     objects: list[dict[str, object]] = []
     if spec.enforce or spec.rehearse:
         kept = [*_common_rules(spec), rules.own_selector(spec)]
-        objects += [_pod_policy(spec, PODS, kept), probe_binding(spec, PODS)]
-    if spec.enforce:
-        objects.append(binding(spec, PODS, ENFORCE, ["Deny", "Audit"], enforced_namespaces(spec)))
+        objects.append(_pod_policy(spec, PODS, kept))
+        if spec.enforce:
+            objects.append(binding(spec, PODS, ENFORCE, ["Deny", "Audit"], enforced_namespaces(spec)))
+        # Last: where a probe is denied, the API server has seen the binding before it too.
+        objects.append(probe_binding(spec, PODS))
     if spec.recommended:
         objects += [
             _pod_policy(spec, PODS_RECOMMEND, _recommended_rules(spec)),

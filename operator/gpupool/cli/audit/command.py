@@ -58,7 +58,8 @@ def _table(stage: Stage, verdicts: Sequence[Verdict]) -> str:
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
     counts = {s: sum(1 for v in verdicts if v.state is s) for s in dict.fromkeys(v.state for v in verdicts)}
-    return ", ".join(f"{n} {s}" for s, n in counts.items())
+    # No line but a row's begins with a number.
+    return "rows: " + ", ".join(f"{n} {s}" for s, n in counts.items())
 
 
 def _json(stage: Stage, verdicts: Sequence[Verdict]) -> str:

@@ -147,4 +147,10 @@ ROWS: tuple[Row, ...] = (
             Right(WRITES, "admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
         ),
     ),
+    Row(
+        29,
+        "opens a pool by a DaemonSet that does not tolerate its taint",
+        "a taint that stands is taken off for DaemonSets of exempt namespaces alone",
+        beyond=True,
+    ),
 )
