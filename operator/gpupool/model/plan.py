@@ -127,7 +127,8 @@ class Condition:
 class Notice:
     """An Event to publish, once: `kind` and `key` name its object, cluster-scoped ones have no namespace.
 
-    Where the next snapshot cannot show that it was told already, `once` is what tells two of them apart.
+    Where the next snapshot cannot show that it was told already, `once` is what tells two of them apart. What
+    a later process tells again, in whatever words, is the same Event if it speaks of the same `since`.
     """
 
     kind: str
@@ -137,6 +138,7 @@ class Notice:
     message: str
     warning: bool = False
     once: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

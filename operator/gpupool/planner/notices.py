@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Action, Evict, Notice, RequestStatus
@@ -69,7 +70,8 @@ def _of_stage(claim: Claim, now: RequestStatus, finding: Finding) -> Notice:
         return _tell(claim.request, *_settled(claim, finding))
     deadline = claim.timer.deadline if claim.timer else None
     until = f" Deadline {deadline:%Y-%m-%dT%H:%M:%SZ}." if deadline else ""
-    return _tell(claim.request, reason, now.stage_message + until, warning=True)
+    told = _tell(claim.request, reason, now.stage_message + until, warning=True)
+    return replace(told, since=claim.timer.since if claim.timer else None)
 
 
 def _settled(claim: Claim, finding: Finding) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Events as data: bodies built from notices, and a memory so that the same thing is said once.
 
-An Event's name follows from what it says and from a span of ten minutes: a restarted operator that says the
-same again within it meets AlreadyExists, which is success.
+An Event's name follows from what it says and from a span of ten minutes, or from the moment it speaks of: a
+restarted operator that says the same again meets AlreadyExists, which is success.
 """
 
 import hashlib
@@ -54,8 +54,8 @@ def event(notice: Notice, now: datetime, *, instance: str = "") -> dict[str, Any
 
 
 def event_name(notice: Notice, now: datetime) -> str:
-    """The same for the same notice within a span of QUIET."""
-    span = int(now.timestamp() // QUIET.total_seconds())
+    """The same for the same notice within a span of QUIET; for ever where it speaks of a moment."""
+    span = 0 if notice.since else int(now.timestamp() // QUIET.total_seconds())
     text = "\0".join((*_identity(notice), str(span)))
     suffix = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{notice.key.name[: LONGEST_NAME - len(suffix) - 1].rstrip('.-')}.{suffix}"
@@ -89,7 +89,7 @@ def _identity(notice: Notice) -> tuple[str, ...]:
         notice.key.name,
         notice.uid,
         notice.reason,
-        notice.message,
+        notice.since.isoformat() if notice.since else notice.message,
     )
 
 

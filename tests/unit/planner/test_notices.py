@@ -86,6 +86,15 @@ def test_what_was_told_is_not_told_again() -> None:
     assert told(*again, hard=4) == []
 
 
+def test_a_new_process_tells_a_taking_again_as_the_same_event() -> None:
+    timer = replace(a_timer(Stage.LENT, HOUR, target=4), granted=8)
+    quotas = {"vision": a_quota(4, timers={"train": timer})}
+    before = a_snapshot(POOL, granted("train", 8, allowance=4, timer=timer), quotas=quotas)
+    assert plan(before).notices == ()
+    (again,) = plan(replace(before, uninterrupted_since=before.now)).notices
+    assert (again.reason, again.since) == ("Lent", timer.since)
+
+
 def test_a_recall_that_ends_is_told() -> None:
     timer = a_timer(Stage.RECALLING, HOUR, target=4)
     quotas = {"vision": a_quota(4, timers={"train": timer})}

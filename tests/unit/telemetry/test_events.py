@@ -56,6 +56,14 @@ def test_the_same_notice_has_the_same_name_for_ten_minutes(other: Notice, at: ob
     assert (event_name(other, at) == event_name(NOTICE, NOW)) is same  # type: ignore[arg-type]
 
 
+def test_what_speaks_of_a_moment_is_the_same_event_whenever_and_however_it_is_told() -> None:
+    first = replace(NOTICE, since=NOW)
+    again = replace(first, message="43 GPUs are unheld.")
+    late = NOW + timedelta(hours=5)
+    assert event_name(again, late) == event_name(first, NOW)
+    assert event_name(replace(first, since=late), late) != event_name(first, NOW)
+
+
 def test_names_and_messages_fit_the_api() -> None:
     long = replace(NOTICE, key=Key("team", "a." * 126 + "b"), message="x" * 2000)
     body = event(long, NOW)
