@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from localplane import podholds
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.runner.settings import NAMESPACE
+from support.faultproxy.proxy import FaultProxy
 from support.plane import condition, eventually, main_status
+from support.story import Story
 
 Json = dict[str, Any]
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/gpupool"
@@ -61,11 +64,10 @@ def last_words(cluster: Cluster, pod: str) -> str:
 
 
 @contextmanager
-def held(cluster: Cluster, pod: str, signal_name: str) -> Iterator[None]:
-    """One replica frozen (STOP) or killed and kept down (KILL) for a while."""
-    podholds.hold_pod(cluster.layout, pod, signal_name)
+def held(cluster: Cluster, pod: str) -> Iterator[Callable[[str], None]]:
+    """Lets one replica be frozen (STOP), or killed and kept down (KILL), until the block ends."""
     try:
-        yield
+        yield partial(podholds.hold_pod, cluster.layout, pod)
     finally:
         podholds.release_pod(cluster.layout, pod)
 
@@ -75,6 +77,30 @@ def kill(cluster: Cluster, *names: str) -> None:
     for name in names:
         for process in podholds.processes_of(cluster.layout, name):
             process.signal(signal.SIGKILL)
+
+
+def token_of(proxy: FaultProxy, pod: str) -> str:
+    """What a replica that leads shows to the API server, so that its requests can be told from others'."""
+    renewals = (a for a in reversed(proxy.journal) if a.kind == "leases" and a.method == "PUT")
+    holders = ((a, str(a.content["spec"]["holderIdentity"])) for a in renewals)
+    return next(a.header(b"authorization") for a, holder in holders if holder.startswith(f"{pod}_"))
+
+
+def governed(story: Story, **asks: int) -> dict[str, str]:
+    """A pool of 8 GPUs and a team for each name, with that many granted and walled; each may have all 8."""
+    story.add_nodes(1)
+    teams = {name: story.team(name) for name in asks}
+    story.pool(shares=[story.share(team, 4, limit=8) for team in teams.values()])
+    for name, number in asks.items():
+        if number:
+            story.ask(teams[name], "work", number, preemptible=True)
+            story.until(partial(_walled, story, teams[name], number), f"the wall of {name} is in force", 40)
+    return teams
+
+
+def _walled(story: Story, team: str, number: int) -> bool:
+    quota = story.kube.find(f"/api/v1/namespaces/{team}/resourcequotas/gpupool") or {}
+    return str(number) in quota.get("status", {}).get("hard", {}).values()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
+from localplane import podholds
 from localplane.cluster import Cluster
 from localplane.errors import PlaneError, ReleaseError
 from localplane.kube import Kube, KubeError
@@ -109,7 +110,7 @@ def _available(kube: Kube, progress: Step) -> bool:
     pods = kube.list(f"/api/v1/namespaces/{NAMESPACE}/pods")
     progress.detail = f"waiting for Available; {'; '.join(_describe(pod) for pod in pods) or 'no pods yet'}"
     deployments = kube.list(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")
-    return bool(deployments) and all(_is_available(item) for item in deployments)
+    return bool(deployments) and all(_is_available(item) for item in deployments) and _is_led(kube, pods)
 
 
 def _is_available(deployment: Json) -> bool:
@@ -117,7 +118,14 @@ def _is_available(deployment: Json) -> bool:
     if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
         return False
     replicas = deployment["spec"].get("replicas", 1)
-    return bool(status.get("updatedReplicas", 0) == status.get("availableReplicas", 0) == replicas)
+    counts = (status.get(f"{kind}eplicas", 0) for kind in ("r", "updatedR", "availableR"))
+    return all(count == replicas for count in counts)
+
+
+def _is_led(kube: Kube, pods: list[Json]) -> bool:
+    """Whether one of the pods leads and none is on its way out: an old leader decides by old settings."""
+    here = {pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+    return len(here) == len(pods) and podholds.leader(kube) in here
 
 
 def _why_unavailable(cluster: Cluster, kube: Kube) -> str:

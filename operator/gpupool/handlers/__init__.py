@@ -55,8 +55,26 @@ def tune(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="gpupool.dev")
 
 
-async def watch(credentials: Credentials, wake: Wake, stop: asyncio.Event) -> None:
-    """Run kopf in our loop until told to stop."""
-    await kopf.operator(
+class _Everything(frozenset[asyncio.Task[Any]]):
+    """What kopf leaves alone at its end; else it cancels whatever began in our loop after it."""
+
+    def __contains__(self, task: object) -> bool:
+        return isinstance(task, asyncio.Task)
+
+
+async def watch(
+    credentials: Credentials, wake: Wake, stop: asyncio.Event, started: Callable[[], None] = lambda: None
+) -> None:
+    """Run kopf in our loop until told to stop.
+
+    Args:
+        credentials: where to watch, and who we are.
+        wake: rings for the pool of an object that changed.
+        stop: ends it.
+        started: called when kopf has taken what it takes of the process, its signals above all.
+    """
+    tasks = await kopf.spawn_tasks(
         registry=registry(credentials, wake), clusterwide=True, standalone=True, stop_flag=stop
     )
+    started()
+    await kopf.run_tasks(tasks, ignored=_Everything())

@@ -56,17 +56,23 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
         FencedError: another one leads now.
     """
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    _end_by_signal(stop)
     credentials = load(environ)
     async with KubeClient(credentials) as client, KubeClient(credentials) as leases:
         mutating = await _first_contact(client, stop)
         if stop.is_set():
             return
         async with _parts(settings, client, leases, served=mutating) as (context, manager, leading):
-            watching = partial(watch, credentials, manager.wake, stop)
+            # kopf takes the signals for itself, and needs seconds to end: the lease would be kept meanwhile.
+            signals = partial(_end_by_signal, stop)
+            watching = partial(watch, credentials, manager.wake, stop, signals)
             await _serve(settings, context, leading, watching, stop)
+
+
+def _end_by_signal(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
 
 
 async def _first_contact(client: KubeClient, stop: asyncio.Event) -> bool:

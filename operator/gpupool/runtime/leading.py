@@ -69,9 +69,9 @@ class Leading:
             renewing.cancel()
             await asyncio.wait({renewing})
             await self._elector.release()
-        for task in (renewing, governing):
-            if not task.cancelled():
-                task.result()
+            failed = [e for t in (renewing, governing) if not t.cancelled() and (e := t.exception())]
+        for error in failed:
+            raise error
 
     async def _govern(self) -> None:
         await self._stamp()

@@ -81,6 +81,7 @@ def granted(story: Story) -> Iterator[str]:
     story.pool(shares=[story.share(team, 4)])
     story.ask(team, "work", 4)
     story.until(lambda: in_force(story, team) == "4", "the wall is in force")
+    story.until_phase(team, "work", "Granted")
     yield team
     status = story.status(team, "work")
     assert (status["phase"], status["granted"], story.hard(team)) == ("Granted", 4, 4)
