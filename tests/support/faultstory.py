@@ -72,6 +72,10 @@ class FaultStory(Story):
         self.until(lambda: self.held(other) == 0, "the borrower's pods are gone", seconds)
         self.until_phase(other, "batch", "Queued", seconds=seconds)
 
+    def until_enforced(self) -> None:
+        """Wait until quotas, labels and policies stand and were probed."""
+        self.until(lambda: self.condition("Enforced").get("status") == "True", "the pool is enforced", LONG)
+
     def wake(self, namespace: str) -> None:
         """Wake ReplicaSets that sleep after refusals: a long story makes them sleep for minutes."""
         for found in self.kube.list(f"/apis/apps/v1/namespaces/{namespace}/replicasets"):

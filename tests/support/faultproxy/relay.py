@@ -169,6 +169,7 @@ class Relay:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.wait(tasks)  # nobody may read from a connection that another still reads from
         if tasks[0] not in done:
             raise Cut
         tasks[0].result()
