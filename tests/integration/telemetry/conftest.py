@@ -39,11 +39,11 @@ async def watch(plane: Cluster, kube: Kube, namespace: Callable[..., str], node:
 
 @pytest.fixture
 def faults(plane: Cluster) -> Iterator[Callable[..., None]]:
-    """Breaks the exporter of a node: `faults(node, frozen=True)`; mended when the test ends."""
+    """Breaks exporters of nodes: `faults(node, frozen=True)`, or several as a dict; `faults()` mends all."""
     url = f"http://127.0.0.1:{plane.port('exporter')}/control"
 
-    def set_faults(node: str | None = None, **fault: object) -> None:
-        change = {} if node is None else {node: fault}
+    def set_faults(node: str | dict[str, dict[str, object]] | None = None, **fault: object) -> None:
+        change = node if isinstance(node, dict) else {} if node is None else {node: fault}
         httpx.post(url, json={"faults": change}, trust_env=False).raise_for_status()
 
     yield set_faults
