@@ -10,7 +10,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.planner.conflicts import conflict
 from gpupool.planner.naming import some
 from gpupool.planner.readiness import readiness
-from gpupool.policy.isolation import policies_of, tainted, taints, unlabelled
+from gpupool.policy.isolation import tainted, taints, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
 
@@ -100,7 +100,8 @@ def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
 def _isolated(snapshot: Snapshot) -> Condition | None:
     """What is still open in the isolation of GPU pods."""
     facts = snapshot.enforcement
-    if not facts.policies_current or not policies_of(snapshot).nodes_labelled:
+    unlabelled_nodes = any(n.pool_label != snapshot.pool.name for n in snapshot.nodes)
+    if not facts.policies_current or unlabelled_nodes:
         return Condition("Enforced", Status.FALSE, "BeingWritten", "Labels and policies are being written.")
     shared = facts.outsiders
     if shared.stands and not shared.current:

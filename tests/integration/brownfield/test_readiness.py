@@ -157,8 +157,10 @@ def test_recommend_tells_beforehand_and_writes_nothing_that_denies(story: Story)
     story.kube.create({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": nightly})
     story.pool("Recommend", shares=[story.share(team, 8)])
     story.until(
-        lambda: {r["owner"] for r in story.pool_status().get("wouldBeDenied", [])}
-        == {"Deployment/wild", "CronJob/nightly"},
+        lambda: (
+            {r["owner"] for r in story.pool_status().get("wouldBeDenied", [])}
+            == {"Deployment/wild", "CronJob/nightly"}
+        ),
         "one at rest would be denied when it wakes, and one that has made no Job yet",
         PATIENCE,
     )
