@@ -18,6 +18,8 @@ class Reason(StrEnum):
     """What was lent out for `releaseAfter` without demand is no longer claimed; a new `gpus` asks anew."""
     INCREASE_QUEUED = "IncreaseQueued"
     """What was granted stays; the increase waits in the queue."""
+    QUOTA_NOT_IN_FORCE = "QuotaNotInForce"
+    """GPUs are given, and the quota controller has not taken over the quota that lets their pods in."""
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     """It fits the rules, and not enough GPUs are free now."""
     WAITING_FOR_GUARANTEE = "WaitingForGuarantee"

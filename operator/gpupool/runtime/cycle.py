@@ -13,7 +13,7 @@ from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import FencedError
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.enforcement import Enforcement
-from gpupool.model.plan import Action, Plan, RequestStatus
+from gpupool.model.plan import Action, Plan
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Snapshot, Usage
 from gpupool.model.world import Template, World
@@ -28,6 +28,7 @@ from gpupool.runtime.mending import Mending
 from gpupool.runtime.publisher import Cycle, Publisher
 from gpupool.runtime.rehearsal import Rehearsal, scene
 from gpupool.runtime.statuswriter import StatusWriter
+from gpupool.runtime.walls import Walls
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class PoolLoop:
         self._turned = time.monotonic()
         self._ending = False
         self._due: datetime | None = None
+        self._walls = Walls(context.mirror.quota)
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._probe: tuple[float, tuple[str, ...]] | None = None
@@ -219,11 +221,12 @@ class PoolLoop:
     # ------------------------------------------------------------------ 5 report
 
     async def _report(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
-        before = {r.key: r.remembered.granted or 0 for r in snapshot.requests}
-        told = [s for s in plan.requests if _standing(s, before.get(s.key, 0), results)]
+        await self._walls.settle(results)
+        told = self._walls.tellable(plan.requests, snapshot, results)
         written = await self._statuses.requests(told, snapshot.now, self._context.epoch)
         written += await self._statuses.pool(plan, snapshot, self._context.epoch)
-        self._publisher.notices(plan, results)
+        notices = self._walls.tellable_notices(plan.notices)
+        self._publisher.notices(replace(plan, notices=notices), results)
         mended = self._context.policies.mended(self.name)
         self._publisher.say(self._mending.done(snapshot.pool, results.done, mended))
         await self._prove(snapshot)
@@ -284,8 +287,3 @@ def _next_deadline(plan: Plan, now: datetime) -> datetime | None:
     """The earliest moment at which a taking falls due."""
     moments = [m for r in plan.requests if r.timer for m in (r.timer.deadline, r.timer.forced_at) if m]
     return min((m for m in moments if m > now), default=None)
-
-
-def _standing(status: RequestStatus, before: int, results: Results) -> bool:
-    """Nothing is called granted that the wall does not carry."""
-    return status.granted <= before or status.key.namespace not in results.unwalled

@@ -181,6 +181,10 @@ class Mirror:
         found = (q.epoch for q in self.quotas.store.values() if q.ours and q.pool in pools)
         return max((read_epoch(text) for text in found), default=0)
 
+    def quota(self, key: ObjectKey) -> see.QuotaFacts | None:
+        """One quota as it is known now."""
+        return self.quotas.store.get(key)
+
     def mapped(self) -> tuple[World, Map]:
         """The cluster as it is known now, at the API server's time, and what belongs to which pool.
 

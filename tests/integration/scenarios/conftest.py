@@ -52,6 +52,11 @@ LONG = 90.0
 """Seconds that anything may take on a busy machine."""
 
 
+def enforced(story: Story) -> None:
+    """Wait until quotas, labels and policies stand and were probed."""
+    story.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced", LONG)
+
+
 @pytest.fixture(scope="module")
 def plane(released_plane: Cluster) -> Cluster:
     """The cluster with the operator in it."""

@@ -1,6 +1,6 @@
 """Row 8: a node is lost for good. No guarantee is cut, borrowers return what guaranteed pods wait for."""
 
-from integration.scenarios.conftest import LONG
+from integration.scenarios.conftest import LONG, enforced
 from localplane.nodes import create_nodes, node_manifest
 from support.story import GROUP, QUICK, RESOURCE, Json, Story
 
@@ -17,7 +17,7 @@ def test_a_lost_node_brings_borrowed_gpus_back_to_the_guarantee_that_lost_its_ow
     story.ask(guest, "spare", 4, preemptible=True)
     for team, name in ((owner, "train"), (guest, "spare")):
         story.until_phase(team, name, "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     for team, name in ((owner, "train"), (guest, "spare")):
         story.deploy(team, name, 1, gpus=4)
     story.until(lambda: story.held(owner) == story.held(guest) == 4, "both run", LONG)

@@ -1,6 +1,6 @@
 """Rows 10 and 11: two GPU models under one name, and nodes whose GPUs are cut anew."""
 
-from integration.scenarios.conftest import LONG
+from integration.scenarios.conftest import LONG, enforced
 from localplane.nodes import create_nodes, node_manifest
 from support.story import GROUP, RESOURCE, Story
 
@@ -28,7 +28,7 @@ def test_a_repartition_under_running_pods_cuts_and_raises_nothing(story: Story) 
     story.ask(guest, "spare", 3, preemptible=True)
     for team, name in ((owner, "train"), (guest, "spare")):
         story.until_phase(team, name, "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     story.deploy(owner, "train", 1, gpus=4)
     story.deploy(guest, "spare", 1, gpus=3)
     story.until(lambda: (story.held(owner), story.held(guest)) == (4, 3), "both run", LONG)

@@ -1,6 +1,6 @@
 """Rows 18, 20 and 24: namespaces that move, pools that want the same, a pool deleted while GPUs are held."""
 
-from integration.scenarios.conftest import LONG
+from integration.scenarios.conftest import LONG, enforced
 from localplane.kube import Kube
 from support.marks import NODE_LABEL, POOL_LABEL, marks
 from support.story import GROUP, Json, Story
@@ -27,7 +27,7 @@ def test_a_namespace_moves_when_it_holds_nothing_in_its_old_pool(story: Story, o
     story.pool(shares=[story.share(team, 4), story.share(stays, 4)])
     story.ask(team, "work", 4)
     story.until_phase(team, "work", "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     story.deploy(team, "work", 2)
     story.until(lambda: story.held(team) == 2, "two GPUs are held", LONG)
 
@@ -99,7 +99,7 @@ def test_deleting_a_pool_with_held_gpus_warns_and_releases_it(story: Story) -> N
     path = f"/apis/gpupool.dev/v1alpha1/gpupools/{story.name}"
     story.ask(team, "work", 4)
     story.until_phase(team, "work", "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     story.deploy(team, "work", 2)
     story.until(lambda: story.pool_status().get("held") == {"nvidia.com/gpu": 2}, "two are held", LONG)
     (warning,) = _delete(story.kube, path)
@@ -112,7 +112,7 @@ def test_a_pool_that_waits_for_its_dependents_is_released_like_one_in_observe(st
     story.add_nodes(1)
     team = story.team("a")
     story.pool(shares=[story.share(team, 4)])
-    story.until_enforced()
+    enforced(story)
     path = f"/apis/gpupool.dev/v1alpha1/gpupools/{story.name}"
     story.kube.patch(path, {"metadata": {"finalizers": ["test.example/stays"]}})
     assert _delete(story.kube, path) == [], "nothing is held: nothing to warn of"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integration.scenarios.conftest import LONG
+from integration.scenarios.conftest import LONG, enforced
 from localplane.kube import Kube
 from support.marks import marks
 from support.story import RESOURCE, Story
@@ -100,7 +100,7 @@ def test_a_queue_that_appears_behind_a_wall_is_named_and_opens_nothing(
     story.pool(shares=[story.share(team, 4)])
     story.ask(team, "work", 4)
     story.until_phase(team, "work", "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     kueue()
     _queue(story, team)
     assert "were enforced before" in _conflict(story, "True")["message"]

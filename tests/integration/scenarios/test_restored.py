@@ -1,6 +1,6 @@
 """Rows 34, 21 and 31: statuses wiped, quotas deleted, requests made again. Nobody who runs is cut."""
 
-from integration.scenarios.conftest import LONG
+from integration.scenarios.conftest import LONG, enforced
 from localplane.kube import JSON_PATCH, Kube
 from support.story import QUICK, Story
 
@@ -29,7 +29,7 @@ def _full_pool(story: Story) -> tuple[str, str]:
     for team in (one, two):
         story.ask(team, "work", 4)
         story.until_phase(team, "work", "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     story.ask(one, "later", 2)
     story.until_phase(one, "later", "Queued", seconds=LONG)
     for team in (one, two):
@@ -76,7 +76,7 @@ def test_a_recreated_request_has_its_gpus_and_its_open_deadline(story: Story) ->
     story.pool(shares=[story.share(team, 8)], **{**QUICK, "reclaim": reclaim})
     story.ask(team, "serve", 8)
     story.until_phase(team, "serve", "Granted", seconds=LONG)
-    story.until_enforced()
+    enforced(story)
     story.deploy(team, "serve", 2)
     warned = story.until(
         lambda: s if (s := story.status(team, "serve"))["reclaim"]["stage"] == "Warned" else None,

@@ -9,8 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gpupool.applier.execute import Results
-from gpupool.model.plan import Plan, RequestStatus, SetQuota, Verdict
+from gpupool.model.plan import Plan, RequestStatus, Verdict
 from gpupool.model.reasons import Phase, Reason, Stage
 from gpupool.model.snapshot import Key, Timer, Usage
 from gpupool.runtime import cycle
@@ -56,7 +55,7 @@ class Rig:
         self.server = Server()
         pool = a_pool(reclaim={"window": window})
         pools = {("", "lab"): Tracked(pool, cast("Any", None))}
-        mirror = SimpleNamespace(pools=SimpleNamespace(store=pools), changes=0)
+        mirror = SimpleNamespace(pools=SimpleNamespace(store=pools), quota=lambda _: None, changes=0)
         self.pools = pools
         context = SimpleNamespace(
             settings=Settings(cycle_interval=INTERVAL),
@@ -107,18 +106,6 @@ def test_the_next_deadline_is_the_earliest_that_is_still_to_come() -> None:
     plan = Plan("lab", requests=tuple(replace(STATUS, timer=timer) for timer in timers))
     assert cycle._next_deadline(plan, NOW) == NOW + 5 * MINUTE
     assert cycle._next_deadline(plan, NOW + HOUR) is None
-
-
-@pytest.mark.parametrize(
-    ("granted", "before", "unwalled", "told"),
-    [(8, 0, True, False), (8, 4, True, False), (8, 8, True, True), (4, 8, True, True), (8, 0, False, True)],
-)
-def test_nothing_more_is_called_granted_than_the_wall_carries(
-    granted: int, before: int, unwalled: bool, told: bool
-) -> None:
-    missed = SetQuota("vision" if unwalled else "nlp", {GPU: 8}, {}, {}, "7", raises=True)
-    status = replace(STATUS, granted=granted)
-    assert cycle._standing(status, before, Results(refused=[missed])) is told
 
 
 # ------------------------------------------------------------------ Prometheus
