@@ -66,6 +66,7 @@ def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> Non
         "GPUPOOL_METRICS_PORT": "8080",
         "GPUPOOL_HEALTH_PORT": "8081",
         "GPUPOOL_POLICIES_MUTATE": "Auto",
+        "GPUPOOL_POLICIES_OUTSIDERS": "Auto",
         "GPUPOOL_EXEMPT_NAMESPACES": "gpu-operator,gpupool-system,kube-system,monitoring",
         "GPUPOOL_BREAK_GLASS_GROUP": "gpupool:break-glass",
         "GPUPOOL_PROBE_NAMESPACE": "gpupool-probe",
@@ -186,13 +187,31 @@ def test_the_guards_know_the_operators_account(render: Callable[..., list[Json]]
     guards = [
         p
         for p in of_kind(manifests, "ValidatingAdmissionPolicy")
-        if not p["metadata"]["name"].endswith(("quota-spelling", "quota-epoch"))
+        if not p["metadata"]["name"].endswith(("quota-spelling", "quota-epoch", "pool-in-use"))
     ]
     assert len(guards) == 4
     for guard in guards:
         conditions = {c["name"]: c["expression"] for c in guard["spec"]["matchConditions"]}
         assert conditions["not-operator"] == f"request.userInfo.username != '{user}'"
     assert only(manifests, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "keeper"
+
+
+def test_outsiders_may_be_left_alone_also_by_a_bare_off(render: Callable[..., list[Json]]) -> None:
+    for given in ("Off", "false"):  # YAML reads a bare Off as false
+        variables = environment(only(render(f"policies.outsiders={given}"), "Deployment"))
+        assert variables["GPUPOOL_POLICIES_OUTSIDERS"] == "Off"
+
+
+def test_schedulers_and_writers_of_nodes_reach_their_guards(render: Callable[..., list[Json]]) -> None:
+    manifests = render(
+        "policies.schedulers={system:kube-scheduler,volcano}", "policies.nodeWriters={karpenter}"
+    )
+    text = {
+        p["metadata"]["name"]: str(p["spec"]["matchConditions"])
+        for p in of_kind(manifests, "ValidatingAdmissionPolicy")
+    }
+    assert "['system:kube-scheduler', 'volcano']" in text["gpupool-binding-guard"].replace("\\", "")
+    assert "['karpenter']" in text["gpupool-node-guard"].replace("\\", "")
 
 
 def test_every_object_is_labelled(defaults: list[Json]) -> None:

@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 # What a deployment tool or a namespace vending machine is often given.
 BROAD_RIGHTS: list[Json] = [
-    {"apiGroups": ["*"], "resources": ["*/status"], "verbs": ["get", "update", "patch"]},
+    {"apiGroups": ["*"], "resources": ["*/status", "*/finalize"], "verbs": ["get", "update", "patch"]},
     {"apiGroups": [""], "resources": ["namespaces", "nodes", "resourcequotas"], "verbs": ["*"]},
     {"apiGroups": [""], "resources": ["pods", "pods/ephemeralcontainers"], "verbs": ["*"]},
     {"apiGroups": [""], "resources": ["pods/binding", "bindings"], "verbs": ["create"]},
@@ -209,3 +209,20 @@ def told(
 ) -> Callable[[], Any]:
     """A request that has no word of its own."""
     return partial(client.request, method, path, body=body, content_type=f"application/{media}")
+
+
+def daemonset(name: str, spec: Json) -> Json:
+    """A DaemonSet of a pod spec."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    body = {"selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name}, "spec": body}
+
+
+def claims(request: Json) -> list[Json]:
+    """A resource claim and a template that ask alike."""
+    spec = {"devices": {"requests": [{"name": "r", **request}]}}
+    return [
+        {"apiVersion": "resource.k8s.io/v1", "kind": kind, "metadata": {"name": "claim"}, "spec": body}
+        for kind, body in (("ResourceClaim", spec), ("ResourceClaimTemplate", {"spec": spec}))
+    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from integration.attackers.siege import EVERYBODY, INSIDE, Siege, told
+from integration.attackers.siege import EVERYBODY, INSIDE, Siege, claims, daemonset, told
 from integration.isolation.asking import GPU, create, phase, pod, refusal, runs_on, wait_for
 from support.marks import NODE_LABEL, POOL_LABEL, TAINT_KEY, two_lines
 
@@ -101,8 +101,8 @@ def test_row_5_nobody_but_the_scheduler_binds(siege: Siege, who: str) -> None:
 
 
 def test_row_6_a_daemonset_gets_no_gpu_and_one_without_gpus_runs_everywhere(siege: Siege) -> None:
-    greedy = _daemonset("greedy", pod("x", 1, tolerations=[{"operator": "Exists"}])["spec"])
-    agent = _daemonset("agent", pod("x", tolerations=[{"operator": "Exists"}])["spec"])
+    greedy = daemonset("greedy", pod("x", 1, tolerations=[{"operator": "Exists"}])["spec"])
+    agent = daemonset("agent", pod("x", tolerations=[{"operator": "Exists"}])["spec"])
     for who in ("admin", "outsider"):
         create(siege.clients[who], siege.namespace(who), greedy)
     create(siege.clients["outsider"], siege.outside, agent)
@@ -113,13 +113,6 @@ def test_row_6_a_daemonset_gets_no_gpu_and_one_without_gpus_runs_everywhere(sieg
     wait_for(
         lambda: wanted <= set(runs_on(siege.kube, siege.outside, "app=agent")), "telemetry to run everywhere"
     )
-
-
-def _daemonset(name: str, spec: Json) -> Json:
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": spec}
-    body = {"selector": {"matchLabels": labels}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name}, "spec": body}
 
 
 def _failed(siege: Siege, namespace: str) -> bool:
@@ -154,20 +147,12 @@ def test_row_10_claims_take_neither_everything_nor_gpus(siege: Siege, who: str) 
         ({"firstAvailable": [{**nic, "name": "a", "allocationMode": "All"}]}, "allocationMode All"),
     ]
     for request, said in wanted:
-        for manifest in _claims(request):
+        for manifest in claims(request):
             assert said in siege.refused(who, manifest), manifest["kind"]
-    for manifest in _claims({"exactly": {**nic, "adminAccess": True}}):
+    for manifest in claims({"exactly": {**nic, "adminAccess": True}}):
         assert "admin" in refusal(partial(create, siege.clients[who], siege.team, manifest)).message
-    for manifest in _claims({"exactly": nic}):
+    for manifest in claims({"exactly": nic}):
         create(siege.clients[who], siege.team, manifest, dry_run=True)
-
-
-def _claims(request: Json) -> list[Json]:
-    spec = {"devices": {"requests": [{"name": "r", **request}]}}
-    return [
-        {"apiVersion": "resource.k8s.io/v1", "kind": kind, "metadata": {"name": "claim"}, "spec": body}
-        for kind, body in (("ResourceClaim", spec), ("ResourceClaimTemplate", {"spec": spec}))
-    ]
 
 
 @pytest.mark.parametrize("who", INSIDE)
@@ -254,6 +239,30 @@ def test_rows_5_11_12_18_and_19_are_no_rights_of_people(siege: Siege, who: str) 
         told(client, "PATCH", f"/api/v1/namespaces/{place}/pods/any/status", finished),
     ):
         assert "cannot" in refusal(attempt).message
+
+
+def test_rows_11_18_and_19_no_side_door_of_a_subresource_is_open(siege: Siege) -> None:
+    broad, team = siege.clients["broad"], siege.team
+    home = siege.kube.get(f"/api/v1/namespaces/{team}")
+    home["metadata"]["labels"][POOL_LABEL] = siege.other.name
+    create(broad, team, pod("alive"))
+    wait_for(lambda: phase(siege.kube, team, "alive") == "Running", "the pod to run")
+    node = f"/api/v1/nodes/{siege.home.nodes[0]}/status"
+    alive = f"/api/v1/namespaces/{team}/pods/alive"
+    for attempt, said in (
+        (told(broad, "PUT", f"/api/v1/namespaces/{team}/finalize", home, "json"), "list the namespace"),
+        (told(broad, "PATCH", node, {"status": {"allocatable": {GPU: "999"}}}), "counted by its kubelet"),
+        (
+            told(broad, "PATCH", node, {"status": {"capacity": {"amd.com/gpu": "9"}}}),
+            "counted by its kubelet",
+        ),
+        (told(broad, "PATCH", f"{alive}/status", {"status": {"phase": "Succeeded"}}), "by its kubelet"),
+    ):
+        error = refusal(attempt)
+        assert (error.status, said in error.message) == (403, True), error
+    condition = {"type": "example.com/ready", "status": "True"}
+    told(broad, "PATCH", f"{alive}/status", {"status": {"conditions": [condition]}})()
+    broad.delete(alive, grace_seconds=0)
 
 
 def test_row_18_a_kubelet_moves_its_node_nowhere(siege: Siege) -> None:

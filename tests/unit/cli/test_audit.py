@@ -18,7 +18,7 @@ from support.builders import a_pool, a_share
 POOL = a_pool(a_share("vision"))
 GROUND = Ground(POOL, "vision", "node-1", "train", 4, "other")
 ROLES = {"admin": ({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]},), "edit": ()}
-OURS = frozenset({"gpupool-use", "gpupool-probe-guard", "gpupool-lab-pods"})
+OURS = frozenset({"gpupool-use", "gpupool-probe-guard", "gpupool-pod-guard", "gpupool-lab-pods"})
 STAGE = Stage((GROUND,), "default", "gpupool-probe", OURS, OURS, ROLES, claims=True)
 
 DENIED = "pods \"x\" is forbidden: ValidatingAdmissionPolicy '{}' with binding 'b' denied request: no"

@@ -252,6 +252,8 @@ def node_marks(_: Stage, ground: Ground) -> Iterable[Attempt]:
     yield Attempt("kubelet", "PATCH", path, change, who=Who.KUBELET, name=ground.node, closes=closes)
     for name, label in (("changes the label", ground.other), ("removes the label", None)):
         yield Attempt(name, "PATCH", path, {"metadata": {"labels": {NODE_LABEL: label}}}, who=Who.BROAD)
+    forged = {"status": {"allocatable": {ground.resource: "999"}}}
+    yield Attempt("adds GPUs", "PATCH", f"{path}/status", forged, who=Who.BROAD)
 
 
 def without_pool(stage: Stage, ground: Ground) -> Iterable[Attempt]:
