@@ -103,10 +103,18 @@ class Town:
         for kind, plural, scope in names:
             self.kube.create(custom(kind, plural, scope))
         for _, plural, _ in names:
-            path = f"/apis/{KUEUE}/v1beta1/{plural}"
-            self.wait(partial(self.kube.exists, path), "Kueue's kinds are served")
+            self.wait(partial(self._served, plural), "Kueue's kinds are served")
         queue = {"apiVersion": f"{KUEUE}/v1beta1", "kind": "ClusterQueue", "spec": {}}
         self.wait(partial(self._made, queue | {"metadata": _meta("gpus")}), "a ClusterQueue is taken")
+
+    def _served(self, plural: str) -> bool:
+        """Whether a new kind can be listed."""
+        try:
+            return self.kube.exists(f"/apis/{KUEUE}/v1beta1/{plural}")
+        except KubeError as error:
+            if error.status != 429:
+                raise
+            return False
 
     def _made(self, manifest: Json) -> bool:
         """Create an object; False while the server says that a new kind's storage is not ready yet."""

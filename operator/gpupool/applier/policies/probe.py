@@ -30,7 +30,8 @@ RESTRICTED: dict[str, object] = {
 RESTRICTED_CONTAINER: dict[str, object] = {
     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
 }
-_STRAYS = ("nvidia.com/gpu", "amd.com/gpu", "nvidia.com/mig-1g.5gb")
+_STRAY = "nvidia.com/mig-0g.0gb"
+"""A GPU that nobody governs, so that no other policy of ours has a reason to refuse it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,8 @@ def probe_pods(spec: PoolPolicySpec) -> list[ProbePod]:
     if spec.mutate:
         bare = _probe(spec, "left-to-injection", 0, {}, spec.resources[0])
         pods.append(replace(bare, manifest=_labelled(bare.manifest, {PROBE_INJECT_LABEL: "true"})))
-    stray = next((r for r in _STRAYS if r not in spec.resources), None)
-    if stray is not None:
-        pods.append(_probe(spec, "ungoverned-gpu", 9, placed, stray))
+    # Without the pool's selector, which the outsiders' policy would refuse to a pod without governed GPUs.
+    pods.append(_probe(spec, "ungoverned-gpu", 9, {}, _STRAY))
     return pods
 
 
