@@ -14,10 +14,11 @@ from localplane.cluster import Cluster
 from localplane.processes import wait_until
 from support.capture import listed
 from support.commitments import Json, Objects, of_pool
+from support.faultproxy.asked import Asked
 from support.faultproxy.faults import Stroke
 from support.faultproxy.proxy import FaultProxy
 from support.killer import Killer
-from support.killing import kill_all
+from support.killing import kill_all, kill_sender
 from support.story import QUICK, RESOURCE, Story
 
 FULL = os.environ.get("GPUPOOL_FAULTS") == "full"
@@ -101,6 +102,12 @@ class FaultStory(Story):
         self.counts["kills"] += bool(victims)
         return victims
 
+    def kill_sender(self, asked: Asked) -> int:
+        """Kill, as by `kill -9`, the process that sent a request; says how many that were."""
+        victims = kill_sender(self.cluster, asked.port)
+        self.counts["kills"] += victims
+        return victims
+
     @contextmanager
     def killed_at_writes(self, most: int, *, both: bool) -> Iterator[Killer]:
         """Kill at every write that says something new, while the block lasts.
@@ -114,13 +121,23 @@ class FaultStory(Story):
             yield killer
 
     @contextmanager
-    def killed_at_request(self, number: int) -> Iterator[None]:
+    def killed_at_request(self, number: int, *, alone: bool = False) -> Iterator[None]:
         """Kill when the operator sends its so-and-so-manieth request from now on, a read or a write.
 
         One that has nothing to ask is killed where it rests.
+
+        Args:
+            number: which request.
+            alone: kill only the process that sent it, so that another may take over; else all.
         """
         last = self.proxy.number() + number
-        stroke = Stroke(lambda a: a.number >= last, ahead=lambda _: not stroke.hits and self.kill_all() > 0)
+
+        def kill(asked: Asked) -> bool:
+            if stroke.hits:
+                return False
+            return self.kill_sender(asked) > 0 if alone else self.kill_all() > 0
+
+        stroke = Stroke(lambda a: a.number >= last, ahead=kill)
         with self.proxy.failing(stroke):
             yield
             if not wait_until(lambda: bool(stroke.hits), REST):

@@ -19,10 +19,17 @@ def operators(cluster: Cluster) -> tuple[Process, ...]:
     return tuple(marked(cluster.layout.root, pods_only=True))
 
 
-def sender(cluster: Cluster, port: int) -> Process | None:
-    """Which of them has a connection from this local port; None when it is gone."""
+def kill_sender(cluster: Cluster, port: int) -> int:
+    """KILL the one process that has a connection from this local port; the others may take over.
+
+    Returns:
+        How many that were: 0 when it is gone already.
+    """
     socket = _socket(port)
-    return next((p for p in operators(cluster) if socket and _holds(p, socket)), None)
+    victims = [p for p in operators(cluster) if socket and _holds(p, socket)]
+    for process in victims:
+        process.kill()
+    return len(victims)
 
 
 def kill_all(cluster: Cluster, kube: Kube) -> int:

@@ -41,8 +41,8 @@ def test_killed_at_random_points_of_a_busy_life_it_ends_where_it_should(
     story.pool(shares=shares, recall={"within": "5s", "notice": "5s"})
     story.until_enforced()
     rng = random.Random(8)  # noqa: S311 - which points, no secret
-    for _ in range(AT_RANDOM):
-        with story.killed_at_request(rng.randint(1, 30)):
+    for turn in range(AT_RANDOM):
+        with story.killed_at_request(rng.randint(1, 30), alone=turn % 3 == 2):
             team, gpus = rng.choice((a, b, c)), rng.randint(1, 8)
             story.ask(team, "work", gpus, preemptible=team == c)
             story.deploy(team, "work", rng.randint(0, gpus))
