@@ -229,6 +229,10 @@ class Observer:
         works = engine.cluster.quota_works and not engine.loses_statuses and not engine.down
         works &= not any(p.stuck for p in engine.cluster.pods.values())
         works &= all(s.namespaces for s in engine.cluster.pool.shares)
+        pool = engine.cluster.pool
+        promised = sum(s.guaranteed[GPU] for s in pool.shares) + pool.reserve[GPU]
+        # Where more is promised than there is, somebody has to wait, and the pool says so.
+        works &= promised <= sum(n.gpus[GPU] for n in engine.cluster.nodes.values())
         whole = all(n.ready and n.schedulable for n in engine.cluster.nodes.values())
         return (
             works

@@ -56,7 +56,7 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A member node. `gpus` is allocatable per resource; `selected`: the pool's `nodes` name it still."""
+    """A member node; `gpus` is allocatable per resource, `selected` says that the spec names it still."""
 
     name: str
     gpus: Counts
@@ -74,7 +74,7 @@ class Pod:
     """A non-terminal pod that requests governed GPUs.
 
     `owner` is its top controller; `running` says that a container runs or has run lately, so that a bound pod
-    which never starts is told apart from one that computes. `selects` is the pool its node selector names;
+    which never starts is told apart from one that computes. `selects` is the pool its selector names;
     `template` is what admission would judge of the next pod like it, where no controller shows that.
     """
 
@@ -119,10 +119,10 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix).
+    """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
     `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5). `pool` is the pool that wrote it.
+    inherits its open deadline (law 5).
     """
 
     hard: Counts
@@ -138,10 +138,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class ForeignQuota:
-    """A ResourceQuota of somebody else that counts a governed resource: never edited, always named.
-
-    `scoped` ones count some of the pods only.
-    """
+    """A ResourceQuota of somebody else: never edited, always named. `scoped` ones count some pods only."""
 
     name: str
     hard: Counts
@@ -150,10 +147,7 @@ class ForeignQuota:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A namespace as this pool sees it; `team` is None when no share lists it.
-
-    `queues` are the names of Kueue's LocalQueues in it.
-    """
+    """A namespace as this pool sees it; `team` is None without a share, `queues` are Kueue's by name."""
 
     name: str
     team: str | None
@@ -167,7 +161,7 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a request's status says from earlier cycles. None means: nothing was written yet.
+    """What a request's status says from earlier cycles; None where nothing was written yet.
 
     `released` is the number a claim ended at after `releaseAfter`; it holds until `spec.gpus` changes.
     """
@@ -277,15 +271,12 @@ class Snapshot:
     Attributes:
         now: the API server's time, monotone per pool.
         uninterrupted_since: since when cycles of this pool have followed each other without a gap.
-        nodes: member nodes only.
-        namespaces: those a share lists, and those that hold GPUs on member nodes.
+        nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes.
         requests: those of member namespaces, and those that name this pool.
         pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
-        nodes_elsewhere: nodes that the pool's spec names and another pool has -> that pool.
-        namespaces_elsewhere: the same for namespaces.
+        nodes_elsewhere, namespaces_elsewhere: what the pool's spec names and another pool has -> that pool.
         moving: member namespaces that no share lists any more -> the pool whose share does.
-        stray_nodes: nodes that carry this pool's label and are no members: the label goes.
-        stray_namespaces: namespaces with this pool's label or quota that are no members.
+        stray_nodes, stray_namespaces: no members, and they carry this pool's label (or quota): it goes.
     """
 
     now: datetime
