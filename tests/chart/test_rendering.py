@@ -63,6 +63,10 @@ def test_pods_keep_the_restricted_standard(defaults: list[Json], kind: str) -> N
 def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> None:
     assert environment(only(defaults, "Deployment")) == {
         "GPUPOOL_PROMETHEUS_URL": "",
+        "GPUPOOL_PROMETHEUS_INSECURE": "false",
+        "GPUPOOL_PROMETHEUS_HEADERS": "{}",
+        "GPUPOOL_PROMETHEUS_OWN_JOBS": "gpupool-metrics",
+        "GPUPOOL_PROMETHEUS_EXPORTER_NAMESPACES": "",
         "GPUPOOL_METRICS_PORT": "8080",
         "GPUPOOL_HEALTH_PORT": "8081",
         "GPUPOOL_POLICIES_MUTATE": "Auto",
