@@ -10,7 +10,8 @@ import pytest
 from gpupool.collector.reflector import Reflector
 from gpupool.collector.store import Change, ChangeKind
 from gpupool.kube.client import KubeClient
-from gpupool.kube.resources import ObjectKey, Selection
+from gpupool.kube.resources import EVENTS, ObjectKey, Selection
+from gpupool.runtime.mirror import NO_BOOKMARKS
 from localplane.kube import Kube
 from support.mirroring import CONFIG_MAPS, QUICK, RESTART, drop, fill, mirrored, put
 from support.polling import eventually
@@ -63,6 +64,24 @@ async def test_bookmarks_keep_a_quiet_store_young(
         await eventually(lambda: mirror.reflector.counters.bookmarks > 0, what="a bookmark")
         await eventually(lambda: mirror.reflector.store.version > before, what="progress without events")
         assert mirror.reflector.counters.lists == 1
+
+
+async def test_a_kind_without_bookmarks_stays_young_when_nothing_happens(
+    client: KubeClient, namespace: Callable[..., str]
+) -> None:
+    quiet = namespace("reflect")
+    pace = replace(QUICK, watch=(1, 1), inactivity=20.0)
+    reflector = Reflector(client, Selection(EVENTS, quiet), lambda raw: raw, lambda _: None, pace=pace)
+    task = asyncio.create_task(reflector.run())
+    try:
+        await asyncio.wait_for(reflector.synced.wait(), RESTART)
+        heard = reflector._heard_at
+        await eventually(lambda: reflector._heard_at > heard, what="the end of a watch that told nothing")
+        assert reflector.counters.bookmarks == reflector.counters.failures == 0
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    assert NO_BOOKMARKS.watch[1] < NO_BOOKMARKS.inactivity
 
 
 @pytest.mark.parametrize("labels", ["", "team=a"], ids=["counted", "compared"])

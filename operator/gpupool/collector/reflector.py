@@ -213,6 +213,7 @@ class Reflector(Generic[T]):
         except Unreachable:
             self.counters.reconnects += 1
             raise
+        self._heard()  # a server that ends a watch in time lives, also where it had nothing to tell
         if self._monotonic() - began < self._pace.pause[0]:
             await asyncio.sleep(self._pace.pause[0])  # a server that hangs up at once is not hammered
 

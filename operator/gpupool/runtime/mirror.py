@@ -14,7 +14,7 @@ from gpupool.api import convert, remnants
 from gpupool.collector import controllers
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
-from gpupool.collector.reflector import Reflector
+from gpupool.collector.reflector import Pace, Reflector
 from gpupool.collector.store import Change
 from gpupool.collector.whereserved import WhereServed
 from gpupool.kube import resources as kinds
@@ -32,6 +32,8 @@ from gpupool.telemetry.metrics import ReflectorReading
 log = logging.getLogger(__name__)
 
 OURS = "app.kubernetes.io/managed-by=gpupool,gpupool.dev/pool"
+NO_BOOKMARKS = Pace(watch=(45, 60), inactivity=70.0)
+"""For Events: the API server caches none and sends no bookmarks, so silence is no sign of death."""
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 MAP_SECONDS = 10
 """Refused demand ages by the minute; nothing else of what is known moves by itself."""
@@ -80,7 +82,9 @@ class Mirror:
         self.jobs = self._mirror(kinds.JOBS, controllers.job)
         self.cronjobs = self._mirror(kinds.CRON_JOBS, controllers.cronjob)
         self.daemonsets = self._mirror(kinds.DAEMON_SETS, see.daemonset)
-        self.refusals = self._mirror(kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate")
+        self.refusals = self._mirror(
+            kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate", pace=NO_BOOKMARKS
+        )
         self.local_queues = WhereServed(
             client,
             "kueue.x-k8s.io",
@@ -94,10 +98,17 @@ class Mirror:
         self.policies = {r.kind: self._mirror(r, _policy(r.kind), labels=OURS) for r in policies}
 
     def _mirror(
-        self, resource: Resource, project: Callable[[Json], Any], *, labels: str = "", fields: str = ""
+        self,
+        resource: Resource,
+        project: Callable[[Json], Any],
+        *,
+        labels: str = "",
+        fields: str = "",
+        pace: Pace | None = None,
     ) -> Reflector[Any]:
         selection = Selection(resource, labels=labels, fields=fields)
-        return Reflector(self._client, selection, project, partial(self._changed, resource.plural))
+        changed = partial(self._changed, resource.plural)
+        return Reflector(self._client, selection, project, changed, pace=pace)
 
     def _changed(self, plural: str, change: Change[Any] | None) -> None:
         self.changes += 1
