@@ -124,6 +124,28 @@ def test_utilisation_counts_where_the_engine_is_not_measured(story: Story) -> No
     story.holds()
 
 
+def test_other_vendors_percentages_count_where_dcgms_names_are_not(story: Story) -> None:
+    amd = device("").replace("UUID=", "serial_number=").replace('gpu="0",', "").replace('=""', '="6922"')
+    story.has("gpu_gfx_activity", amd, "30x60")
+    story.asks(use(timedelta(minutes=10)).mean.promql, "10m", {amd: 30})
+    story.asks(use(timedelta(minutes=10)).age, "10m", {amd: 0})
+    story.holds()
+
+
+def test_a_series_that_two_write_is_found_and_a_device_without_life(story: Story) -> None:
+    story.has(A, device("one"), "0x60")
+    story.has(A, device("two"), "0x60")
+    for uuid, values in (("one", "100+5x60"), ("two", "100x60"), ("unknown", "9e18x60")):
+        story.has("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", device(uuid), values)
+    # Five times as many samples as a scrape each minute would bring.
+    ask = queries.use_queries(queries.narrowed(JOBS, (), 1), timedelta(minutes=10), 60.0, 60.0)
+    story.asks(ask.crowded, "10m", {device("one"): 20, device("two"): 20})
+    story.asks(use(timedelta(minutes=10)).crowded, "10m", {})
+    still = 'job="dcgm-exporter",instance="i",hostname="n1",UUID="two",gpu="0"'
+    story.asks(use(timedelta(minutes=10)).still, "10m", {still: 0})
+    story.holds()
+
+
 def test_sentinels_are_not_seen_and_leave_the_other_metric_its_place(story: Story) -> None:
     story.has(A, device("blank"), "140737488355328x60")
     story.has(B, device("blank"), "2147483632x60")

@@ -61,6 +61,7 @@ def test_the_host_is_found_under_both_spellings(labels: dict[str, str], host: st
         ({"GPU_I_ID": "3"}, "GPU-1/3"),
         ({"vgpu": "2"}, "GPU-1//2"),
         ({"UUID": ""}, "n1/0"),
+        ({"UUID": "", "serial_number": "692251001124"}, "692251001124"),
     ],
 )
 def test_a_device_has_one_name_whoever_exports_it(labels: dict[str, str], device: str) -> None:

@@ -17,8 +17,20 @@ from typing import Final
 
 ENGINE: Final = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 UTILISATION: Final = "DCGM_FI_DEV_GPU_UTIL"
+OTHERS: Final = ("gpu_gfx_activity",)
+"""Percentages of other vendors' exporters that name host and pod as dcgm-exporter does: AMD's."""
 
-DEVICE: Final = ("job", "instance", "hostname", "Hostname", "UUID", "gpu", "GPU_I_ID", "vgpu")
+DEVICE: Final = (
+    "job",
+    "instance",
+    "hostname",
+    "Hostname",
+    "UUID",
+    "gpu",
+    "GPU_I_ID",
+    "vgpu",
+    "serial_number",
+)
 """Labels that name a device as one exporter sees it."""
 
 HOLDER: Final = (
@@ -78,9 +90,22 @@ def hosts(names: Sequence[str]) -> str:
     return f"hostname=~{listed},Hostname=~{listed}"
 
 
-def _selectors(matcher: str) -> tuple[str, str]:
+def _selectors(matcher: str) -> tuple[str, ...]:
+    """Selectors of the names that tell activity, the engine's first."""
     whole = ",".join(part for part in (matcher, 'GPU_I_PROFILE=""') if part)
-    return f"{ENGINE}{{{matcher}}}" if matcher else ENGINE, f"{UTILISATION}{{{whole}}}"
+    plain = f"{{{matcher}}}" if matcher else ""
+    return f"{ENGINE}{plain}", f"{UTILISATION}{{{whole}}}", *(f"{name}{plain}" for name in OTHERS)
+
+
+def _good(selectors: Sequence[str]) -> tuple[str, ...]:
+    """The selectors' values that are activity."""
+    engine, *percents = selectors
+    return f"{engine} >= 0 <= {LARGEST_RATIO}", *(f"{percent} >= 0 <= 100" for percent in percents)
+
+
+def _first(expressions: Sequence[str]) -> str:
+    """Per device, the first expression that knows it."""
+    return f"({f' or on {labels(DEVICE)} '.join(expressions)})"
 
 
 def activity(matcher: str) -> str:
@@ -89,16 +114,15 @@ def activity(matcher: str) -> str:
     Args:
         matcher: of the jobs, or empty.
     """
-    engine, utilisation = _selectors(matcher)
-    on = labels(DEVICE)
-    return f"(100 * ({engine} >= 0 <= {LARGEST_RATIO}) or on {on} ({utilisation} >= 0 <= 100))"
+    engine, *percents = _good(_selectors(matcher))
+    return _first([f"100 * ({engine})", *(f"({percent})" for percent in percents)])
 
 
 def stamp(matcher: str) -> str:
     """Unix time of the newest sample per GPU and holder, within Prometheus' lookback; good values only."""
-    engine, utilisation = _selectors(matcher)
-    good = f"(timestamp({engine}) and {engine} >= 0 <= {LARGEST_RATIO})"
-    return f"({good} or on {labels(DEVICE)} (timestamp({utilisation}) and {utilisation} >= 0 <= 100))"
+    names = _selectors(matcher)
+    pairs = zip(names, _good(names), strict=True)
+    return _first([f"(timestamp({name}) and {good})" for name, good in pairs])
 
 
 def lively(matcher: str, limit: str) -> str:
@@ -108,9 +132,7 @@ def lively(matcher: str, limit: str) -> str:
 
 def counted(matcher: str, span: str) -> str:
     """Samples of a span per GPU and holder, whatever their values."""
-    engine, utilisation = _selectors(matcher)
-    on = labels(DEVICE)
-    return f"(count_over_time({engine}[{span}]) or on {on} count_over_time({utilisation}[{span}]))"
+    return _first([f"count_over_time({name}[{span}])" for name in _selectors(matcher)])
 
 
 def lifeless(matcher: str, span: str, least: int) -> str:

@@ -144,7 +144,7 @@ def source_of(labels: Mapping[str, str]) -> Source:
 
 def device_of(labels: Mapping[str, str], host: str) -> str:
     """A name for the device that is the same whoever exports it."""
-    card = labels.get("UUID") or f"{host}/{labels.get('gpu', '')}"
+    card = labels.get("UUID") or labels.get("serial_number") or f"{host}/{labels.get('gpu', '')}"
     parts = (labels.get("GPU_I_ID", ""), labels.get("vgpu", ""))
     return "/".join((card, *parts)).rstrip("/")
 
