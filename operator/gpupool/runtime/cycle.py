@@ -37,7 +37,7 @@ PROBE_PAUSE = 30.0
 FASTEST_USAGE = 1.0
 """Seconds between two looks at Prometheus, at least."""
 ANSWERING = 4.0
-"""Seconds that Prometheus may take before its last answer counts no more."""
+"""Seconds by which Prometheus may take longer than last time before its last answer counts no more."""
 SOONEST = 0.5
 """Seconds between two cycles that only time brought about, at least."""
 FIRST_PAUSE = 1.0
@@ -71,6 +71,7 @@ class PoolLoop:
         self._walls = Walls(context.mirror.quota)
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
+        self._answered_within = 0.0
         self._probe: tuple[float, tuple[str, ...]] | None = None
         self._templates: tuple[Template, ...] = ()
         self._mending = Mending()
@@ -200,7 +201,7 @@ class PoolLoop:
             return Usage(problem="Prometheus has not been asked yet", reason="NotAskedYet")
         at, usage = self._usage
         age = time.monotonic() - at
-        if age <= 2 * self._usage_pause() + ANSWERING:
+        if age <= 2 * (self._usage_pause() + self._answered_within) + ANSWERING:
             return usage
         problem = "Prometheus takes too long to answer: what it said last is too old to rest on"
         return replace(usage, fresh=False, problem=problem, reason="PrometheusSlow")
@@ -279,7 +280,7 @@ class PoolLoop:
             asked = time.monotonic()  # what is told in the end was so when it was asked
             nodes = [node.name for node in snapshot.nodes]
             usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now, nodes)
-            self._usage = (asked, usage)
+            self._usage, self._answered_within = (asked, usage), time.monotonic() - asked
             self.alarm.ring()
 
 

@@ -128,6 +128,8 @@ def test_an_answer_is_good_for_two_pauses_and_no_longer() -> None:
     assert not old.fresh
     assert old.reason == "PrometheusSlow"
     assert old.problem == "Prometheus takes too long to answer: what it said last is too old to rest on"
+    rig.loop._answered_within = 10.0  # a slow one is waited for as long as it took last time
+    assert rig.loop._fresh_usage() == good
 
 
 @pytest.mark.parametrize(
