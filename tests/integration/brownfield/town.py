@@ -118,8 +118,14 @@ class Town:
 
     def _made(self, manifest: Json) -> bool:
         """Create an object; False while the server says that a new kind's storage is not ready yet."""
+        kind, meta = manifest["kind"], manifest["metadata"]
+        plain = {
+            "LocalQueue": f"namespaces/{meta.get('namespace')}/localqueues",
+            "ClusterQueue": "clusterqueues",
+        }
+        path = f"/apis/{KUEUE}/v1beta1/{plain[kind]}" if kind in plain else ""
         try:
-            self.kube.create(manifest)
+            self.kube.create(manifest, path=path)
         except KubeError as error:
             if error.status != 429:
                 raise

@@ -26,6 +26,8 @@ MOVING = {
 """Kinds that the control plane makes and unmakes by itself."""
 COUNTED = ("deployment.kubernetes.io/revision",)
 """Annotations that count rounds of the day."""
+ENDING = "because it is being terminated"
+"""What Kubernetes itself says to a controller that looks after a namespace on its way out."""
 CONTROLLERS = (
     "system:serviceaccount:kube-system:",
     "system:kube-controller-manager",
@@ -65,6 +67,7 @@ class Audit:
             for e in self._entries()
             if e["user"]["username"].startswith(CONTROLLERS)
             and e.get("responseStatus", {}).get("code") in {403, 422}
+            and ENDING not in e["responseStatus"].get("message", "")
         ]
 
     def evictions(self) -> list[str]:
