@@ -46,7 +46,8 @@ import pytest
 
 from localplane.cluster import Cluster
 from localplane.kube import Kube
-from support.story import Story
+from localplane.processes import wait_until
+from support.story import Json, Story
 
 LONG = 90.0
 """Seconds that anything may take on a busy machine."""
@@ -54,7 +55,14 @@ LONG = 90.0
 
 def enforced(story: Story) -> None:
     """Wait until quotas, labels and policies stand and were probed."""
-    story.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced", LONG)
+    found: list[Json] = [{}]
+
+    def look() -> bool:
+        found[0] = story.condition("Enforced")
+        return found[0].get("status") == "True"
+
+    if not wait_until(look, LONG):
+        raise AssertionError(f"pool {story.name} is not enforced: {found[0]}")
 
 
 @pytest.fixture(scope="module")

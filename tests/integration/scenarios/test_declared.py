@@ -1,6 +1,6 @@
 """Row 6 and test I.5: a pool of 0 nodes grants what is declared: an autoscaler has a pod to act on."""
 
-from integration.scenarios.conftest import LONG
+from integration.scenarios.conftest import LONG, enforced
 from localplane.nodes import create_nodes, node_manifest
 from support.marks import NODE_LABEL, TAINT_KEY
 from support.story import GROUP, RESOURCE, Story
@@ -13,7 +13,7 @@ def test_a_pool_without_a_node_grants_and_its_pods_wait_for_the_autoscaler(story
         "capacity": {"declared": {RESOURCE: 64}},
     }
     story.pool(shares=[story.share(team, 64)], nodes=nodes)
-    story.until(lambda: story.condition("Enforced").get("status") == "True", "enforced without a node", LONG)
+    enforced(story)
     story.ask(team, "train", 48)
     status = story.until_phase(team, "train", "Granted", seconds=LONG)
     assert (status["granted"], status["decision"]["reason"]) == (48, "Provisioning")
