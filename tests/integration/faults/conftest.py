@@ -36,18 +36,26 @@ def plane(proxy: FaultProxy) -> Cluster:
 
 
 @pytest.fixture
-def namespace(kube: Kube) -> Callable[..., str]:
+def namespace(kube: Kube) -> Iterator[Callable[..., str]]:
     """Makes namespaces and waits long: controllers that lost their API server come back late."""
+    made: list[str] = []
 
     def make(prefix: str = "test", labels: dict[str, str] | None = None) -> str:
         name = f"{prefix}-{next(_numbers)}"
         metadata = {"name": name, "labels": labels or {}}
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        made.append(name)
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         eventually(lambda: kube.exists(account), f"{name} has its default ServiceAccount", LONG)
         return name
 
-    return make
+    yield make
+    for name in made:
+        # Pods first, with who makes them: on the nodes of the next story they would be in its way.
+        kube.delete(f"/apis/apps/v1/namespaces/{name}/deployments")
+        kube.delete(f"/apis/apps/v1/namespaces/{name}/replicasets")
+        kube.delete(f"/api/v1/namespaces/{name}/pods", grace_seconds=0)
+        kube.delete(f"/api/v1/namespaces/{name}")
 
 
 @pytest.fixture
