@@ -10,7 +10,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.planner.conflicts import conflict
 from gpupool.planner.naming import some
 from gpupool.planner.readiness import readiness
-from gpupool.policy.isolation import tainted, taints, unlabelled
+from gpupool.policy.isolation import stranded, tainted, taints, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
 
@@ -92,6 +92,11 @@ def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
     message = "Quotas, labels and policies were read back as written."
     if held := snapshot.enforcement.outsiders.held:
         message += f" Pods outside the pools are warned, not refused: {held}."
+    if (lost := stranded(snapshot)) and taints(snapshot):
+        message += (
+            f" No new taint is set, because these pods, made before, could never start: {some(lost)}."
+            " Delete them, so that their controllers make them anew."
+        )
     return (_isolated(snapshot) if pool.isolates else None) or Condition(
         "Enforced", Status.TRUE, "Enforced", message
     )

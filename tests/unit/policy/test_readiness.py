@@ -11,7 +11,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import plan
 from gpupool.policy.isolation import policies_of
 from gpupool.policy.readiness import hold, rehearsed, waiting
-from support.builders import a_pool, a_quota, a_share, a_snapshot, nodes, pods
+from support.builders import a_pool, a_quota, a_share, a_snapshot, condition_of, nodes, pods
 
 GOOD = Replay("vision", "Deployment/serve", "")
 BAD = Replay("vision", "Deployment/train", "spec.tolerations has an entry without a key")
@@ -154,6 +154,10 @@ TAINT = "mark node node-1: label lab, taint on"
 def test_the_taint_waits_for_a_pod_that_waits_for_a_node_and_was_never_judged() -> None:
     old = pods(1, node=None)
     assert TAINT not in actions(a_snapshot(POOL, pods=old, **JUDGED))
+    told = condition_of(plan(a_snapshot(POOL, pods=old, **JUDGED)), "Enforced").message
+    assert told.endswith(
+        "could never start: vision/pod-0. Delete them, so that their controllers make them anew."
+    )
     judged = pods(1, node=None, selects="lab")
     assert TAINT in actions(a_snapshot(POOL, pods=judged, **JUDGED))
     assert TAINT in actions(a_snapshot(POOL, pods=pods(1), **JUDGED)), "what runs keeps running"
