@@ -26,6 +26,7 @@ def enforced(story: Story) -> Json:
     return story.until(
         lambda: c if (c := story.condition("Enforced")).get("status") == "True" else None,
         f"the pool is enforced (now {story.condition('Enforced')})",
+        60,
     )
 
 

@@ -91,6 +91,9 @@ def test_the_whole_way_there_and_back(story: Story, mutate: bool) -> None:
     assert story.status(team, "work")["granted"] == 12
 
     story.pool("Enforce", shares=share)
+    if not mutate:
+        # Its template cannot be changed, so Enforce waits until the Job makes no more pods.
+        story.until(lambda: job_done(story, team, "journey"), "the Job completes while Enforce waits", 60)
     enforced(story)
     assert refusal(lambda: create(story.kube, team, named)).status == 403
     assert story.hard(team) == 12
