@@ -114,6 +114,15 @@ async def test_a_cluster_that_refuses_nothing_is_open_in_every_row_that_can_be_t
     assert verdicts[15].state is State.DOCUMENTED
 
 
+async def test_where_no_pool_enforces_every_row_that_could_be_tried_is_open() -> None:
+    ask, server = asker()
+    verdicts = {v.row.number: v for v in await run(replace(STAGE, grounds=()), ask)}
+    assert server.asked == []
+    assert (verdicts[1].state, verdicts[1].answer) == (State.OPEN, "no pool enforces isolation")
+    assert verdicts[20].state is State.OPEN
+    assert (verdicts[13].state, verdicts[15].state) == (State.CLOSED, State.DOCUMENTED)
+
+
 async def test_a_right_that_a_role_holds_is_open_and_one_that_cannot_be_read_is_not_proven() -> None:
     ask, _ = asker(denied("gpupool-lab-pods"))
     wide = {**ROLES, "edit": ({"verbs": ["*"], "apiGroups": [""], "resources": ["*/status"]},)}

@@ -32,20 +32,22 @@ async def audit(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     async with KubeClient(credentials) as client:
         stage = await survey(client, options.pool)
-        if stage.warning or not stage.grounds:
+        if stage.warning or (options.pool and not stage.grounds):
             print(f"gpupool: {stage.warning or _nobody(options.pool)}", file=sys.stderr)
             return 1
+        if not stage.grounds:
+            print(f"gpupool: {NOTHING}", file=sys.stderr)
         verdicts = await run(stage, Asker(client, stage.policies))
     print(_json(stage, verdicts) if options.output == "json" else _table(stage, verdicts))
     return 0 if all(v.state.good for v in verdicts) else 1
 
 
 def _nobody(pool: str) -> str:
-    return f"there is no pool {pool} that enforces isolation; {REMEDY}" if pool else NOTHING
+    return f"there is no pool {pool} that enforces isolation; {REMEDY}"
 
 
 def _table(stage: Stage, verdicts: Sequence[Verdict]) -> str:
-    pools = ", ".join(f"{g.pool.name} (in namespace {g.namespace})" for g in stage.grounds)
+    pools = ", ".join(f"{g.pool.name} (in namespace {g.namespace})" for g in stage.grounds) or "(none)"
     attempt = max(len(v.row.attempt) for v in verdicts)
     state = max(len(v.state) for v in verdicts)
     lines = [f"gpupool audit of pool {pools}; outside: namespace {stage.outside}", ""]

@@ -13,6 +13,8 @@ from gpupool.cli.audit.stage import Stage
 DOWNTIME, NEEDED = 20, range(1, 15)
 """The row about the operator's downtime follows from the rows it could matter to."""
 
+NOBODY = "no pool enforces isolation"
+
 
 class State(StrEnum):
     """What became of a row, the best first."""
@@ -62,6 +64,7 @@ async def _judge(row: Row, stage: Stage, asker: Asker) -> Verdict:
     ]
     parts = [
         *([_tried(row, answers)] if answers else []),
+        *([(State.OPEN, NOBODY)] if row.tries and not (row.beyond or stage.grounds) else []),
         *(_held(right, stage) for right in row.rights),
         *([_guarded(row.guard, stage)] if row.guard else []),
     ]
