@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from localplane.cluster import Cluster
@@ -23,6 +24,8 @@ from support.story import QUICK, RESOURCE, Story
 
 FULL = os.environ.get("GPUPOOL_FAULTS") == "full"
 """Whether all variants are asked for (`make test-faults`)."""
+variant = pytest.mark.skipif(not FULL, reason="a variant: runs in make test-faults")
+"""For stories whose likes run in every `make test`."""
 REST = 3.0
 """Seconds without enough requests after which an operator counts as resting."""
 LONG = 240.0

@@ -4,13 +4,13 @@ import pytest
 
 from localplane.kube import JSON_PATCH
 from localplane.nodes import create_nodes, node_manifest
-from support.faultstory import LONG, FaultStory
+from support.faultstory import LONG, FaultStory, variant
 from support.gpupods import TERMINATE_AFTER
 from support.observer import Observer
 from support.story import GROUP, Json
 
 FINALIZER = "test.example/stays"
-SLOW = 15
+SLOW = 8
 """Seconds that some pods take to end."""
 QUIET = 6.0
 """Seconds in which something must not happen; several cycles."""
@@ -63,6 +63,7 @@ def test_a_lost_node_raises_nothing_and_breaks_no_grant_silently(
     story.counts["nodes lost"] += 1
 
 
+@variant
 @pytest.mark.timeout(600)
 def test_a_drain_lowers_no_grant_and_its_free_gpus_are_given_to_nobody(
     story: FaultStory, observer: Observer

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from support.faultproxy.faults import Refuse, watches
-from support.faultstory import FULL, LONG, FaultStory
+from support.faultstory import FULL, LONG, FaultStory, variant
 from support.observer import Observer
 from support.story import Json
 
@@ -49,6 +49,7 @@ def test_on_silent_watches_nothing_is_given_twice(story: FaultStory, observer: O
     story.counts["seconds of silent watches"] += int(SILENCE)
 
 
+@variant
 @pytest.mark.timeout(600)
 def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, observer: Observer) -> None:
     owner, other = _borrowed(story)
@@ -64,7 +65,9 @@ def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, obs
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("skew", [HOUR, -HOUR], ids=["fast", "slow"])
+@pytest.mark.parametrize(
+    "skew", [pytest.param(HOUR, id="fast"), pytest.param(-HOUR, id="slow", marks=variant)]
+)
 def test_a_clock_an_hour_off_neither_fires_nor_stops_a_recall(
     story: FaultStory, observer: Observer, skew: float
 ) -> None:
@@ -83,6 +86,7 @@ def test_a_clock_an_hour_off_neither_fires_nor_stops_a_recall(
     story.counts["clocks an hour off"] += 1
 
 
+@variant
 @pytest.mark.timeout(600)
 def test_a_leader_that_begins_under_a_fast_clock_fires_no_deadline(
     story: FaultStory, observer: Observer

@@ -4,7 +4,7 @@ import pytest
 
 from support.capture import listed
 from support.etcd import Etcd
-from support.faultstory import FULL, LONG, FaultStory
+from support.faultstory import FULL, LONG, FaultStory, variant
 from support.observer import Observer
 from support.story import Json
 
@@ -58,6 +58,7 @@ def test_what_was_deleted_while_the_server_was_dead_leaves_no_stale_grant(
     assert (story.hard(a), story.hard(b)) == (4, 4)
 
 
+@variant
 @pytest.mark.timeout(600)
 def test_an_etcd_that_dies_in_a_recall_delays_it(story: FaultStory, observer: Observer) -> None:
     a, b = _two_teams(story)
