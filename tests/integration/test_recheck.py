@@ -72,10 +72,7 @@ def story(kube: Kube, namespace: Callable[..., str]) -> Iterator[Story]:
 async def operator(client: KubeClient) -> AsyncIterator[Context]:
     """The operator's own parts in this process, leading."""
     settings = Settings(pod_namespace=NAMESPACE, pod_name="here", cycle_interval=1.0)
-    async with (
-        KubeClient(client.credentials) as leases,
-        process._parts(settings, client, leases, served=True) as (context, _, leading),
-    ):
+    async with process._parts(settings, client, served=True) as (context, _, leading):
         tasks = [asyncio.create_task(context.mirror.run()), asyncio.create_task(leading.run())]
         try:
             await eventually(context.elector.leads, LIMIT, "leadership")

@@ -31,6 +31,7 @@ from gpupool.runtime.context import Context
 from gpupool.runtime.leader import Elector, identity
 from gpupool.runtime.leading import Leading
 from gpupool.runtime.lease import Timing
+from gpupool.runtime.leasethread import LeaseThread
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.outsiders import OutsiderWatch
@@ -58,11 +59,11 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     _end_by_signal(stop)
     credentials = load(environ)
-    async with KubeClient(credentials) as client, KubeClient(credentials) as leases:
+    async with KubeClient(credentials) as client:
         mutating = await _first_contact(client, stop)
         if stop.is_set():
             return
-        async with _parts(settings, client, leases, served=mutating) as (context, manager, leading):
+        async with _parts(settings, client, served=mutating) as (context, manager, leading):
             # kopf takes the signals for itself, and needs seconds to end: the lease would be kept meanwhile.
             signals = partial(_end_by_signal, stop)
             watching = partial(watch, credentials, manager.wake, stop, signals)
@@ -93,7 +94,7 @@ def _mutate(settings: Settings, *, served: bool) -> bool:
 
 @asynccontextmanager
 async def _parts(
-    settings: Settings, client: KubeClient, leases: KubeClient, *, served: bool
+    settings: Settings, client: KubeClient, *, served: bool
 ) -> AsyncIterator[tuple[Context, Manager, Leading]]:
     alarm = Alarm()
     managers: list[Manager] = []
@@ -106,14 +107,14 @@ async def _parts(
     metrics = Metrics()
     mirror = Mirror(client, settings, wake, mutating=served)
     metrics.watch_reflectors(mirror.readings)
-    elector = _elector(settings, leases, mirror)
+    elector = LeaseThread(partial(KubeClient, client.credentials), partial(_elector, settings, mirror))
     metrics.watch_leadership(elector.leads)
     writer = Writer(client, mirror, leads=elector.leads)
     rules = _policy_context(settings)
     standing = Standing(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
-    async with _reader(settings, metrics) as reader:
+    async with _reader(settings, metrics) as reader, elector:
         context = Context(
             settings=settings,
             client=client,
@@ -135,7 +136,7 @@ async def _parts(
         yield context, manager, Leading(context, manager, publisher)
 
 
-def _elector(settings: Settings, client: KubeClient, mirror: Mirror) -> Elector:
+def _elector(settings: Settings, mirror: Mirror, client: KubeClient) -> Elector:
     timing = Timing(
         duration=settings.lease_duration,
         give_up=settings.lease_give_up,
@@ -143,7 +144,7 @@ def _elector(settings: Settings, client: KubeClient, mirror: Mirror) -> Elector:
         retry=settings.lease_retry,
     )
     lease = (settings.pod_namespace, settings.deployment)
-    return Elector(client, lease, identity(settings.pod_name), timing, floor=mirror.highest_epoch)
+    return Elector(client, lease, identity(settings.pod_name), timing, floor=lambda: mirror.highest_epoch)
 
 
 @asynccontextmanager

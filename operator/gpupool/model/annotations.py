@@ -18,12 +18,14 @@ IMPLICIT = "gpupool.dev/implicit"
 EPOCH = "gpupool.dev/epoch"
 MANAGED = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
 _EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
-"""No leader ever gets further: more digits were not written by one (the chart's quota policy agrees)."""
+HIGHEST_EPOCH = 500_000_000
+"""No leader gets here. What is higher was forged, and would leave leaders no room to count on."""
 
 
 def read_epoch(text: str) -> int:
     """The epoch of the leader that wrote last; 0 where none did."""
-    return int(text) if _EPOCH.fullmatch(text) else 0
+    found = int(text) if _EPOCH.fullmatch(text) else 0
+    return found if found <= HIGHEST_EPOCH else 0
 
 
 def read_json(text: str) -> dict[str, Any]:

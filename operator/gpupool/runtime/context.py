@@ -9,7 +9,7 @@ from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
-from gpupool.runtime.leader import Elector
+from gpupool.runtime.leasethread import LeaseThread
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.outsiders import OutsiderWatch
 from gpupool.runtime.settings import Settings
@@ -29,7 +29,7 @@ class Context:
     usage: UsageReader | None
     metrics: Metrics
     mutate: bool
-    elector: Elector
+    elector: LeaseThread
     outsiders: OutsiderWatch
 
     @property

@@ -91,7 +91,7 @@ class Manager:
 
     def _check_epoch(self) -> None:
         """A quota restored from a backup may carry an epoch above ours; the next leader goes above it."""
-        highest = self._context.mirror.highest_epoch()
+        highest = self._context.mirror.highest_epoch
         if highest > self._context.epoch:
             raise FencedError(
                 f"leadership lost: a quota carries epoch {highest}, ours is {self._context.epoch}"

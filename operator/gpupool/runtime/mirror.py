@@ -58,6 +58,10 @@ class Mirror:
         settings: exempt namespaces.
         wake: called when anything a decision looks at has changed, with the pools it concerns.
         mutating: whether the server serves mutating policies.
+
+    Attributes:
+        changes: how many there were, so that a decision knows whether the world has moved since.
+        highest_epoch: that a quota of ours was ever seen to carry: its leader, or one after it, has led.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Mirror:
         self._exempt = frozenset(settings.exempt_namespaces)
         self._wake = wake
         self.changes = 0
+        self.highest_epoch = 0
         self._concern = Concern()
         self._mapped: tuple[tuple[int, int], World, Map] | None = None
         self._pool_reader = Reader("GpuPool", convert.pool)
@@ -75,7 +80,7 @@ class Mirror:
         self.requests = self._mirror(kinds.CAPACITY_REQUESTS, self._request_reader)
         self.nodes = self._mirror(kinds.NODES, see.node)
         self.namespaces = self._mirror(kinds.NAMESPACES, see.namespace)
-        self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, see.quota)
+        self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, self._quota)
         self.pods = self._mirror(kinds.PODS, see.pod, fields=LIVE_PODS)
         self.replicasets = self._mirror(kinds.REPLICA_SETS, controllers.replicaset)
         self.statefulsets = self._mirror(kinds.STATEFUL_SETS, controllers.statefulset)
@@ -109,6 +114,12 @@ class Mirror:
         selection = Selection(resource, labels=labels, fields=fields)
         changed = partial(self._changed, resource.plural)
         return Reflector(self._client, selection, project, changed, pace=pace)
+
+    def _quota(self, raw: Json) -> see.QuotaFacts | None:
+        found = see.quota(raw)
+        if found is not None and found.ours:
+            self.highest_epoch = max(self.highest_epoch, read_epoch(found.epoch))
+        return found
 
     def _changed(self, plural: str, change: Change[Any] | None) -> None:
         self.changes += 1
@@ -185,12 +196,6 @@ class Mirror:
         """Whether a binding of ours stands that refuses."""
         facts = self.policies[kinds.VALIDATING_BINDINGS.kind].store.get(ObjectKey("", binding))
         return facts is not None and facts.denies
-
-    def highest_epoch(self) -> int:
-        """The highest epoch that a quota of ours carries: its leader, or one after it, has led."""
-        pools = {t.value.name for t in self.pools.store.values()}
-        found = (q.epoch for q in self.quotas.store.values() if q.ours and q.pool in pools)
-        return max((read_epoch(text) for text in found), default=0)
 
     def quota(self, key: ObjectKey) -> see.QuotaFacts | None:
         """One quota as it is known now."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from gpupool.model.annotations import EPOCH
 from localplane import release
+from localplane.kube import KubeError
 from localplane.runner.settings import NAMESPACE
 from support.marks import standing
 from support.replicas import (
@@ -21,11 +23,14 @@ from support.replicas import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from localplane.cluster import Cluster
     from localplane.kube import Kube
     from support.observer import Observer
     from support.story import Story
 
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:gpupool"
 PATIENCE = 60.0
 UPDATE = 150.0
 
@@ -85,3 +90,24 @@ def test_a_deleted_lease_changes_neither_leader_nor_epoch(
     story.until_phase(team["second"], "work", "Granted", seconds=PATIENCE)
     assert (leader(kube), epoch(kube)) == (old, before)
     assert {n: restarts(kube, n) for n in pods(kube)} == count
+
+
+def test_the_policy_refuses_a_smaller_epoch_whoever_asks(story: Story, as_user: Callable[..., Kube]) -> None:
+    team = governed(story, first=2)["first"]
+    story.until_enforced()
+    quota = f"/api/v1/namespaces/{team}/resourcequotas/gpupool"
+    now = int(story.kube.get(quota)["metadata"]["annotations"][EPOCH])
+    operator, glass = as_user(OPERATOR), as_user("sre", ["gpupool:break-glass", "system:masters"])
+
+    def said(client: Kube, text: str | None) -> str:
+        try:
+            client.patch(quota, {"metadata": {"annotations": {EPOCH: text}}}, dry_run=True)
+        except KubeError as error:
+            return error.message
+        return ""
+
+    for smaller in (f"{now - 1}", "0", "-1", "", "x", "1e9", None):
+        assert "quota-epoch" in said(operator, smaller), smaller
+    for later in (f"{now}", f"{now + 1}", f"{now + 1000}"):
+        assert said(operator, later) == ""
+    assert said(glass, "0") == ""

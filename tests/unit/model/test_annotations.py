@@ -79,7 +79,16 @@ def test_an_annotation_that_is_no_object_counts_as_empty(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "epoch"),
-    [("", 0), ("7", 7), ("999999999", 999_999_999), ("1000000000", 0), ("-1", 0), ("7 ", 0), ("٣", 0)],
+    [
+        ("", 0),
+        ("7", 7),
+        ("500000000", 500_000_000),
+        ("500000001", 0),
+        ("1000000000", 0),
+        ("-1", 0),
+        ("7 ", 0),
+        ("٣", 0),
+    ],
 )
 def test_an_epoch_is_a_plain_number_that_a_leader_can_have(text: str, epoch: int) -> None:
     assert read_epoch(text) == epoch

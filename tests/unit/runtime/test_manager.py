@@ -1,10 +1,15 @@
 """What belongs to no pool: orphaned requests, and what pools that are gone left behind."""
 
 import asyncio
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from gpupool.errors import FencedError
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, Map, resolve
@@ -113,3 +118,18 @@ async def test_liveness_names_the_pools_whose_loops_ended_or_hang() -> None:
     assert rig.manager.wrong() == ""
     for task in tasks:
         task.cancel()
+
+
+async def test_liveness_says_when_nobody_looks_for_pools_any_more() -> None:
+    rig = Rig(Pools())
+    assert rig.manager.wrong() == "", "a standby looks for none"
+    rig.manager._turned = time.monotonic() - 4000.0
+    assert rig.manager.wrong() == "pools are not looked for any more"
+
+
+@pytest.mark.parametrize(("highest", "ends"), [(0, False), (1, False), (2, True)])
+async def test_a_leader_that_meets_a_higher_epoch_than_its_own_ends(highest: int, *, ends: bool) -> None:
+    rig = Rig(Pools())
+    rig.manager._context.mirror.highest_epoch = highest
+    with pytest.raises(FencedError, match="epoch 2, ours is 1") if ends else nullcontext():
+        rig.manager._check_epoch()
