@@ -119,15 +119,14 @@ def settle(kube: Kube) -> Tenancy:
     story.add_nodes(1)
     team = story.team("a")
     tenancy = Tenancy(story, team, {})
-    story.pool(shares=[story.share(team, 8)])
+    story.pool(shares=[story.share(team, 8)], isolation={"cpuPods": "Allow"})
     story.ask(team, "work", 4)
     story.until_phase(team, "work", "Granted", seconds=40)
     story.until(tenancy.governed, "the pool is enforced", 40)
     quota = f"/api/v1/namespaces/{team}/resourcequotas/gpupool"
     story.until(lambda: "4" in kube.get(quota).get("status", {}).get("hard", {}).values(), "the wall counts")
     story.run(team, "work", 3)
-    cpu = {"containers": [{"name": "main", "image": "work"}], "nodeName": story.nodes[0]}
-    cpu["tolerations"] = two_lines(story.name)["tolerations"]
+    cpu = {"containers": [{"name": "main", "image": "work"}], **two_lines(story.name)}
     kube.create(
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": team}, "spec": cpu}
     )
