@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from integration.isolation.asking import create, pod, refusal, wait_for
 from integration.operator.test_isolation import in_force
 from localplane.kube import Kube, KubeError
-from support.marks import NODE_LABEL, TAINT_KEY, standing
+from support.marks import ADMISSION, NODE_LABEL, TAINT_KEY, standing
 from support.story import Story
 
 if TYPE_CHECKING:
@@ -124,12 +124,19 @@ def _govern(home: Story, other: Story) -> str:
         story.ask(team, "work", 4)
     for story, team in zip((home, other), teams, strict=True):
         story.until(partial(_governed, story, team), f"pool {story.name} is governed", 60)
+    home.until(lambda: _refusing(home.kube), "outsiders are refused", 60)
     return teams[0]
 
 
 def _governed(story: Story, team: str) -> bool:
     tainted = any(mark.startswith("taint ") for mark in standing(story.kube, story.name))
     return tainted and story.condition("Enforced").get("status") == "True" and in_force(story, team) == "4"
+
+
+def _refusing(kube: Kube) -> bool:
+    """A pool is enforced also while outsiders are only warned."""
+    binding = kube.find(f"{ADMISSION}/validatingadmissionpolicybindings/gpupool-outsiders")
+    return binding is not None and "Deny" in binding["spec"]["validationActions"]
 
 
 def _recruit(kube: Kube, team: str, outside: str) -> dict[str, Kube]:

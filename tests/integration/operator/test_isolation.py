@@ -119,6 +119,7 @@ def test_cpu_pods_of_a_pools_namespace_are_left_alone_and_keep_off_its_nodes(
         assert TAINT_KEY not in {t.get("key") for t in made.get("tolerations", [])}
     lines = two_lines(story.name)
     reaching: list[Json] = [{"nodeName": story.nodes[0]}, {"tolerations": [{"operator": "Exists"}]}, lines]
+    story.until(lambda: not _accepted(story, team, pod("cpu", **lines)), "outsiders are refused", 60)
     for spec in reaching:
         assert refusal(partial(create, story.kube, team, pod("cpu", **spec))).status == 403
     story.pool(shares=[story.share(team, 8)], isolation={"cpuPods": "Allow"})
