@@ -30,6 +30,9 @@ from gpupool.kube.resources import Json, ObjectKey, Selection, key_of
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+SILENT = 2
+"""Watches in a row that were cut for their silence, after which the mirror lists again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -116,6 +119,7 @@ class Reflector(Generic[T]):
         self._counted_at = monotonic()
         self._must_list = True
         self._failed_in_row = 0
+        self._silent_in_row = 0
 
     def age(self) -> float:
         """Seconds since the server last told anything about this selection."""
@@ -203,7 +207,7 @@ class Reflector(Generic[T]):
         events = self._client.watch(
             self.selection, since=self.store.version, seconds=seconds, inactivity=self._pace.inactivity
         )
-        began = self._monotonic()
+        began, heard = self._monotonic(), self._heard_at
         try:
             async with aclosing(events):
                 async for event in events:
@@ -212,6 +216,10 @@ class Reflector(Generic[T]):
                         return
         except Unreachable:
             self.counters.reconnects += 1
+            if self._heard_at == heard and self._monotonic() - began >= self._pace.inactivity:
+                self._silent_in_row += 1
+                # Something swallows what watches tell: a list gets through where single answers do.
+                self._must_list |= self._silent_in_row >= SILENT
             raise
         self._heard()  # a server that ends a watch in time lives, also where it had nothing to tell
         if self._monotonic() - began < self._pace.pause[0]:
@@ -280,6 +288,7 @@ class Reflector(Generic[T]):
 
     def _heard(self) -> None:
         self._heard_at = self._monotonic()
+        self._silent_in_row = 0
 
     def _keys(self) -> dict[str, Any]:
         return {"resource": str(self.selection.resource), "version": self.store.version}
