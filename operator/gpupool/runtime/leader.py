@@ -104,7 +104,7 @@ class Elector:
         except Conflict:
             pass  # another one was faster
         except (KubeError, TimeoutError) as error:
-            self._say(f"the lease cannot be read or written: {error or 'no answer in time'}")
+            self._say(f"the lease cannot be read or written: {error or 'no answer in time'}", logging.WARNING)
         else:
             self._say(f"standing by for {self._holder() or 'a lease that was deleted to run out'}")
         return False
@@ -115,9 +115,9 @@ class Elector:
         )
         await self._write(term)
 
-    def _say(self, what: str) -> None:
+    def _say(self, what: str, level: int = logging.INFO) -> None:
         if what != self._said:
-            log.info(what)
+            log.log(level, what)
         self._said = what
 
     # ------------------------------------------------------------------ while

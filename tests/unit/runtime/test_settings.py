@@ -36,7 +36,12 @@ def test_every_variable_is_read() -> None:
             "GPUPOOL_DEPLOYMENT": "d",
             "GPUPOOL_SERVICE_ACCOUNT": "sa",
             "GPUPOOL_HOST": "127.0.0.1",
+            "GPUPOOL_LEASE_DURATION": "20",
+            "GPUPOOL_LEASE_GIVE_UP": "12",
+            "GPUPOOL_LEASE_RENEW": "4",
+            "GPUPOOL_LEASE_RETRY": "0.5",
             "POD_NAME": "gpupool-1",
+            "POD_NAMESPACE": "gpus",
         }
     )
     assert found == Settings(
@@ -57,7 +62,12 @@ def test_every_variable_is_read() -> None:
         deployment="d",
         service_account="sa",
         host="127.0.0.1",
+        lease_duration=20.0,
+        lease_give_up=12.0,
+        lease_renew=4.0,
+        lease_retry=0.5,
         pod_name="gpupool-1",
+        pod_namespace="gpus",
     )
 
 
@@ -78,6 +88,9 @@ def test_no_namespace_may_be_exempt() -> None:
         ("CYCLE_INTERVAL", "nan", "Input should be"),
         ("CYCLE_INTERVAL", "inf", "less than or equal to 3600"),
         ("CYCLE_INTERVAL", "15s", "valid number"),
+        ("LEASE_DURATION", "0", "greater than or equal to 1"),
+        ("LEASE_GIVE_UP", "10.0", "must be less than GPUPOOL_LEASE_DURATION (10)"),
+        ("LEASE_RENEW", "6.0", "must be less than GPUPOOL_LEASE_GIVE_UP (6)"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("PROMETEUS_URL", "http://x", "Extra inputs are not permitted"),
     ],
@@ -123,3 +136,8 @@ def test_wrong_headers_are_named_without_what_they_hold(headers: str) -> None:
     with pytest.raises(SettingsError, match="GPUPOOL_PROMETHEUS_HEADERS") as refusal:
         read({"GPUPOOL_PROMETHEUS_HEADERS": headers})
     assert "s3cret" not in str(refusal.value)
+
+
+def test_a_shorter_lease_than_what_a_leader_gives_up_after_is_refused_by_the_name_of_the_longer() -> None:
+    with pytest.raises(SettingsError, match=r"GPUPOOL_LEASE_GIVE_UP=6.0: .*GPUPOOL_LEASE_DURATION \(5\)"):
+        read({"GPUPOOL_LEASE_DURATION": "5"})
