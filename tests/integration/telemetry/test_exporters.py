@@ -102,7 +102,6 @@ async def test_two_exporters_that_disagree_are_conflicting_and_named(
 @pytest.mark.parametrize(
     ("holder", "target"),
     [
-        ("", {}),
         ("exported_", {"namespace": "gpu-operator", "pod": "dcgm-x"}),
         ("pod_", {"namespace": "gpu-operator"}),
     ],

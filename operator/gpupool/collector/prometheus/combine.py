@@ -123,7 +123,7 @@ def _living(case: Case, pod: Pod, series: Sequence[GpuSeries]) -> PodUsage:
         gpus=gpus,
         held_seconds=held,
         seen_seconds=seen,
-        busy_seconds=_possible(case, gpus, held, devices),
+        busy_seconds=_possible(gpus, devices),
         busy_gpus=min(gpus, sum(d.busy > 0 for d in devices.values())),
         activity=mean(devices.values()),
         age=age,
@@ -149,9 +149,10 @@ def _lifeless_age(case: Case, device: Device) -> float:
     return max(age, 2 * case.readings.fresh_within) if device.still else age
 
 
-def _possible(case: Case, gpus: int, held: float, devices: Mapping[str, Device]) -> float:
-    """Busy GPU-seconds, no more than were held: nobody becomes busier by GPUs that it never had."""
-    return min(sum(d.busy for d in devices.values()), held + gpus * case.readings.settling)
+def _possible(gpus: int, devices: Mapping[str, Device]) -> float:
+    """Busy GPU-seconds: nobody is busier than its number of GPUs all the time that one of them was seen."""
+    longest = max((d.seen for d in devices.values()), default=0.0)
+    return min(sum(d.busy for d in devices.values()), gpus * longest)
 
 
 def _disputed(case: Case, gpus: int, devices: Mapping[str, Device]) -> bool:
@@ -169,10 +170,7 @@ def _dead(case: Case, key: Key, series: Sequence[GpuSeries]) -> PodUsage:
         gpus=own.gpus,
         held_seconds=case.remembered(key),
         seen_seconds=sum(d.seen for d in devices.values()),
-        # We hear of a pod a moment after its exporter does.
-        busy_seconds=_possible(
-            case, own.gpus, case.remembered(key) + own.gpus * case.readings.settling, devices
-        ),
+        busy_seconds=_possible(own.gpus, devices),
         busy_gpus=0,
         activity=mean(devices.values()),
         conflicting=any(d.conflicting for d in devices.values()),
