@@ -107,7 +107,7 @@ def govern(stage: Stage) -> None:
     story.add_nodes(1)
     stage.owner, stage.borrower = story.team("owner"), story.team("borrower")
     shares = [story.share(stage.owner, 4), story.share(stage.borrower)]
-    story.pool(shares=shares, **QUICK)
+    story.pool(shares=shares, recall=QUICK["recall"])
     story.ask(stage.borrower, "batch", 8, minGpus=1, preemptible=True)
     stage.until(lambda: story.status(stage.borrower, "batch").get("granted") == 8, "the borrower is granted")
     stage.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced")

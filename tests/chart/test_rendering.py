@@ -47,13 +47,14 @@ def test_a_drained_node_takes_one_replica_at_a_time_and_a_single_one_holds_no_dr
     assert "topologySpreadConstraints" not in only(single, "Deployment")["spec"]["template"]["spec"]
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
 def test_pods_keep_the_restricted_standard(defaults: list[Json], kind: str) -> None:
-    pod = only(defaults, kind)["spec"]["template"]["spec"]
+    workload = only(defaults, kind)
+    pod = workload["spec"] if kind == "Pod" else workload["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == 65532
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container(only(defaults, kind))["securityContext"] == {
+    assert pod["containers"][0]["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
@@ -168,6 +169,33 @@ def test_monitoring_objects_appear_only_where_their_kinds_are_served(
     assert of_kind(render("metrics.serviceMonitor.enabled=false", apis=MONITORING), "ServiceMonitor") == []
 
 
+def test_the_operator_reaches_and_is_reached_by_its_ports_alone(
+    defaults: list[Json], render: Callable[..., list[Json]]
+) -> None:
+    assert of_kind(defaults, "NetworkPolicy") == []
+    for url, port in (
+        ("http://prometheus.monitoring:9090/prefix", 9090),
+        ("http://prometheus", 80),
+        ("https://mimir.example.com/x", 443),
+    ):
+        policy = only(render("networkPolicy.enabled=true", f"prometheus.url={url}"), "NetworkPolicy")["spec"]
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert [p["port"] for rule in policy["ingress"] for p in rule["ports"]] == [8080, 8081]
+        assert [p["port"] for rule in policy["egress"] for p in rule["ports"]] == [53, 53, 443, 6443, port]
+        pods = policy["podSelector"]["matchLabels"]
+        for workload in ("Deployment", "Job"):
+            labels = only(defaults, workload)["spec"]["template"]["metadata"]["labels"]
+            assert pods.items() <= labels.items()
+
+
+def test_helm_test_runs_the_check_with_the_operators_own_settings(defaults: list[Json]) -> None:
+    pod = only(defaults, "Pod")
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (check,) = pod["spec"]["containers"]
+    assert check["command"] == ["gpupool", "check"]
+    assert check["env"] == container(only(defaults, "Deployment"))["env"]
+
+
 def test_unset_values_leave_nothing_behind(render: Callable[..., list[Json]]) -> None:
     bare = render("policies.enabled=false", "probeNamespace.create=false", "serviceAccount.create=false")
     kinds = {m["kind"] for m in bare}
@@ -188,12 +216,10 @@ def test_without_a_break_glass_group_no_policy_speaks_of_one(render: Callable[..
 def test_the_guards_know_the_operators_account(render: Callable[..., list[Json]]) -> None:
     manifests = render("serviceAccount.name=keeper")
     user = "system:serviceaccount:gpupool-system:keeper"
-    guards = [
-        p
-        for p in of_kind(manifests, "ValidatingAdmissionPolicy")
-        if not p["metadata"]["name"].endswith(("quota-spelling", "quota-epoch", "pool-in-use"))
-    ]
-    assert len(guards) == 9
+    for_all = {"gpupool-quota-spelling", "gpupool-quota-epoch", "gpupool-pool-in-use"}
+    policies = of_kind(manifests, "ValidatingAdmissionPolicy")
+    guards = [p for p in policies if p["metadata"]["name"] not in for_all]
+    assert len(guards) == len(policies) - len(for_all)
     for guard in guards:
         conditions = {c["name"]: c["expression"] for c in guard["spec"]["matchConditions"]}
         assert conditions["not-operator"] == f"request.userInfo.username != '{user}'"

@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("run", help="run the operator (configured by GPUPOOL_* variables)")
     release = commands.add_parser("release", help="take back everything the operator wrote into the cluster")
     release.add_argument("--all", action="store_true", required=True, help="of all pools")
+    commands.add_parser("check", help="say whether this install works (what `helm test` runs)")
     _adopting(commands.add_parser("adopt", help="print drafts of shares and requests for what runs today"))
     auditing = commands.add_parser("audit", help="try the threat table on a cluster, by dry run")
     audit_arguments(auditing)
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return asyncio.run(_audit(found))
         if found.command == "adopt":
             return _adopt(found)
+        if found.command == "check":
+            return _check()
         return _run() if found.command == "run" else _release()
     except (GpupoolError, OSError) as error:  # OSError: a port is taken, a file cannot be read
         print(f"gpupool: {error}", file=sys.stderr)
@@ -86,6 +89,13 @@ def _run() -> int:
     configure(settings.log_level)
     asyncio.run(run(settings, os.environ))
     return 0
+
+
+def _check() -> int:
+    from gpupool.runtime.check import check  # noqa: PLC0415 - see above
+    from gpupool.runtime.settings import read  # noqa: PLC0415 - same
+
+    return asyncio.run(check(os.environ, read(os.environ), print))
 
 
 def _release() -> int:
