@@ -124,7 +124,8 @@ def test_enforce_waits_for_a_template_that_would_be_denied_until_it_is_mended(st
     deploy(story, team, "late", **WILD)
     found = readiness(story, "WouldBeDenied")
     assert "waits" not in found["message"]
-    assert story.condition("Enforced")["status"] == "True"
+    assert story.pool_status()["effectivePolicy"]["mode"] == "Enforce"
+    enforced(story)
     story.until(lambda: failed_creates(story, team), "and the template is denied", PATIENCE)
 
 

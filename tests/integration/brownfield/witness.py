@@ -26,6 +26,8 @@ MOVING = {
 """Kinds that the control plane makes and unmakes by itself."""
 COUNTED = ("deployment.kubernetes.io/revision",)
 """Annotations that count rounds of the day."""
+GROUPS = ("", "apps", "batch", "autoscaling", "policy")
+"""What workloads are made of. A controller that checks policies may meet one that was deleted meanwhile."""
 ENDING = "because it is being terminated"
 """What Kubernetes itself says to a controller that looks after a namespace on its way out."""
 CONTROLLERS = (
@@ -66,6 +68,7 @@ class Audit:
             f"{e['verb']} {e['requestURI']} by {e['user']['username']}: {e['responseStatus'].get('message')}"
             for e in self._entries()
             if e["user"]["username"].startswith(CONTROLLERS)
+            and e.get("objectRef", {}).get("apiGroup", "") in GROUPS
             and e.get("responseStatus", {}).get("code") in {403, 422}
             and ENDING not in e["responseStatus"].get("message", "")
         ]
