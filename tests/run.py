@@ -1,25 +1,61 @@
-"""`make test`: each part of the suite as a pytest of its own, with its time, and one sum at the end."""
+"""`make test`: each part of the suite as a pytest of its own, with its time, and one sum at the end.
+
+The unit tests run alone: they keep the processors busy. The parts on control planes mostly wait for them,
+so two run at a time, each on planes of its own; what a part prints is shown whole when it has ended.
+"""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 PASSED = 0
+LANES = 2
+"""Parts on control planes at a time."""
+PATIENCE = 60.0
+"""Seconds between two lines about a part that goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One pytest run."""
+    """One pytest run.
+
+    Attributes:
+        name: as it is asked for: `python tests/run.py faults`.
+        paths: files and folders below `tests/`.
+        options: of pytest.
+        without: folders that belong to other parts.
+        alone: keeps the processors busy, so nothing runs beside it.
+    """
 
     name: str
     paths: tuple[str, ...]
     options: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    alone: bool = False
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """Its test files."""
+        found = {file for path in self.paths for file in (TESTS / path).rglob("test_*.py")}
+        return frozenset(
+            f for f in found if not any((TESTS / folder) in f.parents for folder in self.without)
+        )
+
+    def command(self, report: Path) -> list[str]:
+        """The pytest call; it writes its results to `report`."""
+        paths = [str(TESTS / path) for path in self.paths]
+        ignored = [f"--ignore={TESTS / folder}" for folder in self.without]
+        return [sys.executable, "-m", "pytest", *paths, *ignored, *self.options, f"--junitxml={report}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +72,22 @@ class Outcome:
 # The tables cover every branch of the core. One percent is left for branches that only the random histories
 # reach: what they happen to visit must not make a run red.
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term", "--cov-fail-under=99")
+SLOWEST = ("--durations=5",)
+FAULTS = ("integration/faults", "integration/outages", "integration/telemetry", "integration/leader")
+GOVERNED = (
+    "integration/operator",
+    "integration/scenarios",
+    "integration/brownfield",
+    "integration/healing",
+    "integration/attackers",
+    "integration/manifests",
+)
 PARTS = (
-    Part("unit", ("unit",), COVERAGE),
-    Part("integration", ("integration",), ("--durations=10",)),
-    Part("chart", ("chart",), ("--durations=5",)),
+    Part("unit", ("unit",), COVERAGE, alone=True),
+    Part("faults", FAULTS, SLOWEST),
+    Part("operator", GOVERNED, SLOWEST),
+    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *GOVERNED)),
+    Part("chart", ("chart",), SLOWEST),
 )
 
 
@@ -49,15 +97,13 @@ def main(names: list[str]) -> int:
     if unknown:
         say(f"no such part: {', '.join(sorted(unknown))}; parts: {', '.join(part.name for part in PARTS)}")
         return 2
-    chosen = [part for part in PARTS if (not names or part.name in names) and has_tests(part)]
-    outcomes = [run(part) for part in chosen]
-    print_table(outcomes)
+    began = time.monotonic()
+    chosen = [part for part in PARTS if (not names or part.name in names) and part.files]
+    outcomes = [run(part) for part in chosen if part.alone]
+    with ThreadPoolExecutor(LANES) as lanes:
+        outcomes += lanes.map(run_beside, [part for part in chosen if not part.alone])
+    print_table(outcomes, time.monotonic() - began)
     return 1 if any(outcome.failed for outcome in outcomes) or not outcomes else 0
-
-
-def has_tests(part: Part) -> bool:
-    """Whether a part has a test file at all."""
-    return any(next((TESTS / path).rglob("test_*.py"), None) for path in part.paths)
 
 
 def run(part: Part) -> Outcome:
@@ -66,11 +112,40 @@ def run(part: Part) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        paths = [str(TESTS / path) for path in part.paths]
-        command = [sys.executable, "-m", "pytest", *paths, *part.options, f"--junitxml={report}"]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        code = subprocess.run(command, cwd=TESTS.parent, env=environment, check=False).returncode
+        code = subprocess.run(
+            part.command(report), cwd=TESTS.parent, env=environment(), check=False
+        ).returncode
         return count(part.name, time.monotonic() - began, code, report)
+
+
+def run_beside(part: Part) -> Outcome:
+    """Run one part beside others: a line now and then, and its whole output at the end."""
+    say(f"=== {part.name}: begins ({len(part.files)} files)")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        report, output = Path(scratch) / "report.xml", Path(scratch) / "output"
+        with output.open("wb") as sink:
+            process = subprocess.Popen(
+                part.command(report), cwd=TESTS.parent, env=environment(), stdout=sink, stderr=sink
+            )
+            code = watched(part, process, output, began)
+        show(f"\n=== {part.name} ===\n{output.read_text(errors='replace')}")
+        return count(part.name, time.monotonic() - began, code, report)
+
+
+def watched(part: Part, process: "subprocess.Popen[bytes]", output: Path, began: float) -> int:
+    """Wait for a part's end and say how far it is; returns its exit status."""
+    while True:
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            percent = re.findall(r"\[ *(\d+)%\]", output.read_text(errors="replace"))
+            say(f"=== {part.name}: {percent[-1] if percent else 0} % after {time.monotonic() - began:.0f} s")
+
+
+def environment() -> dict[str, str]:
+    """Ours, and nothing kept back in a buffer."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def count(name: str, seconds: float, code: int, report: Path) -> Outcome:
@@ -88,22 +163,31 @@ def count(name: str, seconds: float, code: int, report: Path) -> Outcome:
     return Outcome(name, seconds, max(passed, 0), failed or int(code != PASSED), skipped)
 
 
-def print_table(outcomes: list[Outcome]) -> None:
-    """The time of each part, and the sum as the last line."""
+def print_table(outcomes: Sequence[Outcome], elapsed: float) -> None:
+    """The time of each part and of the whole, and the sum as the last line."""
     say(f"\n{'part':<14}{'seconds':>9}{'passed':>9}{'failed':>9}{'skipped':>9}")
     for row in outcomes:
         say(f"{row.part:<14}{row.seconds:>9.1f}{row.passed:>9}{row.failed:>9}{row.skipped:>9}")
-    seconds = sum(row.seconds for row in outcomes)
     passed, failed, skipped = (
         sum(getattr(row, key) for row in outcomes) for key in ("passed", "failed", "skipped")
     )
-    say(f"{'all':<14}{seconds:>9.1f}{passed:>9}{failed:>9}{skipped:>9}")
+    say(f"{'all':<14}{elapsed:>9.1f}{passed:>9}{failed:>9}{skipped:>9}")
     say(f"{passed} passed, {failed} failed, {skipped} skipped")
+
+
+_speaking = threading.Lock()
 
 
 def say(text: str) -> None:
     """One line, flushed before a child process writes."""
-    print(text, flush=True)
+    show(f"{text}\n")
+
+
+def show(text: str) -> None:
+    """A text that no other part's lines come between."""
+    with _speaking:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
