@@ -94,7 +94,7 @@ def governed(story: Story, **asks: int) -> dict[str, str]:
     for name, number in asks.items():
         if number:
             story.ask(teams[name], "work", number, preemptible=True)
-            story.until(partial(_walled, story, teams[name], number), f"the wall of {name} is in force", 40)
+            story.until(partial(_walled, story, teams[name], number), f"the wall of {name} is in force", 60)
     return teams
 
 

@@ -85,7 +85,9 @@ def test_a_deleted_lease_changes_neither_leader_nor_epoch(
     old, before, count = leader(kube), epoch(kube), {n: restarts(kube, n) for n in pods(kube)}
     uid = kube.get(LEASE)["metadata"]["uid"]
     kube.delete(LEASE)
-    story.until(lambda: kube.exists(LEASE) and kube.get(LEASE)["metadata"]["uid"] != uid, "a new lease")
+    story.until(
+        lambda: kube.exists(LEASE) and kube.get(LEASE)["metadata"]["uid"] != uid, "a new lease", PATIENCE
+    )
     story.ask(team["second"], "work", 3)
     story.until_phase(team["second"], "work", "Granted", seconds=PATIENCE)
     assert (leader(kube), epoch(kube)) == (old, before)

@@ -91,14 +91,15 @@ def test_a_leader_frozen_at_a_raise_gets_a_conflict_when_it_wakes_and_sends_noth
 
     with held(plane, old) as hold, proxy.failing(Holding(raises, partial(hold, "STOP"))) as holding:
         story.ask(team["first"], "work", 6, preemptible=True)
-        late = eventually(lambda: holding.hits, "the raise to 6 is on its way, its sender frozen")[0]
+        what = "the raise to 6 is on its way, its sender frozen"
+        late = eventually(lambda: holding.hits, what, PATIENCE)[0]
         story.ask(team["first"], "work", 2, preemptible=True)
         story.ask(team["second"], "work", 6, preemptible=True)
         story.until(lambda: story.hard(team["second"]) == 6, "a new leader gives them elsewhere", PATIENCE)
         assert leader(kube) != old
         seen = len(proxy.journal)
         holding.let_go()
-        story.until(lambda: late.status, "the raise arrives")
+        story.until(lambda: late.status, "the raise arrives", PATIENCE)
     assert late.status == CONFLICT
     story.until(lambda: restarts(kube, old) == before + 1, "the old leader ends", PATIENCE)
     assert main_status(pods(kube)[old])["lastState"]["terminated"]["exitCode"] == 1
