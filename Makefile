@@ -122,8 +122,8 @@ test: lint ## Everything: lint, unit, integration on the real control plane, cha
 .PHONY: test-faults
 test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, outages and storms under an observer (about an hour)
 	@HYPOTHESIS_PROFILE=faults pytest -q tests/unit/simulator --timeout=5400
-	@GPUPOOL_FAULTS=full pytest -q tests/integration/faults tests/integration/outages
+	@GPUPOOL_FAULTS=full pytest -q tests/integration/faults tests/integration/outages tests/integration/manifests
 
 .PHONY: bench
-bench: $(READY) ## Figures of planner and operator beside baselines, in one table (about 6 minutes): [PARTS="plan pods steady scale"]
-	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(PARTS)
+bench: $(READY) ## Figures beside baselines, in one table: [PARTS="plan pods steady scale large rate kueue soak"] [SIZE=0.1] [MINUTES=20]
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(PARTS) $(if $(SIZE),--size $(SIZE)) $(if $(MINUTES),--minutes $(MINUTES))

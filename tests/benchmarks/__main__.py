@@ -1,18 +1,18 @@
 """`make bench`: one table of figures, beside baselines measured in the same minutes; nothing is asserted.
 
-`python -m benchmarks [plan] [pods] [steady] [scale]` runs a choice of the parts.
+`python -m benchmarks [PART...]` runs a choice of the parts; `--size 0.1` a tenth of each, for a try-out.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from benchmarks import planning, results
+from benchmarks import kueue, planning, rate, results, soak
 from benchmarks.podcreate import pod_create
 from benchmarks.results import Figure
 from benchmarks.rig import Rig, bench_cluster
@@ -30,6 +30,7 @@ from benchmarks.things import (
     request,
     share,
 )
+from benchmarks.world import Shape
 from localplane.errors import PlaneError
 from localplane.kube import Kube
 from localplane.nodes import create_nodes, node_manifest
@@ -37,7 +38,10 @@ from localplane.paths import CHECKOUT
 from localplane.processes import wait_until
 from localplane.progress import say, step
 
-PARTS: Final = ("plan", "pods", "steady", "scale")
+PARTS: Final = ("plan", "pods", "steady", "scale", "large", "rate", "kueue", "soak")
+THOUSAND: Final = Shape(1_000, 2_000)
+TARGET: Final = Shape(5_000, 10_000)
+SOAKED: Final = Shape(1_000, 3_000)
 WIDTH: Final = 150
 NODES: Final = 63
 GPUS: Final = 8
@@ -53,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the parts, print the table, write the document."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"any of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--size", type=float, default=1.0, help="part of the full nodes and requests")
+    parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak")
     parser.add_argument("--out", type=Path, default=CHECKOUT / ".build" / "bench.json")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.parts) - set(PARTS):
@@ -60,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = frozenset(chosen.parts or PARTS)
     began = time.monotonic()
     try:
-        figures = measure(parts)
+        figures = measure(parts, chosen.size, chosen.minutes)
     except (PlaneError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -72,8 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(parts: frozenset[str]) -> list[Figure]:
-    """Run the chosen parts."""
+def measure(parts: frozenset[str], size: float, minutes: float) -> list[Figure]:
+    """Run the chosen parts; most have a cluster of their own: what was measured before is not in the way."""
     figures: list[Figure] = []
     if "plan" in parts:
         with step("plan time"):
@@ -81,14 +87,24 @@ def measure(parts: frozenset[str]) -> list[Figure]:
     if parts & {"pods", "steady"}:
         with bench_cluster() as rig, rig.cluster.kube() as kube:
             figures += _governed(rig, kube, parts)
-    if "scale" in parts:
-        # In a cluster of its own: what was measured before must not be measured again.
+    alone: Mapping[str, Callable[[Rig, Kube], list[Figure]]] = {
+        "scale": lambda rig, kube: _scale(rig, kube, THOUSAND.at(size)),
+        "large": lambda rig, kube: _scale(rig, kube, TARGET.at(size)),
+        "rate": lambda rig, kube: rate.rate(rig, kube, TARGET.at(size)),
+        "kueue": lambda rig, kube: kueue.kueue(rig, kube, size),
+        "soak": lambda rig, kube: soak.soak(rig, kube, SOAKED.at(size), minutes),
+    }
+    for name in [part for part in PARTS if part in parts & alone.keys()]:
         with bench_cluster() as rig, rig.cluster.kube() as kube:
-            figures += first_decision(rig, kube, rig.rss())
-            _settle(rig)
-            with step("idle, 1,000 nodes and 2,000 requests"):
-                figures += idle(rig, "1,000 nodes, 2,000 requests, Observe")
+            figures += alone[name](rig, kube)
     return figures
+
+
+def _scale(rig: Rig, kube: Kube, shape: Shape) -> list[Figure]:
+    figures = first_decision(rig, kube, rig.rss(), shape)
+    _settle(rig)
+    with step(f"idle, {shape}"):
+        return figures + idle(rig, f"{shape}, Observe")
 
 
 def _governed(rig: Rig, kube: Kube, parts: frozenset[str]) -> list[Figure]:

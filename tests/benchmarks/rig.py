@@ -38,19 +38,24 @@ class Rig:
         self._audit = audit
 
     def operator(self) -> Process:
-        """The operator's process.
+        """The process of the operator that leads.
 
         Raises:
-            RuntimeError: It does not run.
+            RuntimeError: None does.
         """
+        with self.cluster.kube() as kube:
+            lease = kube.find(f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/gpupool") or {}
+        holder = str(lease.get("spec", {}).get("holderIdentity") or "")
         for process in marked(self.cluster.layout.root, pods_only=True):
             command = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
-            if b"run" in command and any(part.endswith(b"gpupool") for part in command):
+            if b"run" not in command or not any(part.endswith(b"gpupool") for part in command):
+                continue
+            if (pod := _pod_name(process)) and holder.startswith(f"{pod}_"):
                 return process
-        raise RuntimeError("the operator does not run")
+        raise RuntimeError("no operator leads")
 
     def until_operator(self) -> Process:
-        """The operator's process as soon as it is there."""
+        """The leading process as soon as it is there."""
         wait_until(self._runs, START_SECONDS, every=0.01)
         return self.operator()
 
@@ -123,6 +128,12 @@ def bench_cluster() -> Iterator[Rig]:
     finally:
         cluster.down()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _pod_name(process: Process) -> str:
+    """Of the pod that a process runs for."""
+    variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    return next((v.decode().partition("=")[2] for v in variables if v.startswith(b"POD_NAME=")), "")
 
 
 def summary(writes: Counter[str]) -> str:

@@ -1,4 +1,4 @@
-"""A thousand nodes and two thousand requests: how long until the first decision, and how much memory."""
+"""Many nodes and requests: how long until the first decision, and how much memory."""
 
 import time
 from collections.abc import Callable
@@ -8,55 +8,49 @@ from typing import Final
 
 from benchmarks.results import Figure
 from benchmarks.rig import Rig
-from benchmarks.things import API, GROUP, create_all, namespace, pool, pool_status, request, share
+from benchmarks.things import API, create_all, namespace, pool, pool_status, request, share
+from benchmarks.world import NAME, Shape, nodes_of
 from localplane.errors import PartError
 from localplane.kube import Kube
-from localplane.nodes import node_manifest
 from localplane.processes import wait_until
 from localplane.progress import step
 
-NODES: Final = 1_000
-REQUESTS: Final = 2_000
-TEAMS: Final = 20
-GPUS: Final = 8
-NAME: Final = "scale"
-DECISION_SECONDS: Final = 180.0
+DECISION_SECONDS: Final = 300.0
 PATIENCE: Final = 3
 
 
-def build(kube: Kube) -> None:
-    """Write the nodes (unmanaged, Ready), a pool with twenty shares, and the requests; no operator runs."""
-    per_team = REQUESTS // TEAMS
-    teams = [namespace(kube, f"scale-{number}") for number in range(TEAMS)]
-    nodes = [
-        node_manifest(f"scale-{number}", GPUS, labels={GROUP: NAME}, managed=False) for number in range(NODES)
-    ]
-    asks = [request(team, f"ask-{number}", 1 + number % 6) for team in teams for number in range(per_team)]
-    create_all(kube, [*nodes, *asks])
-    kube.create(pool(NAME, [share(team, NODES * GPUS // TEAMS) for team in teams]))
+def build(kube: Kube, shape: Shape) -> None:
+    """Write the nodes, a pool with a share for every team, and the requests; no operator runs."""
+    teams = [namespace(kube, f"scale-{number}") for number in range(shape.teams)]
+    nodes_of(kube, shape)
+    asks = range(shape.requests)
+    create_all(kube, [request(teams[n % len(teams)], f"ask-{n}", 1 + n % 6) for n in asks])
+    kube.create(pool(NAME, [share(team, shape.gpus // shape.teams) for team in teams]))
 
 
-def first_decision(rig: Rig, kube: Kube, empty_rss: float) -> list[Figure]:
+def first_decision(rig: Rig, kube: Kube, empty_rss: float, shape: Shape) -> list[Figure]:
     """Stop the operator, build, start it, and watch; leaves all as it is."""
     rig.cluster.stop("operator")
-    with step(f"{NODES} nodes, {REQUESTS} requests"):
-        build(kube)
+    with step(str(shape)):
+        build(kube, shape)
     bare = _bare_lists(kube)
     _, position = rig.writes()
     with step("first decision") as progress, ThreadPoolExecutor(1) as other:
         ready = other.submit(_ready, rig)
         rig.until_operator()
         began = rig.started()
-        first = _since(began, lambda: bool(rig.writes(position)[0]))
+        first = _since(began, lambda: bool(rig.writes(position)[0]["patch capacityrequests/status"]))
         whole = _since(began, lambda: bool(pool_status(kube, NAME)))
+        cpu = rig.cpu()
         progress.result = f"after {first:.1f} s, all written after {whole:.1f} s"
         readied = ready.result() - began
-    part = f"start, {NODES:,} nodes, {REQUESTS:,} requests"
+    part = f"start, {shape}"
     lists, empty = "reading the same objects", "operator of an empty cluster"
     return [
         Figure(part, "process start to the first decision written", first, "s", bare, lists),
         Figure(part, "process start to every decision written", whole, "s", bare, lists),
         Figure(part, "process start to Ready", readied, "s", bare, lists),
+        Figure(part, "CPU until every decision is written, per request", 1000 * cpu / shape.requests, "ms"),
         Figure(part, "RSS of the operator", rig.rss(), "MB", empty_rss, empty),
         Figure(part, "RSS at its highest", rig.rss("VmHWM"), "MB", empty_rss, empty),
     ]

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeAlias
 
 from localplane.kube import Kube
+from localplane.processes import wait_until
 from support.gpupods import USE, gpu_pod
 
 Json: TypeAlias = dict[str, Any]
@@ -12,6 +13,7 @@ API: Final = "gpupool.dev/v1alpha1"
 GROUP: Final = "bench.example/group"
 APP: Final = "bench"
 WRITERS: Final = 4
+GOVERN_SECONDS: Final = 600.0
 
 
 def pool(name: str, shares: Sequence[Json], mode: str = "Observe", **spec: Any) -> Json:
@@ -25,14 +27,15 @@ def pool(name: str, shares: Sequence[Json], mode: str = "Observe", **spec: Any) 
     }
 
 
-def share(namespace: str, guaranteed: int) -> Json:
+def share(namespace: str, guaranteed: int, **more: Any) -> Json:
     """The share of a namespace."""
-    return {"team": namespace, "namespaces": [namespace], "guaranteed": guaranteed}
+    return {"team": namespace, "namespaces": [namespace], "guaranteed": guaranteed, **more}
 
 
-def request(namespace: str, name: str, gpus: int) -> Json:
+def request(namespace: str, name: str, gpus: int, **more: Any) -> Json:
     """A CapacityRequest."""
     spec = {
+        **more,
         "gpus": gpus,
         "owner": {"team": namespace, "contact": "bench@example.com"},
         "workload": {"selector": {"matchLabels": {"app": name}}},
@@ -66,6 +69,17 @@ def create_all(kube: Kube, bodies: Iterable[Json]) -> None:
 def pool_status(kube: Kube, name: str) -> Json:
     """A pool's status."""
     return dict(kube.get(f"/apis/{API}/gpupools/{name}").get("status", {}))
+
+
+def govern(kube: Kube, body: Json) -> None:
+    """Create a pool and wait until the operator has been through it once: nodes marked, walls standing.
+
+    Raises:
+        TimeoutError: no status within GOVERN_SECONDS.
+    """
+    name = str(kube.create(body)["metadata"]["name"])
+    if not wait_until(lambda: bool(pool_status(kube, name).get("conditions")), GOVERN_SECONDS, every=0.2):
+        raise TimeoutError(f"pool {name} has no status within {GOVERN_SECONDS:.0f} s")
 
 
 def enforced(kube: Kube, name: str) -> bool:

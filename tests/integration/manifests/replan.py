@@ -1,0 +1,82 @@
+"""What the API server accepted, decided by the planner in this process, and its statuses written out."""
+
+from dataclasses import replace
+from typing import Any
+
+from gpupool.api import convert, statuses
+from gpupool.api import v1alpha1 as api
+from gpupool.model.plan import Plan
+from gpupool.model.pool import Pool, Share
+from gpupool.model.snapshot import Request
+from gpupool.model.world import NamespaceFacts, NodeFacts, World
+from gpupool.planner.orphans import plan_orphans
+from gpupool.planner.planner import plan
+from gpupool.policy.membership import resolve, view
+from support.builders import GPU, NOW, a_pool, a_share
+
+Json = dict[str, Any]
+
+
+def decide(accepted: Json) -> int:
+    """Convert, plan and write the statuses of one object; returns how many statuses it came to."""
+    if accepted["kind"] == "GpuPool":
+        return _judge(convert.pool(accepted), (_asking(),))
+    request = convert.request(accepted)
+    space = request.key.namespace
+    resource = request.resource or GPU
+    governing = a_pool(
+        replace(a_share(space, 8), guaranteed={resource: 8}),
+        name=request.pool or "lab",
+        resources=(resource,),
+    )
+    return _judge(governing, (request,))
+
+
+def _asking() -> Request:
+    """A request of a namespace that pools may list."""
+    spec = {
+        "gpus": 2,
+        "owner": {"team": "a", "contact": "c"},
+        "workload": {"selector": {"matchLabels": {"app": "x"}}},
+        "expectedUtilization": 80,
+    }
+    metadata = {"name": "asks", "namespace": "a", "uid": "u", "generation": 1}
+    return convert.request({"metadata": metadata, "spec": spec})
+
+
+def _judge(pool: Pool, requests: tuple[Request, ...]) -> int:
+    world = _world(pool, requests)
+    found = resolve(world)
+    decided = plan(view(world, found, pool, uninterrupted_since=NOW))
+    again = plan(view(world, found, pool, uninterrupted_since=NOW))
+    assert decided == again, "the same snapshot gave two plans"
+    told = [*decided.requests, *plan_orphans(world, found)]
+    for status in told:
+        api.CapacityRequestStatus.model_validate(statuses.request_status(status, {}, NOW))
+    _pool_status(pool, decided)
+    return len(told) + 1
+
+
+def _pool_status(pool: Pool, decided: Plan) -> None:
+    assert decided.status is not None
+    api.GpuPoolStatus.model_validate(statuses.pool_status(pool, decided.status, {}, NOW))
+
+
+def _world(pool: Pool, requests: tuple[Request, ...]) -> World:
+    """Nodes that the pool selects, namespaces that it lists."""
+    labels = dict(pool.node_selector.labels) if pool.node_selector else {}
+    names = [*pool.node_names[:3], "node-1"]
+    gpus = dict.fromkeys(pool.resources, 8)
+    spaces = {name: _labels(share) for share in pool.shares for name in (*share.namespaces, share.team)}
+    spaces |= {r.key.namespace: spaces.get(r.key.namespace, {}) for r in requests}
+    return World(
+        now=NOW,
+        pools=(pool,),
+        nodes=tuple(NodeFacts(name, labels, gpus) for name in dict.fromkeys(names)),
+        namespaces=tuple(NamespaceFacts(name, found) for name, found in sorted(spaces.items())),
+        requests=requests,
+    )
+
+
+def _labels(share: Share) -> dict[str, str]:
+    return dict(share.selector.labels) if share.selector else {}
