@@ -44,8 +44,7 @@ class LeaseThread:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            await self._there(self._client.aclose())
+        await self._there(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join, JOIN)
 
@@ -105,3 +104,11 @@ class LeaseThread:
     async def _begin(self) -> None:
         self._client = self._connect()
         self._elector = self._elect(self._client)
+
+    async def _end(self) -> None:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        if self._client is not None:
+            await self._client.aclose()
