@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,11 +58,9 @@ def _downtime(row: Row, before: Iterable[Verdict]) -> Verdict:
 
 
 async def _judge(row: Row, stage: Stage, asker: Asker) -> Verdict:
-    answers = [
-        (ground.pool.name, await asker.ask(attempt))
-        for ground in stage.grounds
-        for attempt in (row.tries(stage, ground) if row.tries else ())
-    ]
+    attempts = [(g.pool.name, a) for g in stage.grounds for a in (row.tries(stage, g) if row.tries else ())]
+    found = await asyncio.gather(*(asker.ask(attempt) for _, attempt in attempts))
+    answers = [(pool, answer) for (pool, _), answer in zip(attempts, found, strict=True)]
     parts = [
         *([_tried(row, answers)] if answers else []),
         *([(State.OPEN, NOBODY)] if row.tries and not (row.beyond or stage.grounds) else []),
