@@ -38,7 +38,8 @@ def from_nothing(stage: Stage) -> None:
     stage.expect("10 lab, 2 production and 2 CPU nodes", facts(_nodes, stage, ready=14, GPUs=96))
     targets = 'count(up{job=~"dcgm-exporter|gpupool"} == 1)'
     stage.expect(
-        "Prometheus scrapes exporter and operator", facts(lambda: {"up": stage.prometheus(targets)}, up=2)
+        "Prometheus scrapes the exporter and both replicas",
+        facts(lambda: {"up": stage.prometheus(targets)}, up=3),
     )
 
 
