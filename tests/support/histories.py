@@ -14,7 +14,7 @@ from gpupool.model.snapshot import Key, ObjectRef, Priority
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.engine import Engine
 from gpupool.simulator.things import Samples, Template, Workload
-from support.builders import HOUR, MINUTE, NOW, a_pool, a_request, a_share, nodes
+from support.builders import GPU, HOUR, MINUTE, NOW, a_pool, a_request, a_share, nodes
 
 TEAMS = ("vision", "nlp", "guests")
 SLOTS = ("a", "b")
@@ -40,9 +40,15 @@ def the_pool(mode: Mode = Mode.ENFORCE, reserve: int = 0) -> Pool:
     )
 
 
-def an_engine(mode: Mode = Mode.ENFORCE, reserve: int = 0) -> Engine:
-    """A cluster without any request or pod, and an operator that never ran."""
+def an_engine(mode: Mode = Mode.ENFORCE, reserve: int = 0, *, declared: int = 0) -> Engine:
+    """A cluster without any request or pod, and an operator that never ran.
+
+    With declared capacity there is no node either until one comes.
+    """
     cluster = Cluster(NOW, the_pool(mode, reserve))
+    if declared:
+        cluster.pool = replace(cluster.pool, declared={GPU: declared})
+        return Engine(cluster)
     cluster.nodes = {n.name: replace(n, pool_label=None, taints=()) for n in nodes(2)}
     return Engine(cluster)
 

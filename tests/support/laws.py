@@ -14,6 +14,7 @@ from gpupool.simulator.engine import Engine
 from gpupool.simulator.things import Samples
 from support.builders import GPU, MINUTE
 from support.histories import Event
+from support.promises import admitted, committed, committed_or_promised, usable
 
 SLACK = 10 * MINUTE
 """Graces, lingering GPUs and cycles on top of `recall.within`, beside a few cycles."""
@@ -54,10 +55,10 @@ class Observer:
     def _one(self, step: timedelta) -> None:
         engine, cluster = self.engine, self.engine.cluster
         walled = set(cluster.quotas)
-        before = {n: self._admitted(n) for n in walled}
+        before = {n: admitted(cluster, n) for n in walled}
         engine.advance(step)
         for name, most in before.items():
-            assert self._admitted(name) <= most, "tenants got more than was committed"
+            assert admitted(cluster, name) <= most, "tenants got more than was committed"
         if engine.down:
             self.trusted = False
             return
@@ -67,7 +68,7 @@ class Observer:
     def _cycle(self, snapshot: Snapshot) -> None:
         engine, cluster = self.engine, self.engine.cluster
         walled = set(cluster.quotas)
-        before, promised = self._committed(walled), self._committed_or_promised()
+        before, promised = committed(cluster, walled), committed_or_promised(cluster)
         timers = self._timers()
         plan = engine.cycle()
         self._walls_cover_what_was_there(promised)
@@ -82,59 +83,31 @@ class Observer:
 
     # ------------------------------------------------------------------ law 2
 
-    def _committed(self, walled: Iterable[str]) -> int:
-        outside = {p.key.namespace for p in self.engine.cluster.pods.values()} - set(walled)
-        return self._walls(walled) + sum(self.engine.cluster.held(n, GPU) for n in outside)
-
-    def _committed_or_promised(self) -> int:
-        """Where no quota stands, what statuses promise counts as much: it comes back with the quota."""
-        cluster, total = self.engine.cluster, self._walls(self.engine.cluster.quotas)
-        outside = {p.key.namespace for p in cluster.pods.values()} | {k.namespace for k in cluster.requests}
-        for name in outside - set(cluster.quotas):
-            granted = sum(
-                r.remembered.allowance or 0 for k, r in cluster.requests.items() if k.namespace == name
-            )
-            total += max(granted, cluster.charged(name, GPU), cluster.held(name, GPU))
-        return total
-
     def _walls_cover_what_was_there(self, before: int) -> None:
         """Quotas that are made, first or again, promise no more than was promised, or than there is."""
-        after = self._committed(set(self.engine.cluster.quotas))
-        assert after <= max(before, self._usable()), f"law 2, new walls: {before} -> {after}"
-
-    def _walls(self, walled: Iterable[str]) -> int:
-        total = 0
-        for name in walled:
-            quota = self.engine.cluster.quotas[name]
-            held = self.engine.cluster.held(name, GPU)
-            charged = max(quota.used.get(GPU, 0), self.engine.cluster.charged(name, GPU))
-            total += max(quota.hard.get(GPU, 0), quota.status_hard.get(GPU, 0), charged, held)
-        return total
-
-    def _admitted(self, name: str) -> int:
-        """What quota lets in, and what it has let in. Pods that linger after their grace are not in it."""
-        quota = self.engine.cluster.quotas[name]
-        return max(quota.hard[GPU], quota.status_hard.get(GPU, 0), self.engine.cluster.charged(name, GPU))
-
-    def _usable(self) -> int:
         cluster = self.engine.cluster
-        total = lost = 0
-        for node in cluster.nodes.values():
-            held = sum(p.template.gpus for p in cluster.pods.values() if p.node == node.name)
-            free = node.gpus[GPU] - held if node.ready and node.schedulable else 0
-            lost += max(0, node.gpus[GPU] - held - free)
-            total += node.gpus[GPU]
-        return cluster.pool.declared.get(GPU, total) - lost - cluster.pool.reserve[GPU]
+        after = committed(cluster, set(cluster.quotas))
+        assert after <= max(before, usable(cluster)), f"law 2, new walls: {before} -> {after}"
 
     def _never_oversold(self, before: int, walled: set[str]) -> None:
-        after = self._committed(walled)
-        assert after <= max(before, self._usable()), f"law 2: {before} -> {after} of {self._usable()}"
+        after = committed(self.engine.cluster, walled)
+        assert after <= max(before, usable(self.engine.cluster)), (
+            f"law 2: {before} -> {after} of {usable(self.engine.cluster)}"
+        )
 
     # ------------------------------------------------------------------ laws 1, 5 and 7
 
     def _who_runs_is_rebuilt_first(self, snapshot: Snapshot, plan: Plan) -> None:
-        """A request whose status was lost has at once what it runs, as far as it was granted before."""
-        lost = {r.key for r in snapshot.requests if r.remembered.granted is None}
+        """A request whose status was lost has at once what it runs, as far as it was granted before.
+
+        Where there is no wall, the first one covers all that runs, granted or not.
+        """
+        walled = {n.name for n in snapshot.namespaces if n.quota is not None}
+        for name in set(self.engine.cluster.quotas) - walled:
+            first = self.engine.cluster.quotas[name].hard[GPU]
+            assert first >= self.engine.cluster.charged(name, GPU), f"{name} starts over its quota\n{plan}"
+        requests = [r for r in snapshot.requests if r.key.namespace in walled]
+        lost = {r.key for r in requests if r.remembered.granted is None}
         for status in plan.requests:
             old = self.seen.get(status.key)
             if status.key in lost and old is not None and self._governs(status.key.namespace):

@@ -30,7 +30,7 @@ class Desk:
         self._firm: dict[str, int] = defaultdict(int)
         for claim in self._claims.values():
             self._count(claim, claim.granted, claim.allowance)
-        self._commitment = {n: max(b.commitment, self._walls[n]) for n, b in ledger.books.items()}
+        self._commitment = {n: max(b.commitment, self._behind(n)) for n, b in ledger.books.items()}
         self.room = ledger.usable - sum(self._commitment.values())
 
     @property
@@ -57,12 +57,12 @@ class Desk:
 
     def slack(self, namespace: str) -> int:
         """GPUs of a namespace that are committed already without a claim on them."""
-        return max(0, self._commitment[namespace] - self._walls[namespace])
+        return max(0, self._commitment[namespace] - self._behind(namespace))
 
     def settling(self) -> int:
         """GPUs that come free by themselves once lowered quotas are in force."""
         books = self.ledger.books
-        return sum(max(0, c - max(self._walls[n], books[n].used)) for n, c in self._commitment.items())
+        return sum(max(0, c - max(self._behind(n), books[n].used)) for n, c in self._commitment.items())
 
     def affordable(self, namespace: str) -> int:
         """The most that may be given in a namespace without breaking law 2."""
@@ -139,11 +139,15 @@ class Desk:
         """Replace a claim's timer (numbers must not change here)."""
         self._claims[claim.key] = claim
 
+    def _behind(self, namespace: str) -> int:
+        """What may be used behind a wall: what it says, and pods that it does not count any more."""
+        return self._walls[namespace] + self.ledger.books[namespace].lingering
+
     def _change(self, claim: Claim, *, granted: int, allowance: int) -> None:
         namespace = claim.key.namespace
-        before = max(self._commitment[namespace], self._walls[namespace])
+        before = max(self._commitment[namespace], self._behind(namespace))
         self._count(claim, granted - claim.granted, allowance - claim.allowance)
-        after = max(before, self._walls[namespace])
+        after = max(before, self._behind(namespace))
         self._commitment[namespace] = after
         self.room -= after - before
         self._claims[claim.key] = replace(claim, granted=granted, allowance=allowance)

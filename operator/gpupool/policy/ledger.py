@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpupool.model.snapshot import Namespace, Snapshot
+from gpupool.model.snapshot import Namespace, Quota, Snapshot
 from gpupool.policy.territory import Territory
 
 
@@ -20,6 +20,8 @@ class Book:
     """One namespace's numbers of one resource, in GPUs.
 
     `walled` says that a quota of ours counts the resource; one that is on its way out lets pods in too.
+    `lingering` is held by Terminating pods that outstay their grace: quota counts them no more, and lets
+    others in beside them.
     """
 
     namespace: str
@@ -29,11 +31,14 @@ class Book:
     used: int
     held: int
     implicit: int
+    lingering: int = 0
 
     @property
     def commitment(self) -> int:
         """What is or could be taken. Without a quota of ours only what is held is known."""
-        return max(self.hard, self.status_hard, self.used, self.held) if self.walled else self.held
+        if not self.walled:
+            return self.held
+        return max(self.hard + self.lingering, self.status_hard + self.lingering, self.used, self.held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +71,23 @@ def build(snapshot: Snapshot, territory: Territory, resource: str) -> Ledger:
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """GPUs by node, held by namespace, requested by namespace."""
+    """GPUs by node, and by namespace those held, requested, and held on the way out."""
 
     by_node: defaultdict[str, int]
     held: defaultdict[str, int]
     used: defaultdict[str, int]
+    ending: defaultdict[str, int]
 
 
 def _count(snapshot: Snapshot, territory: Territory, resource: str) -> _Counts:
-    counts = _Counts(defaultdict(int), defaultdict(int), defaultdict(int))
+    counts = _Counts(defaultdict(int), defaultdict(int), defaultdict(int), defaultdict(int))
     for pod in snapshot.pods:
         gpus = pod.gpus.get(resource, 0)
         counts.used[pod.key.namespace] += gpus
         if pod.node in territory.nodes:
             counts.by_node[pod.node or ""] += gpus
             counts.held[pod.key.namespace] += gpus
+            counts.ending[pod.key.namespace] += gpus if pod.terminating else 0
     return counts
 
 
@@ -108,4 +115,12 @@ def _book(namespace: Namespace, resource: str, counts: _Counts) -> Book:
         used=max(quota.used.get(resource, 0), used),
         held=held,
         implicit=quota.implicit.get(resource, 0),
+        lingering=_lingering(quota, resource, used, counts.ending[namespace.name]),
     )
+
+
+def _lingering(quota: Quota, resource: str, used: int, ending: int) -> int:
+    """GPUs of pods on their way out that the quota has stopped counting; none before it counts at all."""
+    if resource not in quota.status_hard:
+        return 0
+    return min(ending, max(0, used - quota.used.get(resource, 0)))

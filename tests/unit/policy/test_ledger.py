@@ -46,6 +46,33 @@ def test_a_commitment_is_all_that_is_or_could_be_taken(
     assert Book("vision", True, hard, status_hard, used, held, 0).commitment == committed
 
 
+@pytest.mark.parametrize(
+    ("used", "status_hard", "ending", "committed"),
+    [(8, 8, 8, 8), (5, 8, 3, 11), (5, 8, 2, 10), (0, 8, 8, 16), (0, None, 8, 8)],
+    ids=["counted still", "counted no more", "two of three late", "all of it", "nothing is counted yet"],
+)
+def test_pods_that_outstay_their_grace_are_committed_beside_the_wall(
+    used: int, status_hard: int | None, ending: int, committed: int
+) -> None:
+    wall = a_quota(8, used)
+    wall = wall if status_hard is not None else replace(wall, status_hard={})
+    running = (*pods(8 - ending, "train"), *pods(ending, "train", prefix="ending", terminating=True))
+    found = ledger(a_snapshot(a_pool(VISION), granted("train", 8), pods=running, quotas={"vision": wall}))
+    assert found.books["vision"].commitment == committed
+
+
+def test_nothing_is_raised_into_gpus_that_pods_outstaying_their_grace_hold() -> None:
+    """Their controller makes new pods beside them, which take the free ones."""
+    pool = a_pool(VISION, a_share("nlp", 8))
+    quotas = {"vision": a_quota(8, 2), "nlp": a_quota(0)}
+    late = pods(6, "train", prefix="late", terminating=True)
+    asks = granted("train", 8), a_request("serve", 4, "nlp")
+    full = a_snapshot(pool, *asks, pods=(*pods(2, "train"), *late), quotas=quotas, nodes=nodes(2))
+    assert grants(plan(full)) == {"train": 8, "serve": 0}
+    gone = a_snapshot(pool, *asks, pods=pods(2, "train"), quotas=quotas, nodes=nodes(2))
+    assert grants(plan(gone)) == {"train": 8, "serve": 4}
+
+
 def test_without_a_quota_only_what_is_held_is_committed() -> None:
     assert Book("vision", False, 9, 9, 5, 3, 0).commitment == 3
 

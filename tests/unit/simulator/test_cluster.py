@@ -91,6 +91,21 @@ def test_a_terminating_pod_holds_after_quota_stopped_counting_it(cluster: Cluste
     assert cluster.held("vision", GPU) == 0
 
 
+def test_a_pod_that_a_finalizer_keeps_holds_its_gpus_until_it_is_taken_away(cluster: Cluster) -> None:
+    deploy(cluster, 1, Template(grace=MINUTE))
+    cluster.step(MINUTE)
+    (pod,) = cluster.pods.values()
+    pod.stuck = True
+    cluster.workloads.clear()
+    cluster.delete_pod(pod.key)
+    for _ in range(3):
+        cluster.step(MINUTE)
+    assert (cluster.held("vision", GPU), cluster.charged("vision", GPU)) == (1, 0)
+    pod.stuck = False
+    cluster.step(MINUTE)
+    assert cluster.held("vision", GPU) == 0
+
+
 def test_a_pending_pod_that_is_deleted_is_gone_at_once(cluster: Cluster) -> None:
     cluster.nodes.clear()
     cluster.create_pod("vision", Template())

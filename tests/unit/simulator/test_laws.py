@@ -21,9 +21,13 @@ def test_laws_hold_whatever_happens(history: list[Event], mode: Mode, reserve: i
     Observer(an_engine(mode, reserve)).live(history)
 
 
-@given(history=histories(beside=upset()), reserve=st.sampled_from((0, 2)))
-def test_laws_hold_through_restores_moves_edits_and_old_leaders(history: list[Event], reserve: int) -> None:
-    observer = Observer(an_engine(reserve=reserve))
+@given(
+    history=histories(beside=upset()), reserve=st.sampled_from((0, 2)), declared=st.sampled_from((0, 0, 24))
+)
+def test_laws_hold_through_restores_moves_edits_and_old_leaders(
+    history: list[Event], reserve: int, declared: int
+) -> None:
+    observer = Observer(an_engine(reserve=reserve, declared=declared))
     observer.live(history)
     snapshot = observer.engine.snapshot()
     assert plan(recording.read(recording.write(snapshot))) == plan(snapshot), "law 9"
