@@ -70,6 +70,7 @@ async def test_a_tenant_who_is_the_only_one_to_speak_of_a_rival_is_not_heard(
 
 async def test_a_copy_of_a_series_to_the_letter_hides_nothing(watch: Watch, exporters: Exporters) -> None:
     same = {"instance": f"gpus-of-{watch.namespace}"}
+    exporters.add("gpus", lambda: watch.line("elsewhere", 1))  # another node's, which nobody copies
     exporters.add("gpus", lambda: watch.line("victim", 1), **same)
     watch.believe("gpus")
     watch.run("victim", SILENT)

@@ -55,6 +55,8 @@ def test_the_interval_is_the_median_distance_of_scrapes() -> None:
     scrapes = [up("a", 1, at=t) for t in times] + [up("b", 1, "slow", t) for t in (0, 60, 120)]
     assert health.intervals(scrapes) == {"dcgm-exporter": pytest.approx(15, abs=0.01), "slow": 60}
     assert health.intervals([up("a", 1)]) == {}
+    twice = [up("copied", 1, at=t / 2) for t in range(20)] + [up("honest", 1, at=t) for t in range(10)]
+    assert health.intervals(twice) == {"dcgm-exporter": 1.0}
 
 
 @pytest.mark.parametrize(

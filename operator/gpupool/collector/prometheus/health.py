@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from statistics import median
+from statistics import median, median_high
 from typing import Final
 
 from gpupool.collector.prometheus.activity import ENGINE, UTILISATION
@@ -37,14 +37,18 @@ def witnesses(up: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def intervals(scrapes: Iterable[Sample]) -> dict[str, float]:
-    """Scrape interval per job in seconds: the median distance of its witnesses' scrapes."""
+    """Scrape interval per job in seconds: the higher median over its witnesses of their scrapes' distance.
+
+    Two targets under one name halve the distance of that witness alone, and so cannot hide behind it.
+    """
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for sample in scrapes:
         times[sample.labels.get("job", ""), sample.labels.get("instance", "")].append(sample.timestamp)
     gaps: dict[str, list[float]] = defaultdict(list)
     for (job, _), found in times.items():
-        gaps[job] += [later - earlier for earlier, later in pairwise(sorted(found)) if later > earlier]
-    return {job: round(median(found), 3) for job, found in sorted(gaps.items()) if found}
+        if own := [later - earlier for earlier, later in pairwise(sorted(found)) if later > earlier]:
+            gaps[job].append(median(own))
+    return {job: round(median_high(found), 3) for job, found in sorted(gaps.items())}
 
 
 def no_targets(pool: Pool, targets: Targets) -> Problem | None:
