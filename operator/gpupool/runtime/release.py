@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from gpupool.applier import bodies
+from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube import resources as kinds
@@ -74,6 +75,7 @@ class _Release:
             await self.delete(resource)
         for resource in (kinds.VALIDATING_POLICIES, kinds.MUTATING_POLICIES):
             await self.delete(resource)
+        await self.delete(kinds.PODS)  # those kept for audits
         await self.nodes()
         await self.delete(kinds.RESOURCE_QUOTAS)
         await self.namespaces()
@@ -142,7 +144,7 @@ class _Release:
         except NotFound:  # this server does not serve the kind
             return
         for raw in found:
-            if resource is kinds.RESOURCE_QUOTAS and raw["metadata"]["name"] != QUOTA_NAME:
+            if not _written_by_us(resource, raw):
                 continue
             await self._attempt(f"delete {resource} {key_of(raw).name}", self._delete(resource, raw))
 
@@ -194,3 +196,12 @@ class _Release:
     def _failed(self, what: str, error: KubeError) -> None:
         self.failures += 1
         self._say(f"release: {what}: {error}")
+
+
+def _written_by_us(resource: Resource, raw: Json) -> bool:
+    """Whether it is ours beyond its labels, which anybody may write."""
+    if resource is kinds.RESOURCE_QUOTAS:
+        return bool(raw["metadata"]["name"] == QUOTA_NAME)
+    if resource is kinds.PODS:
+        return any(g["name"] == GATE for g in raw["spec"].get("schedulingGates", []))
+    return True
