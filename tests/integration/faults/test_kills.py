@@ -9,28 +9,30 @@ from support.observer import Observer
 
 AT_WRITES = (40, 60) if FULL else (6, 8)
 """Kills at most in a reclaim and in a recall."""
+PATIENCE = 3600.0 if FULL else 600.0
+"""Seconds that one step may take; every life of an operator begins with the start of its processes."""
 AT_RANDOM = 50 if FULL else 6
 
 
-@pytest.mark.timeout(1800 if FULL else 600)
+@pytest.mark.timeout(7200 if FULL else 1300)
 def test_killed_at_every_write_of_a_reclaim_and_a_recall_it_finishes_both(
     story: FaultStory, observer: Observer
 ) -> None:
     owner, other = story.promised_eight_uses_two()
     with story.killed_at_writes(AT_WRITES[0], both=FULL) as reclaim:
-        story.until_lent(owner, other)
+        story.until_lent(owner, other, PATIENCE)
     assert observer.stages(owner, "serve") == ["Warned", "Lent"]
     assert story.seen(owner, "serve") == ("Granted", 8, 3, "Lent")
 
     with story.killed_at_writes(AT_WRITES[1], both=FULL) as recall:
         story.deploy(owner, "serve", 8)
-        story.until_returned(owner, other)
+        story.until_returned(owner, other, PATIENCE)
     story.until_settled()
     assert observer.stages(other, "batch") == ["Recalling", ""]
     assert len(reclaim.hits) + len(recall.hits) >= (30 if FULL else 14)
 
 
-@pytest.mark.timeout(1800 if FULL else 600)
+@pytest.mark.timeout(7200 if FULL else 1300)
 def test_killed_at_random_points_of_a_busy_life_it_ends_where_it_should(
     story: FaultStory, observer: Observer
 ) -> None:
