@@ -105,8 +105,17 @@ class Tenancy:
             self.kube.delete(f"/api/v1/nodes/{node}")
 
 
-def settle(kube: Kube) -> Tenancy:
-    """Make the pool, ask for GPUs, and run three GPU pods and a CPU pod in it."""
+CPU_PODS: Json = {"isolation": {"cpuPods": "Allow"}}
+"""What a pool says that lets pods without GPUs come to its nodes."""
+
+
+def settle(kube: Kube, spec: Json = CPU_PODS) -> Tenancy:
+    """Make the pool, ask for GPUs, and run three GPU pods and a CPU pod in it.
+
+    Args:
+        kube: an admin connection.
+        spec: what the pool says beside its nodes and shares.
+    """
 
     def namespace(prefix: str) -> str:
         name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
@@ -119,10 +128,10 @@ def settle(kube: Kube) -> Tenancy:
     story.add_nodes(1)
     team = story.team("a")
     tenancy = Tenancy(story, team, {})
-    story.pool(shares=[story.share(team, 8)], isolation={"cpuPods": "Allow"})
+    story.pool(shares=[story.share(team, 8)], **spec)
     story.ask(team, "work", 4)
-    story.until_phase(team, "work", "Granted", seconds=40)
-    story.until(tenancy.governed, "the pool is enforced", 40)
+    story.until_phase(team, "work", "Granted", seconds=60)
+    story.until(tenancy.governed, "the pool is enforced", 90)
     quota = f"/api/v1/namespaces/{team}/resourcequotas/gpupool"
     story.until(lambda: "4" in kube.get(quota).get("status", {}).get("hard", {}).values(), "the wall counts")
     story.run(team, "work", 3)
