@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from gpupool.collector.controllers import Controller, Refusal, names
 from gpupool.collector.projections import NamespaceLabels, QuotaFacts
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
+from gpupool.model.snapshot import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Request
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, Template, World
 
 REFUSAL_HOLDS = timedelta(minutes=30)
@@ -63,7 +63,7 @@ def _namespaces(
         if quota.ours:
             ours[quota.namespace] = _our_quota(quota)
         else:
-            foreign[quota.namespace].append(ForeignQuota(quota.name, quota.hard))
+            foreign[quota.namespace].append(ForeignQuota(quota.name, quota.hard, quota.scoped))
     for namespace in labels:
         yield NamespaceFacts(
             name=namespace.name,

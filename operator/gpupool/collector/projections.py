@@ -37,7 +37,7 @@ def node(raw: Json) -> NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceLabels:
-    """A namespace's name and labels."""
+    """A namespace's name, labels and identity."""
 
     name: str
     labels: Mapping[str, str]

@@ -26,7 +26,7 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceFacts:
-    """A namespace with the quotas that count GPUs in it."""
+    """A namespace with the quotas that count GPUs in it, and the names of Kueue's LocalQueues."""
 
     name: str
     labels: Mapping[str, str]
