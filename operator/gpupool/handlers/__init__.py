@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import kopf
@@ -13,6 +14,9 @@ from gpupool.kube.auth import Credentials
 from gpupool.runtime.concern import NOBODY, Concerned
 
 Wake = Callable[[Concerned], None]
+log = logging.getLogger(__name__)
+PAUSE = 2.0
+"""Seconds until kopf begins again after it failed."""
 _GROUP, _VERSION = "gpupool.dev", "v1alpha1"
 
 
@@ -67,12 +71,26 @@ async def watch(
 ) -> None:
     """Run kopf in our loop until told to stop.
 
+    A watch that the API server refuses (410, 500) ends kopf, which only wakes pools: it begins again.
+
     Args:
         credentials: where to watch, and who we are.
         wake: rings for the pool of an object that changed.
         stop: ends it.
         started: called when kopf has taken what it takes of the process, its signals above all.
     """
+    while not stop.is_set():
+        try:
+            await _watch_once(credentials, wake, stop, started)
+        except Exception:
+            log.exception("kopf ended, it begins again")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PAUSE)
+
+
+async def _watch_once(
+    credentials: Credentials, wake: Wake, stop: asyncio.Event, started: Callable[[], None]
+) -> None:
     tasks = await kopf.spawn_tasks(
         registry=registry(credentials, wake), clusterwide=True, standalone=True, stop_flag=stop
     )

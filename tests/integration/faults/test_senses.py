@@ -7,6 +7,7 @@ import pytest
 from support.faultproxy.faults import Refuse, watches
 from support.faultstory import FULL, LONG, FaultStory, variant
 from support.observer import Observer
+from support.replicas import pods, restarts
 from support.story import Json
 
 HOUR = 3600.0
@@ -53,6 +54,7 @@ def test_on_silent_watches_nothing_is_given_twice(story: FaultStory, observer: O
 @pytest.mark.timeout(600)
 def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, observer: Observer) -> None:
     owner, other = _borrowed(story)
+    lives = {name: restarts(story.kube, name) for name in pods(story.kube)}
     with story.proxy.failing(Refuse(watches, status=410, share=0.5)) as gone:
         story.proxy.cut()
         story.deploy(owner, "serve", 8)
@@ -60,6 +62,9 @@ def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, obs
         story.until_returned(owner, other)
     story.until_settled()
     assert gone.hits
+    assert {name: restarts(story.kube, name) for name in pods(story.kube)} == lives, (
+        "no process ended over it"
+    )
     story.counts["watches answered 410"] += len(gone.hits)
     assert observer.stages(other, "batch") == ["Recalling", ""]
 
