@@ -24,6 +24,8 @@ PER_SECOND: Final = 50.0
 SECONDS: Final = 60.0
 BURST: Final = 1_000
 SETTLED: Final = 3.0
+"""Seconds without a write after which what was to be said is said."""
+SETTLED_WITHIN: Final = 120.0
 BARE: Final = "bare status + Event"
 Ask: TypeAlias = tuple[str, str, int]
 
@@ -102,7 +104,10 @@ async def _spending(rig: Rig, part: str, decisions: int) -> AsyncIterator[list[F
     figures: list[Figure] = []
     cpu, (_, position) = rig.cpu(), rig.writes()
     yield figures
-    await asyncio.sleep(SETTLED)
+    last, deadline = -1, asyncio.get_running_loop().time() + SETTLED_WITHIN
+    while (now := rig.writes(position)[1]) != last and asyncio.get_running_loop().time() < deadline:
+        last = now
+        await asyncio.sleep(SETTLED)
     writes, _ = rig.writes(position)
     say(f"  writes: {summary(writes)}")
     figures += [
