@@ -69,7 +69,8 @@ def look_again(snapshot: Snapshot, desk: Desk, findings: Mapping[Key, Finding]) 
 
 def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
     claim = finding.claim
-    if claim.stage is Stage.RECALLING:
+    # A recreated request may not have been given its GPUs yet: its notice is judged in the next cycle.
+    if claim.stage is Stage.RECALLING or (claim.fresh and claim.granted == 0):
         return
     if finding.mode is not Mode.ENFORCE:
         _undo(desk, claim)

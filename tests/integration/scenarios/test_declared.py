@@ -20,7 +20,9 @@ def test_a_pool_without_a_node_grants_and_its_pods_wait_for_the_autoscaler(story
     assert f"has 0 of the 64 declared {RESOURCE}" in story.condition("Provisioning", status)["message"]
     assert story.hard(team) == 48
     capacity = story.until(
-        lambda: c if (c := story.pool_status()["capacity"]).get("provisioning") else None, "the pool says so"
+        lambda: c if any((c := story.pool_status()["capacity"])["provisioning"].values()) else None,
+        "the pool says so",
+        LONG,
     )
     assert capacity == {
         "total": {RESOURCE: 64},

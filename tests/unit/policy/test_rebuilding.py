@@ -119,6 +119,17 @@ def test_a_recreated_request_has_the_open_deadline_and_nothing_else_of_the_old_o
     assert (status.quiet_since, status.released, status.proved_at) == (None, None, None)
 
 
+def test_an_open_deadline_is_inherited_also_after_the_wall_fell_to_what_others_have() -> None:
+    timer = a_timer(Stage.WARNED, HOUR, target=3, workload="app=train")
+    recreated = a_request("train", 12, created=NOW)
+    quotas = {"vision": a_quota(0, 4, timers={"train": timer}), "nlp": a_quota(0)}
+    status = status_of(
+        plan(a_snapshot(POOL, recreated, pods=pods(4, "train"), quotas=quotas, nodes=NODES)), "train"
+    )
+    assert status.timer is not None
+    assert (status.granted, status.timer.deadline, status.granted_at) == (12, timer.deadline, timer.since)
+
+
 def test_a_recalled_request_that_is_recreated_is_recalled_still() -> None:
     timer = a_timer(Stage.RECALLING, HOUR, target=2, workload="app=spare")
     serve = granted("serve", 0, "nlp", of=4)
