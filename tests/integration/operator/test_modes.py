@@ -44,6 +44,11 @@ def _accepted(kube: Kube, namespace: str, manifest: Json) -> bool:
     return True
 
 
+def warned_only(kube: Kube, namespace: str, manifest: Json) -> list[str]:
+    """Warnings about what is let in; none yet while the policies that all pools share still refuse it."""
+    return warnings(kube, namespace, manifest) if _accepted(kube, namespace, manifest) else []
+
+
 def job_done(story: Story, team: str, name: str) -> bool:
     status = story.kube.get(f"/apis/batch/v1/namespaces/{team}/jobs/{name}").get("status", {})
     return any(c["type"] == "Complete" and c["status"] == "True" for c in status.get("conditions", []))
@@ -77,7 +82,7 @@ def test_the_whole_way_there_and_back(story: Story, mutate: bool) -> None:
 
     story.pool("Recommend", shares=share)
     named = pod("named", 1, nodeName="gpu-7")
-    said = story.until(lambda: warnings(story.kube, team, named), "a bad pod is warned about")
+    said = story.until(lambda: warned_only(story.kube, team, named), "a bad pod is warned about")
     assert any("remove spec.nodeName" in line for line in said)
     found = marks(story.kube, story.name)
     assert found
@@ -179,7 +184,8 @@ def test_layers_have_modes_of_their_own(story: Story) -> None:
     story.until(
         lambda: not [m for m in marks(story.kube, story.name) if "label" in m or "taint" in m], "no marks"
     )
-    story.until(lambda: warnings(story.kube, team, pod("named", 1, nodeName="x")), "isolation warns only")
+    named = pod("named", 1, nodeName="x")
+    story.until(lambda: warned_only(story.kube, team, named), "isolation warns only")
     story.pool("Observe", shares=share)
     nothing_left(story)
 
