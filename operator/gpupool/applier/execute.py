@@ -7,7 +7,7 @@ them, because isolation must not send pods to nodes that are not marked yet; evi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gpupool.applier import bodies
@@ -74,20 +74,24 @@ class Executor:
     async def run(self, pool: Pool, actions: Sequence[Action], *, epoch: int) -> Results:
         """Carry out the actions; a failure is noted and does not stop those that do not depend on it."""
         results = Results()
-
-        async def attempt(action: Action) -> None:
-            await self._attempt(pool, action, results, epoch)
-
-        lowers = [a for a in actions if isinstance(a, SetQuota | DropQuota) and not _raises(a)]
-        raises = [a for a in actions if isinstance(a, SetQuota) and _raises(a)]
-        marks = [a for a in actions if isinstance(a, MarkNode | LabelNamespace | SetPolicies)]
-        evictions = [a for a in actions if isinstance(a, Evict)]
-        await _together(attempt, lowers)
-        await _together(attempt, raises)
-        for group in _runs(marks):
-            await _together(attempt, group)
-        await _together(attempt, evictions)
+        await self.walls(pool, actions, results, epoch=epoch)
+        await self.marks(pool, actions, results, epoch=epoch)
         return results
+
+    async def walls(self, pool: Pool, actions: Sequence[Action], results: Results, *, epoch: int) -> None:
+        """The quotas: what requests are told rests on them alone."""
+        quotas = [a for a in actions if isinstance(a, SetQuota | DropQuota)]
+        await self._together(pool, [a for a in quotas if not _raises(a)], results, epoch)
+        await self._together(pool, [a for a in quotas if _raises(a)], results, epoch)
+
+    async def marks(self, pool: Pool, actions: Sequence[Action], results: Results, *, epoch: int) -> None:
+        """Labels, taints and policies, of which there may be thousands; evictions come last."""
+        for group in _runs(a for a in actions if isinstance(a, MarkNode | LabelNamespace | SetPolicies)):
+            await self._together(pool, group, results, epoch)
+        await self._together(pool, [a for a in actions if isinstance(a, Evict)], results, epoch)
+
+    async def _together(self, pool: Pool, actions: Iterable[Action], results: Results, epoch: int) -> None:
+        await asyncio.gather(*(self._attempt(pool, a, results, epoch) for a in actions))
 
     async def _attempt(self, pool: Pool, action: Action, results: Results, epoch: int) -> None:
         try:
@@ -182,7 +186,3 @@ def _runs(marks: Iterable[Action]) -> list[list[Action]]:
         else:
             groups.append([action])
     return groups
-
-
-async def _together(attempt: Callable[[Action], Awaitable[None]], actions: Iterable[Action]) -> None:
-    await asyncio.gather(*(attempt(a) for a in actions))

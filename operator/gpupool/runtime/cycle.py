@@ -125,17 +125,21 @@ class PoolLoop:
         await asyncio.sleep(0)  # what arrived meanwhile reaches the stores
         plan, refused = self._recheck(plan, seen)
         plan = replace(plan, actions=self._mending.sift(snapshot, plan.actions))
-        results = await self._context.executor.run(snapshot.pool, plan.actions, epoch=self._context.epoch)
-        results.refused += refused
-        applied = time.perf_counter()
-        written = await self._report(plan, snapshot, results)
+        results = Results(refused=refused)
+        executor, epoch = self._context.executor, self._context.epoch
+        await executor.walls(snapshot.pool, plan.actions, results, epoch=epoch)
+        walled = time.perf_counter()
+        written = await self._tell(plan, snapshot, results)
+        told = time.perf_counter()
+        await executor.marks(snapshot.pool, plan.actions, results, epoch=epoch)
+        marked = time.perf_counter()
+        written += await self._report(plan, snapshot, results)
         self.decided.set()
-        ended = time.perf_counter()
         steps = {
             "collect": collected - began,
             "plan": planned - collected,
-            "apply": applied - planned,
-            "report": ended - applied,
+            "apply": walled - planned + marked - told,
+            "report": told - walled + time.perf_counter() - marked,
         }
         self._cycles += 1
         self._due = _next_deadline(plan, snapshot.now)
@@ -221,11 +225,14 @@ class PoolLoop:
 
     # ------------------------------------------------------------------ 5 report
 
-    async def _report(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
+    async def _tell(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
+        """The requests' statuses, as soon as their quotas stand: marking many nodes takes long."""
         await self._walls.settle(results)
         told = self._walls.tellable(plan.requests, snapshot, results)
-        written = await self._statuses.requests(told, snapshot.now, self._context.epoch)
-        written += await self._statuses.pool(plan, snapshot, self._context.epoch)
+        return await self._statuses.requests(told, snapshot.now, self._context.epoch)
+
+    async def _report(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
+        written = await self._statuses.pool(plan, snapshot, self._context.epoch)
         notices = self._walls.tellable_notices(plan.notices)
         self._publisher.notices(replace(plan, notices=notices), results)
         mended = self._context.policies.mended(self.name)
