@@ -23,6 +23,7 @@ KILL_SECONDS: Final = 10.0
 
 _STATE = 0
 _GROUP = 2
+_THREADS = 17
 _START_TICKS = 19
 """Positions in /proc/PID/stat counted after the command's closing parenthesis."""
 
@@ -37,11 +38,16 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs (frozen counts as running, a zombie does not)."""
+        """Whether it still runs (frozen counts as running, a zombie does not).
+
+        A zombie whose other threads have not ended yet still has its ports and files.
+        """
         with suppress(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)  # reaps it where it is our own child
         fields = _stat(self.pid)
-        return fields is not None and int(fields[_START_TICKS]) == self.started and fields[_STATE] not in "ZX"
+        if fields is None or int(fields[_START_TICKS]) != self.started:
+            return False
+        return fields[_STATE] not in "ZX" or int(fields[_THREADS]) > 1
 
     @property
     def frozen(self) -> bool:

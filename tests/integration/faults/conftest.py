@@ -1,6 +1,8 @@
 """A cluster whose operator reaches its API server through a proxy that fails, and somebody who watches."""
 
+import gc
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -27,6 +29,15 @@ def proxy() -> Iterator[FaultProxy]:
     with temporary_cluster(Options(operator_port=port)) as cluster, FaultProxy(cluster, port) as proxy:
         release.install(cluster, quiet=True)
         yield proxy
+
+
+@pytest.fixture(autouse=True)
+def torn_connections() -> Iterator[None]:
+    """Connections cut halfway are closed by the garbage collector: here, not in the midst of another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="package")

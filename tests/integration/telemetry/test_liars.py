@@ -147,6 +147,9 @@ async def test_rolling_pods_buys_no_immunity(watch: Watch, exporters: Exporters)
             metrics.publish(Plan(watch.pool.name), watch.snapshot(usage))
             await watch.until_seen(f"short-{turn}", seconds)
         await watch.until_gone(f"short-{turn}")
+    await watch.until(
+        lambda usage: any(u.held_seconds for u in usage.pods if not u.alive), "the dead pods' hours count"
+    )
     usage = await watch.until_state(DataState.OK)
     dead = [u for u in usage.pods if not u.alive]
     assert len(dead) > 1
