@@ -72,7 +72,11 @@ def test_defaults_inside_parts_agree_where_the_part_is_given(kube: Kube) -> None
     }
     stored = create(kube, pool, dry_run=True)
     assert GpuPool.model_validate(pool).spec == GpuPool.model_validate(stored).spec
-    assert stored["spec"]["isolation"] == {"taint": True}
+    assert stored["spec"]["isolation"] == {
+        "taint": True,
+        "cpuPods": "Deny",
+        "schedulerNames": ["default-scheduler"],
+    }
     assert stored["spec"]["telemetry"] == {"jobs": ["dcgm-exporter"]}
     assert stored["spec"]["shares"][0]["weight"] == 1
     assert stored["spec"]["shares"][0]["perResource"] == {"amd.com/gpu": {"guaranteed": 0}}

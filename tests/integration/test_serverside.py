@@ -33,6 +33,17 @@ async def test_a_foreign_field_is_left_untouched(
     assert heard.objects == [obj]
 
 
+async def test_every_character_that_an_object_may_hold_is_applied_as_it_is(
+    client: KubeClient, namespace: Callable[..., str]
+) -> None:
+    writer, _ = writer_of(client)
+    people = "crew \U0001f469\u200d\U0001f680 \u05e9\u05dc\u05d5\u05dd"
+    odd = '\x00\t\n\x1f\x7f\x85\x9f\u2028\ufeff\ufffe\uffff "\\ud83d'
+    text = f"{people} {odd}"
+    obj = await writer.apply(CONFIG_MAPS, config_map(namespace("write"), "shared", v=text), epoch=1)
+    assert obj["data"] == {"v": text}
+
+
 async def test_a_field_left_out_of_the_next_apply_is_given_up(
     kube: Kube, client: KubeClient, namespace: Callable[..., str]
 ) -> None:

@@ -81,7 +81,7 @@ async def test_moving_work_has_its_mean_activity(place: Place) -> None:
     place.run("moving", "10-30")
     use = await seen(place, "moving", lambda u: u.seen_seconds >= 10)
     assert use.busy_seconds == use.seen_seconds
-    assert use.activity == pytest.approx(20, abs=6)
+    assert use.activity == pytest.approx(20, abs=9)  # ten samples of a use that moves by 10
 
 
 async def test_an_idle_pod_is_seen_to_do_nothing(place: Place) -> None:

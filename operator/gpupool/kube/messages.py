@@ -1,9 +1,24 @@
 """What goes to the API server and comes from it, beside the objects themselves."""
 
+import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
 
 from gpupool.kube.resources import Json
+
+_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def encoded(body: Any) -> bytes:
+    """A body as JSON that is YAML too: applies are read as YAML.
+
+    YAML knows no pairs of surrogates, so what lies beyond 16 bits (emoji) is written as it is, and what YAML
+    calls unprintable is escaped.
+    """
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 class EventKind(StrEnum):

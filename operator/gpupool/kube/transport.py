@@ -16,6 +16,7 @@ from gpupool import __version__
 from gpupool.errors import Cause, Failure, kube_error
 from gpupool.kube.auth import Bearer, Credentials
 from gpupool.kube.clock import ServerClock
+from gpupool.kube.messages import encoded
 from gpupool.kube.resources import Json
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ class Transport:
         Raises:
             KubeError: by status code, or Unreachable.
         """
-        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        content = None if body is None else encoded(body)
         patience = self._limits.of_call()
         url, accepts = self._url(path, query), _JSON | (headers or {})
         asked = Asked(method, path, url, accepts, patience, content, warnings)

@@ -13,7 +13,8 @@ SYNTAX: Final = re.compile(
     r"line \d+|invalid character|unexpected end|exceeded max depth|max depth|excessive aliasing|"
     r"control characters are not allowed|invalid (leading )?UTF-8|UTF-16|limit is \d+|request is too large|"
     r"cannot unmarshal|did not find expected|unknown anchor|is missing in|couldn't get version/kind|"
-    r"does not match|could not find expected|found character",
+    r"does not match|could not find expected|found character|"
+    r"json: unsupported value",  # NaN and infinities end before any schema is asked
     re.IGNORECASE,
 )
 BARE: Final = re.compile(

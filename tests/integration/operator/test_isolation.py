@@ -236,19 +236,20 @@ def test_a_policy_or_binding_changed_or_deleted_by_hand_returns(
 
 
 def test_labels_and_taints_changed_by_hand_return(story: Story) -> None:
-    story.add_nodes(1)
+    story.add_nodes(2)
     team = story.team("a")
     story.pool(shares=[story.share(team, 8)])
     enforced(story)
     story.until(lambda: all_tainted(story), "the taint stands")
     before = standing(story.kube, story.name)
-    node, home = f"/api/v1/nodes/{story.nodes[0]}", f"/api/v1/namespaces/{team}"
+    node, other = (f"/api/v1/nodes/{name}" for name in story.nodes)  # a fight over one taint would end
+    home = f"/api/v1/namespaces/{team}"
     for path, change in (
         (node, {"metadata": {"labels": {NODE_LABEL: None}}}),
         (node, {"metadata": {"labels": {NODE_LABEL: "somebody-elses"}}}),
         (node, {"spec": {"taints": []}}),
         (node, {"spec": {"taints": [{"key": TAINT_KEY, "value": "wrong", "effect": "NoSchedule"}]}}),
-        (node, {"spec": {"taints": [{"key": TAINT_KEY, "value": story.name, "effect": "NoExecute"}]}}),
+        (other, {"spec": {"taints": [{"key": TAINT_KEY, "value": story.name, "effect": "NoExecute"}]}}),
         (home, {"metadata": {"labels": {POOL_LABEL: None}}}),
         (home, {"metadata": {"labels": {POOL_LABEL: "somebody-elses"}}}),
     ):
