@@ -94,12 +94,16 @@ def lent(story: Story, team: str) -> Json:
 
 
 def untouched(story: Story, team: str) -> None:
-    """Nothing was taken, and no verdict is there to take it by."""
-    status = story.status(team, "serve")
+    """Nothing was taken, and once the grant is not young any more no verdict is there to take it by."""
+
+    def undecided() -> Json | None:
+        status = story.status(team, "serve")
+        return status if story.condition("UnderUsed", status)["status"] == "Unknown" else None
+
+    status = story.until(undecided, f"use is unknown (now {story.status(team, 'serve')})", MINUTE)
     assert status["allowance"] == 4, status
     assert status["reclaim"]["stage"] != "Lent", status
     assert story.hard(team) == 4
-    assert story.condition("UnderUsed", status)["status"] == "Unknown", status
 
 
 def on_node(story: Story, team: str, node: str, use: str) -> str:
