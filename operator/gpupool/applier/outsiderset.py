@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from gpupool.applier.evict import delete_pod
 from gpupool.applier.policies.answers import OUTSIDERS, refusal
@@ -12,12 +14,14 @@ from gpupool.applier.policies.replay import outsider_replay
 from gpupool.applier.policyset import PolicyContext
 from gpupool.applier.serverside import Writer
 from gpupool.applier.standing import Standing, Versions
-from gpupool.errors import Conflict, Forbidden
+from gpupool.errors import Conflict, Forbidden, KubeError
 from gpupool.kube.resources import PODS
 from gpupool.model.outsiders import SetOutsiders
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Pod
 from gpupool.model.world import Template
+
+log = logging.getLogger(__name__)
 
 
 class OutsiderSet:
@@ -85,6 +89,8 @@ class OutsiderSet:
     async def keep_pods(self, pools: Iterable[Pool], present: Mapping[str, Pod], *, epoch: int) -> None:
         """Have one pod for each of the pools in the probe namespace, and none for others.
 
+        One that is not let in keeps nothing else from being done: it is tried again in the next turn.
+
         Args:
             pools: those that enforce isolation.
             present: the pods that are kept, by name.
@@ -93,13 +99,24 @@ class OutsiderSet:
         wanted = {kept_name(p.name): p for p in pools}
         for name, pod in present.items():
             if name not in wanted or set(pod.gpus) != set(wanted[name].resources):
-                await delete_pod(self._writer, self.probe_namespace, name, pod.uid, epoch=epoch)
+                with _said(name):
+                    await delete_pod(self._writer, self.probe_namespace, name, pod.uid, epoch=epoch)
         for name, pool in wanted.items():
             if name not in present:
-                await self._create(pool, epoch)
+                with _said(name):
+                    await self._create(pool, epoch)
 
     async def _create(self, pool: Pool, epoch: int) -> None:
         try:
             await self._writer.create(PODS, kept_pod(self.probe_namespace, pool), epoch=epoch)
         except Conflict:  # it is there; the mirror will show it
             return
+
+
+@contextmanager
+def _said(pod: str) -> Iterator[None]:
+    """What the API server has against a kept pod is a line in the log."""
+    try:
+        yield
+    except KubeError as error:
+        log.warning("pod for audits not kept", extra={"pod": pod, "error": str(error)})
