@@ -115,7 +115,7 @@ def _controller(
         existing=existing,
         refused=refused,
         suspended=suspended,
-        template="" if ended else judged(template),
+        template="" if ended or "deletionTimestamp" in meta else judged(template),
         revision=int(meta.get("annotations", {}).get(REVISION, 0)),
     )
 

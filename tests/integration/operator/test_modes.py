@@ -54,6 +54,16 @@ def job_done(story: Story, team: str, name: str) -> bool:
     return any(c["type"] == "Complete" and c["status"] == "True" for c in status.get("conditions", []))
 
 
+def journey_ends(story: Story, team: str) -> None:
+    """Wait for the Job; what was refused meanwhile and what the pool says is told where it does not end."""
+    try:
+        story.until(lambda: job_done(story, team, "journey"), "the Job completes while Enforce waits", 60)
+    except AssertionError as error:
+        events = story.kube.list(f"/api/v1/namespaces/{team}/events", fields="reason=FailedCreate")
+        refused = [e["message"] for e in events]
+        raise AssertionError(f"{error}; refused: {refused}; {story.pool_status()['conditions']}") from error
+
+
 def uids(story: Story, team: str) -> dict[str, str]:
     """Living pods of a namespace by name."""
     pods = story.kube.list(f"/api/v1/namespaces/{team}/pods")
@@ -98,7 +108,7 @@ def test_the_whole_way_there_and_back(story: Story, mutate: bool) -> None:
     story.pool("Enforce", shares=share)
     if not mutate:
         # Its template cannot be changed, so Enforce waits until the Job makes no more pods.
-        story.until(lambda: job_done(story, team, "journey"), "the Job completes while Enforce waits", 60)
+        journey_ends(story, team)
     enforced(story)
     assert refusal(lambda: create(story.kube, team, named)).status == 403
     assert story.hard(team) == 12
@@ -161,7 +171,7 @@ def test_one_share_enforced_in_an_observed_pool(story: Story) -> None:
     assert warnings(story.kube, warned, sliced)
     # Nobody walks around the scheduler any more; what is only looked at keeps its GPUs and finds its nodes.
     named = pod("named", 1, nodeName="gpu-7")
-    story.until(lambda: not _accepted(story.kube, loose, named), "nobody passes the scheduler by")
+    story.until(lambda: not _accepted(story.kube, loose, named), "nobody passes the scheduler by", 90)
     assert warnings(story.kube, loose, pod("own", 1, **two_lines(story.name))) == []
     story.pool("Observe", shares=[story.share(t, 2) for t in (strict, loose, warned)])
     nothing_left(story)

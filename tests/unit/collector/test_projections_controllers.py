@@ -158,3 +158,11 @@ def test_a_refusal_is_as_young_as_its_last_sight(times: dict[str, Any]) -> None:
 
 def test_a_refusal_without_any_time_says_nothing() -> None:
     assert controllers.refusal(an_event(OURS)) is None
+
+
+def test_no_pods_are_made_any_more_from_what_is_being_deleted() -> None:
+    lives = controllers.replicaset(raw({"replicas": 1}))
+    goes = controllers.replicaset(raw({"replicas": 1}, deletionTimestamp=AT))
+    assert lives is not None
+    assert goes is not None
+    assert (bool(lives.template), goes.template) == (True, "")
