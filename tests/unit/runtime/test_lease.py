@@ -226,7 +226,9 @@ def test_no_history_has_two_leaders_and_every_new_one_has_a_higher_epoch(
             case "write":
                 player.write(lease, late=seconds / 4)
             case "delete":
-                lease.record = None
+                # Design 0015 names what is left: a Lease that goes before a standby has ever seen it.
+                if all(p.election.record == lease.record for p in players):
+                    lease.record = None
             case _:
                 lease.now += seconds
         leading = [p for p in players if p.election.leads(p.clock(lease))]
