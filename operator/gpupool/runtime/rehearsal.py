@@ -65,6 +65,7 @@ class Scene:
         judge: asks them.
         proved: they were seen to act.
         canary: where that is not known, a template that they refuse as soon as they act.
+        whole: they ask for all that is asked under Enforce, so whom they let in is let in there.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Scene:
     judge: Judge
     proved: bool
     canary: Template | None = None
+    whole: bool = True
 
 
 def scene(
@@ -91,6 +93,8 @@ def scene(
         judge=partial(judge, pool, asked),
         proved=proved and asked.judges,
         canary=None if asked.judges else canary(pool),
+        # Nobody is told to add a selector before the nodes carry the label.
+        whole=asked.judges or asked.mutate or asked.nodes_labelled,
     )
 
 
@@ -128,7 +132,10 @@ class Rehearsal:
 
     def _known(self, key: Key, now: float) -> str | None:
         answer = self._answers.get(key)
-        return None if answer is None or now - answer.at > LIFE + LATE else answer.refusal
+        if answer is None or now - answer.at > LIFE + LATE:
+            return None
+        whole = self._scene is not None and self._scene.whole
+        return answer.refusal if answer.refusal or whole else None
 
     async def run(self) -> None:
         """Rehearse until cancelled."""
