@@ -171,6 +171,16 @@ async def test_under_other_policies_everything_is_tried_anew(changed: dict[str, 
     assert rig.asked == ["train"]
 
 
+async def test_who_is_let_in_before_nodes_can_be_selected_is_not_known_to_be_let_in_later() -> None:
+    rig = Rig()
+    rig.answers["train"] = "no"
+    plain = replace(WARNS, mutate=False, nodes_labelled=False)
+    await rig.turn(TRAIN, SERVE, asked=plain, proved=False)
+    assert rig.refusals(TRAIN, SERVE) == ["no", None]
+    await rig.turn(TRAIN, SERVE, asked=replace(plain, nodes_labelled=True), proved=False)
+    assert rig.refusals(TRAIN, SERVE) == ["no", ""]
+
+
 async def test_entering_enforce_asks_nothing_anew() -> None:
     rig = Rig()
     await rig.turn(TRAIN)
