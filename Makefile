@@ -100,7 +100,7 @@ format: $(READY) ## Rewrite the code in house format
 	@ruff check --fix operator deploy tests
 
 .PHONY: generate
-generate: $(READY) ## Write the CRDs, the reference page and deploy/install.yaml from their sources
+generate: $(READY) ## Write the CRDs, the pages of fields and metrics, and deploy/install.yaml from their sources
 	@$(BIN)/python -m gpupool.api.generate
 	@$(BIN)/python -m gpupool.telemetry.document
 	@$(BIN)/python deploy/render.py

@@ -11,8 +11,9 @@ from typing import Final
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
-from gpupool.planner.planner import plan
-from gpupool.policy.membership import resolve, view
+from gpupool.planner.planner import make_plan
+from gpupool.policy.membership import resolve
+from gpupool.policy.view import view
 from support.builders import (
     DAY,
     GPU,
@@ -166,7 +167,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
 
 
 def _planned(snapshot: Snapshot) -> Callable[[], object]:
-    return lambda: plan(snapshot)
+    return lambda: make_plan(snapshot)
 
 
 def seconds(work: Callable[[], object]) -> float:

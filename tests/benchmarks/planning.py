@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks.results import Figure
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import a_pool, a_quota, a_request, a_share, a_snapshot, granted, nodes, pods
 
 SIZES: Final = ((100, 200), (1_000, 2_000), (5_000, 10_000))
@@ -70,7 +70,7 @@ def _seconds(snapshot: Snapshot) -> float:
     try:
         for _ in range(RUNS):
             began = time.perf_counter()
-            plan(snapshot)
+            make_plan(snapshot)
             took.append(time.perf_counter() - began)
     finally:
         gc.enable()

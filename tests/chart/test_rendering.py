@@ -82,7 +82,6 @@ def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> Non
         "GPUPOOL_LEASE_GIVE_UP": "6",
         "GPUPOOL_LEASE_RENEW": "2",
         "GPUPOOL_LEASE_RETRY": "1",
-        "GPUPOOL_SERVICE_ACCOUNT": "spec.serviceAccountName",
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
     }

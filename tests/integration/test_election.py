@@ -11,9 +11,9 @@ import pytest
 from gpupool.errors import FencedError
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import LEASES
-from gpupool.runtime.leader import Elector, identity
-from gpupool.runtime.lease import Timing
-from gpupool.runtime.leasethread import LeaseThread
+from gpupool.runtime.election.elector import Elector, identity
+from gpupool.runtime.election.rules import Timing
+from gpupool.runtime.election.thread import LeaseThread
 from localplane.kube import Kube
 
 TIMING = Timing(duration=10.0, give_up=6.0, renew=2.0, retry=0.05)

@@ -14,7 +14,8 @@ from gpupool.errors import Conflict, FencedError
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import RESOURCE_QUOTAS, ObjectKey
-from gpupool.model.annotations import EPOCH, MANAGED
+from gpupool.model.annotations import EPOCH
+from gpupool.model.marks import MANAGED
 from localplane.kube import Kube
 from support.writing import Heard, quota, writer_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from gpupool.model.snapshot import Key, Quota
 from gpupool.simulator.cluster import Cluster as Model
-from gpupool.simulator.things import Template
+from gpupool.simulator.workloads import Template
 from localplane.cluster import Cluster
 from localplane.kube import Kube, KubeError
 from localplane.nodes import create_nodes, node_manifest

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gpupool.handlers import process
+from gpupool.cli import run
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import CAPACITY_REQUESTS, NODES, RESOURCE_QUOTAS, ObjectKey
 from gpupool.model.plan import Plan, SetQuota
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.planner import plan as decide
+from gpupool.planner.planner import make_plan
 from gpupool.runtime import cycle
 from gpupool.runtime.context import Context
 from gpupool.runtime.settings import Settings
@@ -38,9 +38,9 @@ class Meddler:
         self.change: Callable[[], None] | None = None
         self.met: SetQuota | None = None
 
-    def decide(self, snapshot: Snapshot) -> Plan:
+    def make_plan(self, snapshot: Snapshot) -> Plan:
         """Plan, and then change the world: the mirror knows it before the recheck looks."""
-        plan = decide(snapshot)
+        plan = make_plan(snapshot)
         raises = (a for a in plan.actions if isinstance(a, SetQuota) and a.raises and any(a.hard.values()))
         if self.change is not None and (found := next(raises, None)) is not None:
             change, self.change = self.change, None
@@ -53,7 +53,7 @@ class Meddler:
 def meddler(monkeypatch: pytest.MonkeyPatch) -> Meddler:
     """Put between plan and recheck."""
     found = Meddler()
-    monkeypatch.setattr(cycle, "decide", found.decide)
+    monkeypatch.setattr(cycle, "make_plan", found.make_plan)
     return found
 
 
@@ -72,7 +72,7 @@ def story(kube: Kube, namespace: Callable[..., str]) -> Iterator[Story]:
 async def operator(client: KubeClient) -> AsyncIterator[Context]:
     """The operator's own parts in this process, leading."""
     settings = Settings(pod_namespace=NAMESPACE, pod_name="here", cycle_interval=1.0)
-    async with process._parts(settings, client, served=True) as (context, _, leading):
+    async with run._parts(settings, client, served=True) as (context, _, leading):
         tasks = [asyncio.create_task(context.mirror.run()), asyncio.create_task(leading.run())]
         try:
             await eventually(context.elector.leads, LIMIT, "leadership")

@@ -64,16 +64,6 @@ async def test_a_pod_without_a_budget_is_evicted(
     await eventually(lambda: not kube.exists(pod_path(home)))
 
 
-async def test_a_dry_run_asks_and_evicts_nothing(
-    kube: Kube, client: KubeClient, namespace: Callable[..., str]
-) -> None:
-    home = namespace("evict")
-    uid = running_pod(kube, home)
-    writer, _ = writer_of(client)
-    assert await evict(writer, home, "worker", uid, epoch=1, dry_run=True) == Evicted()
-    assert "deletionTimestamp" not in kube.get(pod_path(home))["metadata"]
-
-
 async def test_a_budget_holds_an_eviction_and_a_delete_passes_it(
     kube: Kube, client: KubeClient, namespace: Callable[..., str]
 ) -> None:

@@ -13,7 +13,7 @@ from gpupool.model.pool import Mode, Pool, Recall
 from gpupool.model.snapshot import Key, ObjectRef, Priority
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.engine import Engine
-from gpupool.simulator.things import Samples, Template, Workload
+from gpupool.simulator.workloads import Samples, Template, Workload
 from support.builders import GPU, HOUR, MINUTE, NOW, a_pool, a_request, a_share, nodes
 
 TEAMS = ("vision", "nlp", "guests")

@@ -11,7 +11,7 @@ from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Key, Snapshot, Timer
 from gpupool.simulator.engine import Engine
-from gpupool.simulator.things import Samples
+from gpupool.simulator.workloads import Samples
 from support.builders import GPU, MINUTE
 from support.histories import Event
 from support.promises import admitted, committed, committed_or_promised, usable

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gpupool.model.plan import Action, DropQuota, SetQuota
 from gpupool.model.snapshot import Key, Remembered
-from gpupool.planner.planner import plan as decide
+from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import Engine
 from support.builders import GPU
 from support.histories import TEAMS, Event, pauses, slots, teams
@@ -89,7 +89,7 @@ class OldLeader:
 
     def freeze(self, engine: Engine) -> None:
         """Plan, and be replaced."""
-        self.actions = decide(engine.snapshot()).actions
+        self.actions = make_plan(engine.snapshot()).actions
         for name, quota in engine.cluster.quotas.items():
             engine.cluster.quotas[name] = replace(quota, resource_version=str(engine.cluster.number()))
 

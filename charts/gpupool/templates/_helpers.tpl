@@ -97,7 +97,6 @@ it is required: what is missing is told in a condition, and giving goes on. */}}
 - {name: GPUPOOL_LEASE_GIVE_UP, value: {{ .Values.leaderElection.giveUpSeconds | toString | quote }}}
 - {name: GPUPOOL_LEASE_RENEW, value: {{ .Values.leaderElection.renewSeconds | toString | quote }}}
 - {name: GPUPOOL_LEASE_RETRY, value: {{ .Values.leaderElection.retrySeconds | toString | quote }}}
-- {name: GPUPOOL_SERVICE_ACCOUNT, valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}}
 - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
 {{- with .Values.env }}

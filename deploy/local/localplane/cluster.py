@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from localplane import kind, podholds, supervise, toolchain
 from localplane.certs import write_certificates
 from localplane.controlplane import server_url
@@ -170,14 +168,6 @@ class Cluster:
         state = self.state()
         rows = [self._part_status(state, part) for part in parts_of(state.options)]
         return [*rows, self._operator_status(state)]
-
-    def reload_prometheus(self) -> None:
-        """Make Prometheus read its rule files again.
-
-        Raises:
-            httpx.HTTPError: Prometheus does not answer, or refuses the rules.
-        """
-        httpx.post(f"{self.prometheus_url}/-/reload", trust_env=False).raise_for_status()
 
     def _part_status(self, state: State, part: Part) -> PartStatus:
         process = state.processes.get(part.name)

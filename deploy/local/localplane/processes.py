@@ -22,7 +22,6 @@ POLL_SECONDS: Final = 0.05
 KILL_SECONDS: Final = 10.0
 
 _STATE = 0
-_GROUP = 2
 _THREADS = 17
 _START_TICKS = 19
 """Positions in /proc/PID/stat counted after the command's closing parenthesis."""

@@ -1,1 +1,1 @@
-"""Writes: the only layer that changes the cluster, and only the fields gpupool owns."""
+"""Writes: carries out plans, and changes only the fields gpupool owns."""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from gpupool.kube.resources import Json
-from gpupool.model.annotations import EPOCH, IMPLICIT, MANAGED, QUOTA_NAME, REQUESTS, TIMERS, write_timers
+from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, write_timers
+from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL, TAINT
 from gpupool.model.plan import LabelNamespace, MarkNode, SetQuota
 from gpupool.model.pool import Pool
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
 
 
 def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
@@ -23,7 +23,7 @@ def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
         "metadata": {
             "name": QUOTA_NAME,
             "namespace": action.namespace,
-            "labels": {**MANAGED, NAMESPACE_LABEL: pool.name},
+            "labels": {**MANAGED, POOL_LABEL: pool.name},
             "annotations": annotations,
             "ownerReferences": [
                 {
@@ -41,7 +41,7 @@ def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
 
 def namespace_label(action: LabelNamespace) -> Json:
     """A namespace with our label; left out, server-side apply takes it away again."""
-    labels = {} if action.pool is None else {NAMESPACE_LABEL: action.pool}
+    labels = {} if action.pool is None else {POOL_LABEL: action.pool}
     return {"metadata": {"name": action.namespace, "labels": labels, **_identity(action.uid)}}
 
 

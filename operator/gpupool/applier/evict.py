@@ -42,9 +42,7 @@ class AlreadyGone:
 EvictionResult: TypeAlias = Evicted | BlockedByBudget | AlreadyGone
 
 
-async def evict(
-    writer: Writer, namespace: str, pod: str, uid: str, *, epoch: int, dry_run: bool = False
-) -> EvictionResult:
+async def evict(writer: Writer, namespace: str, pod: str, uid: str, *, epoch: int) -> EvictionResult:
     """Evict one pod, and no namesake of it.
 
     Args:
@@ -53,12 +51,11 @@ async def evict(
         pod: its name.
         uid: its uid.
         epoch: the leader's.
-        dry_run: ask only whether a budget would hold it.
 
     Raises:
         KubeError: anything but the three answers, for example Forbidden.
     """
-    options = DeleteOptions(uid=uid, dry_run=dry_run)
+    options = DeleteOptions(uid=uid)
     try:
         await writer.evict(ObjectKey(namespace, pod), epoch=epoch, options=options)
     except (NotFound, Conflict):
@@ -71,9 +68,9 @@ async def evict(
 
 
 async def delete_pod(
-    writer: Writer, namespace: str, pod: str, uid: str, *, epoch: int, grace: int | None = None
+    writer: Writer, namespace: str, pod: str, uid: str, *, epoch: int
 ) -> Evicted | AlreadyGone:
-    """Delete one pod, past its disruption budgets, and no namesake of it.
+    """Delete one pod with its own grace period, past its disruption budgets, and no namesake of it.
 
     Args:
         writer: the way to the cluster.
@@ -81,12 +78,11 @@ async def delete_pod(
         pod: its name.
         uid: its uid.
         epoch: the leader's.
-        grace: seconds; None for the pod's own, which is what a recall uses.
 
     Raises:
         KubeError: for example Forbidden.
     """
-    options = DeleteOptions(uid=uid, grace=grace)
+    options = DeleteOptions(uid=uid)
     try:
         outcome = await writer.delete(PODS, ObjectKey(namespace, pod), epoch=epoch, options=options)
     except Conflict:

@@ -28,9 +28,9 @@ from gpupool.kube.resources import (
     key_of,
 )
 from gpupool.model.annotations import QUOTA_NAME
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.pool import Pool
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Results:
 
 
 class Executor:
-    """Applies the actions of one pool's plans.
+    """Applies the actions of plans, one executor for all pools.
 
     Args:
         client: for reading a node's taints before they are changed.
@@ -138,7 +138,7 @@ class Executor:
         """Write the labels and the taint of one node or namespace."""
         if isinstance(action, LabelNamespace):
             body = bodies.namespace_label(action)
-            await self._label(NAMESPACES, body, NAMESPACE_LABEL, action.pool, epoch)
+            await self._label(NAMESPACES, body, POOL_LABEL, action.pool, epoch)
         else:
             await self._mark(action, epoch)
 

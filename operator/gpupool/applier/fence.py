@@ -16,6 +16,7 @@ from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import Precondition
 from gpupool.kube.resources import RESOURCE_QUOTAS, Json, ObjectKey, Selection, key_of
 from gpupool.model.annotations import EPOCH, QUOTA_NAME, read_epoch
+from gpupool.model.marks import managed
 
 ATTEMPTS = 20
 """How often a quota may change under the stamp; its use is counted by others all the time."""
@@ -45,7 +46,7 @@ async def stamp(client: KubeClient, writer: Writer, epoch: int) -> int:
 def is_ours(raw: Mapping[str, Any]) -> bool:
     """Whether a quota of our name carries our label, or nothing at all yet."""
     labels = raw["metadata"].get("labels", {})
-    return labels.get("app.kubernetes.io/managed-by") == "gpupool" or not raw.get("spec", {}).get("hard")
+    return managed(labels) or not raw.get("spec", {}).get("hard")
 
 
 def epoch_of(raw: Mapping[str, Any]) -> int:

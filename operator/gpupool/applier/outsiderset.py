@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from gpupool.applier.admission import AdmissionObjects, Versions
 from gpupool.applier.evict import delete_pod
 from gpupool.applier.policies.answers import OUTSIDERS, refusal
 from gpupool.applier.policies.outside_probe import kept_name, kept_pod, outsider_probes
-from gpupool.applier.policies.outsiders import NO_POOL, OutsiderSpec, outsider_policies
+from gpupool.applier.policies.outsider_policies import NO_POOL, OutsiderSpec, outsider_policies
 from gpupool.applier.policies.replay import outsider_replay
 from gpupool.applier.policyset import PolicyContext
 from gpupool.applier.serverside import Writer
-from gpupool.applier.standing import Standing, Versions
 from gpupool.errors import Conflict, Forbidden, KubeError
 from gpupool.kube.resources import PODS
 from gpupool.model.outsiders import SetOutsiders
@@ -33,7 +33,7 @@ class OutsiderSet:
         context: exempt namespaces and so on.
     """
 
-    def __init__(self, standing: Standing, writer: Writer, context: PolicyContext) -> None:
+    def __init__(self, standing: AdmissionObjects, writer: Writer, context: PolicyContext) -> None:
         self._standing = standing
         self._writer = writer
         self._context = context

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpupool.applier.admission import AdmissionObjects, Present, Versions
 from gpupool.applier.policies import PoolPolicySpec, enforcing_binding, pool_policies, probe_pods
 from gpupool.applier.policies.answers import denying, refusal, warning
 from gpupool.applier.policies.replay import replay_pod
 from gpupool.applier.serverside import Writer
-from gpupool.applier.standing import Present, Standing, Versions
 from gpupool.errors import Forbidden
 from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
@@ -48,7 +48,7 @@ class PolicySet:
     def __init__(self, client: KubeClient, writer: Writer, context: PolicyContext, present: Present) -> None:
         self._client = client
         self._context = context
-        self._standing = Standing(client, writer, present)
+        self._standing = AdmissionObjects(client, writer, present)
         self._written: dict[str, _Written] = {}
 
     def spec(self, pool: Pool, asked: SetPolicies) -> PoolPolicySpec:

@@ -1,8 +1,9 @@
-"""The only place that writes to the cluster.
+"""The only place that writes what is governed.
 
-Everything goes through one Writer: under the field manager `gpupool`, with bounded concurrency,
-tried again where that helps, fenced by the leader's epoch, and told to the store before the caller
-goes on, so that the next snapshot holds what was just written.
+Beside it write only the election (its Lease has a connection of its own), the publisher (Events may be lost)
+and the release hook (no leader runs then). Everything else goes through one Writer: under the field manager
+`gpupool`, with bounded concurrency, tried again where that helps, fenced by the leader's epoch, and told to
+the store before the caller goes on, so that the next snapshot holds what was just written.
 """
 
 import asyncio
@@ -198,7 +199,7 @@ class Writer:
             resource: the kind.
             key: the object.
             epoch: the leader's.
-            options: preconditions, propagation, grace. With a uid a namesake is never deleted.
+            options: preconditions, grace. With a uid a namesake is never deleted.
 
         Raises:
             Conflict: a precondition does not hold.

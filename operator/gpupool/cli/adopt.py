@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 
 from gpupool.cli.manifests import pool_manifest, request_manifest
+from gpupool.cli.survey import Survey, survey
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
 from gpupool.model.snapshot import ForeignQuota, Snapshot
-from gpupool.planner.adopt import Adoption, adopt
-from gpupool.planner.drafts import Draft
-from gpupool.runtime.survey import Survey, survey
+from gpupool.planner.drafting.adopt import Adoption, adopt
+from gpupool.planner.drafting.draft import Draft
 
 Json = dict[str, Any]
 EXEMPT = ("kube-system", "gpu-operator", "monitoring")

@@ -81,7 +81,7 @@ def _adopt(found: argparse.Namespace) -> int:
 
 def _run() -> int:
     # Imported here: `gpupool --version` and `release` need neither kopf nor the planner.
-    from gpupool.handlers.process import run  # noqa: PLC0415 - see above
+    from gpupool.cli.run import run  # noqa: PLC0415 - see above
     from gpupool.runtime.settings import read  # noqa: PLC0415 - same
     from gpupool.telemetry.logs import configure  # noqa: PLC0415 - same
 
@@ -92,13 +92,13 @@ def _run() -> int:
 
 
 def _check() -> int:
-    from gpupool.runtime.check import check  # noqa: PLC0415 - see above
+    from gpupool.cli.check import check  # noqa: PLC0415 - see above
     from gpupool.runtime.settings import read  # noqa: PLC0415 - same
 
     return asyncio.run(check(os.environ, read(os.environ), print))
 
 
 def _release() -> int:
-    from gpupool.runtime.release import release_all  # noqa: PLC0415 - see above
+    from gpupool.cli.release import release_all  # noqa: PLC0415 - see above
 
     return asyncio.run(release_all(os.environ, print))

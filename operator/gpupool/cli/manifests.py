@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 from gpupool.model.pool import Share
-from gpupool.planner.adopt import Adoption
-from gpupool.planner.drafts import Draft
+from gpupool.planner.drafting.adopt import Adoption
+from gpupool.planner.drafting.draft import Draft
 
 API = "gpupool.dev/v1alpha1"
 UNKNOWN = "UNKNOWN"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,10 @@ from gpupool.collector.quantities import count_of, extended, pod_gpus
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, read_json, read_timers
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, managed
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, Pod, Timer
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
 
 # ------------------------------------------------------------------ nodes, namespaces, daemonsets
 
@@ -130,9 +130,7 @@ class QuotaFacts:
 def quota(raw: Json) -> QuotaFacts | None:
     """A ResourceQuota; None where it counts nothing that could be a GPU and is not ours."""
     meta, status = raw["metadata"], raw.get("status", {})
-    ours = (
-        meta["name"] == QUOTA_NAME and meta.get("labels", {}).get("app.kubernetes.io/managed-by") == "gpupool"
-    )
+    ours = meta["name"] == QUOTA_NAME and managed(meta.get("labels", {}))
     hard = _requests(raw.get("spec", {}).get("hard", {}))
     if not hard and not ours:
         return None
@@ -150,7 +148,7 @@ def quota(raw: Json) -> QuotaFacts | None:
         implicit=_numbers(notes.get(IMPLICIT, "")),
         epoch=notes.get(EPOCH, ""),
         uid=meta["uid"],
-        pool=meta.get("labels", {}).get(NAMESPACE_LABEL, ""),
+        pool=meta.get("labels", {}).get(POOL_LABEL, ""),
         scoped=bool(raw.get("spec", {}).get("scopes") or raw.get("spec", {}).get("scopeSelector")),
     )
 
@@ -166,3 +164,26 @@ def _requests(quantities: Mapping[str, Any]) -> dict[str, int]:
 def _numbers(text: str) -> dict[str, int]:
     found = read_json(text)
     return {k: v for k, v in found.items() if type(v) is int and v >= 0}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """One of our policy objects as it stands."""
+
+    kind: str
+    name: str
+    pool: str
+    version: str
+    denies: bool = False
+
+
+def policy_facts(kind: str) -> Callable[[Json], PolicyFacts]:
+    """How an object of one kind of policies or bindings is read."""
+
+    def project(raw: Json) -> PolicyFacts:
+        meta = raw["metadata"]
+        denies = "Deny" in raw.get("spec", {}).get("validationActions", ())
+        pool = meta["labels"][POOL_LABEL]
+        return PolicyFacts(kind, meta["name"], pool, meta["resourceVersion"], denies)
+
+    return project

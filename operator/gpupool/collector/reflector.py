@@ -133,10 +133,6 @@ class Reflector(Generic[T]):
         """Take our own delete of an object of this selection."""
         self._emit(self.store.observe_delete(key, uid))
 
-    def relist(self) -> None:
-        """Ask for a fresh list at the next turn of the watch."""
-        self._must_list = True
-
     # ------------------------------------------------------------------ loop
 
     async def run(self) -> None:

@@ -100,7 +100,7 @@ class KubeClient:
             left = meta.get("remainingItemCount", None if token else 0)
             # An empty list of metadata alone comes as null.
             items = answer["items"] or []
-            yield Page(items, int(meta["resourceVersion"]), left, first, last=not token)
+            yield Page(items, int(meta["resourceVersion"]), left, first)
             if not token:
                 return
 

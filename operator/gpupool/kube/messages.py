@@ -48,14 +48,12 @@ class Page:
         remaining: objects after this page; None where the server does not count them.
         first: True for the first page. A second first page means that the list began again and
             what came before it is void.
-        last: no page follows.
     """
 
     items: list[Json]
     version: int
     remaining: int | None
     first: bool
-    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +88,12 @@ class DeleteOptions:
     Attributes:
         uid: only this very object, not a namesake; a mismatch is a Conflict.
         version: only if still this resourceVersion.
-        propagation: Background, Foreground or Orphan; empty for the kind's own.
         grace: seconds; None for the object's own.
         dry_run: ask what would happen.
     """
 
     uid: str = ""
     version: int = 0
-    propagation: str = ""
     grace: int | None = None
     dry_run: bool = False
 
@@ -110,7 +106,6 @@ class DeleteOptions:
         preconditions = {"uid": self.uid, "resourceVersion": str(self.version or "")}
         fields = {
             "preconditions": {name: value for name, value in preconditions.items() if value},
-            "propagationPolicy": self.propagation,
             "dryRun": ["All"] if self.dry_run else [],
         }
         given = {name: value for name, value in fields.items() if value}

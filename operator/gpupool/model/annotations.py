@@ -16,7 +16,6 @@ REQUESTS = "requests."
 TIMERS = "gpupool.dev/timers"
 IMPLICIT = "gpupool.dev/implicit"
 EPOCH = "gpupool.dev/epoch"
-MANAGED = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
 _EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""

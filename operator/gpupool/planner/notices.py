@@ -10,8 +10,8 @@ from gpupool.model.plan import Action, Evict, Notice, RequestStatus
 from gpupool.model.reasons import Phase, Reason, Stage
 from gpupool.model.snapshot import Key, Quota, Request, Snapshot, Timer
 from gpupool.planner.decision import Decision
-from gpupool.policy.adoption import timer_name
 from gpupool.policy.claims import Claim
+from gpupool.policy.rebuilding import timer_name
 from gpupool.policy.reclaim import Finding
 
 

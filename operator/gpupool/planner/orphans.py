@@ -9,16 +9,16 @@ from gpupool.model.reasons import Phase, Reason
 from gpupool.model.snapshot import Request
 from gpupool.model.world import World
 from gpupool.planner.request_report import outside
-from gpupool.policy.membership import Map
+from gpupool.policy.membership import Membership
 
 
-def plan_orphans(world: World, found: Map) -> tuple[RequestStatus, ...]:
+def plan_orphans(world: World, found: Membership) -> tuple[RequestStatus, ...]:
     """Statuses of all requests that are in no pool's view."""
     pools = {p.name for p in world.pools}
     return tuple(s for r in world.requests if (s := _judge(r, pools, found)) is not None)
 
 
-def _judge(request: Request, pools: AbstractSet[str], found: Map) -> RequestStatus | None:
+def _judge(request: Request, pools: AbstractSet[str], found: Membership) -> RequestStatus | None:
     namespace = request.key.namespace
     home = found.pool_of_namespace.get(namespace)
     if request.pool is not None and request.pool not in pools:

@@ -6,22 +6,22 @@ from gpupool.model.plan import Action, Plan
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner import report
 from gpupool.planner.decision import Decision
-from gpupool.policy import adoption, isolation, ledger, quotas, recall, reclaim
+from gpupool.policy import isolation, ledger, quotas, rebuilding, recall, reclaim
 from gpupool.policy.allocation import allocate
 from gpupool.policy.attribution import Books, attribute
 from gpupool.policy.desk import Desk
 from gpupool.policy.eviction import evictions
 from gpupool.policy.measure import Measures, measure
 from gpupool.policy.provisioning import provisioning
-from gpupool.policy.territory import Territory, survey
+from gpupool.policy.territory import Territory, territory_of
 
 
-def plan(snapshot: Snapshot) -> Plan:
+def make_plan(snapshot: Snapshot) -> Plan:
     """What this cycle does and says. Same snapshot, same plan, byte for byte (law 9)."""
-    territory = survey(snapshot)
+    territory = territory_of(snapshot)
     books = attribute(snapshot)
     measures = measure(snapshot, books)
-    decisions = {r: decide(snapshot, territory, books, measures, r) for r in snapshot.pool.resources}
+    decisions = {r: decide_resource(snapshot, territory, books, measures, r) for r in snapshot.pool.resources}
     desks = {r: d.desk for r, d in decisions.items()}
     held = {
         n.name: sum(d.ledger.books[n.name].held for d in desks.values())
@@ -43,12 +43,16 @@ def plan(snapshot: Snapshot) -> Plan:
     )
 
 
-def decide(
+def decide_resource(
     snapshot: Snapshot, territory: Territory, books: Books, measures: Measures, resource: str
 ) -> Decision:
-    """Decide one resource. The order of these steps is the policy; it must not change lightly."""
+    """Decide one resource. The order of these steps is the policy.
+
+    Each step changes the desk that the next one reads: what is taken is known before anything is given, what
+    is given before its owner's need is counted, and pods are chosen once every wall is known.
+    """
     counts = ledger.build(snapshot, territory, resource)
-    desk = Desk(counts, adoption.build(snapshot, territory, books, counts))
+    desk = Desk(counts, rebuilding.claims(snapshot, territory, books, counts))
     # Lowering first: whatever the steps below give, they give of what the snapshot shows to be free.
     recall.lower(desk)
     findings = reclaim.advance(snapshot, desk, books, measures)

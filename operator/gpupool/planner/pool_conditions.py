@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gpupool.model.marks import TAINT
 from gpupool.model.plan import Condition, Status
 from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.conflicts import conflict
 from gpupool.planner.naming import some
-from gpupool.planner.readiness import readiness
+from gpupool.planner.readiness_report import readiness
 from gpupool.policy.isolation import stranded, tainted, taints, unlabelled
 from gpupool.policy.measure import Measures
 from gpupool.policy.territory import Territory
@@ -172,5 +173,5 @@ def _daemonsets(snapshot: Snapshot) -> Condition:
     said = f"No taint is set, because these DaemonSets would not come back: {names}."
     if taints(snapshot) and tainted(snapshot):
         said = f"The taint was there before these DaemonSets, whose pods do not come to the nodes: {names}."
-    message = f"{said} Add a toleration for key gpupool.dev/pool."
+    message = f"{said} Add a toleration for key {TAINT}."
     return Condition("DaemonSetsTolerate", Status.FALSE, "NotTolerated", message)

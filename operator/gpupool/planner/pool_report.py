@@ -11,7 +11,7 @@ from gpupool.model.reasons import Phase
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.decision import Decision
 from gpupool.planner.pool_conditions import conditions
-from gpupool.planner.readiness import would_be_denied
+from gpupool.planner.readiness_report import would_be_denied
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.desk import queues
 from gpupool.policy.measure import Measures

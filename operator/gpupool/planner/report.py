@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gpupool.model.plan import Action, Notice, Plan, RequestStatus
 from gpupool.model.snapshot import Key, Snapshot
-from gpupool.planner import notices, pool_report, readiness, request_report
+from gpupool.planner import notices, pool_report, readiness_report, request_report
 from gpupool.planner.decision import Decision
 from gpupool.policy.attribution import Books
 from gpupool.policy.explain import convene
@@ -60,5 +60,5 @@ def write(
             decisions=decisions,
             requests=ordered,
         ),
-        notices=(*told, *notices.of_evictions(snapshot, actions), *readiness.notices(snapshot)),
+        notices=(*told, *notices.of_evictions(snapshot, actions), *readiness_report.notices(snapshot)),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.world import World
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
 
 
 def sweep(world: World) -> tuple[LabelNamespace | MarkNode, ...]:
@@ -17,7 +17,7 @@ def sweep(world: World) -> tuple[LabelNamespace | MarkNode, ...]:
 
 def _namespaces(world: World, pools: set[str]) -> Iterable[LabelNamespace]:
     for namespace in world.namespaces:
-        pool = namespace.labels.get(NAMESPACE_LABEL)
+        pool = namespace.labels.get(POOL_LABEL)
         if pool is not None and pool not in pools:
             yield LabelNamespace(namespace.name, None, namespace.uid)
 

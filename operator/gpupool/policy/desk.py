@@ -136,7 +136,7 @@ class Desk:
         self._change(claim, granted=kept, allowance=min(claim.allowance, kept))
 
     def mark(self, claim: Claim) -> None:
-        """Replace a claim's timer (numbers must not change here)."""
+        """Replace a claim's timer, or what it asks for; grant and allowance must not change here."""
         self._claims[claim.key] = claim
 
     def _behind(self, namespace: str) -> int:

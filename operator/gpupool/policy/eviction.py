@@ -13,7 +13,7 @@ from gpupool.model.snapshot import Pod, Snapshot, Timer
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
-from gpupool.policy.standing import stand
+from gpupool.policy.returning import returning
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Unit:
 
 def evictions(snapshot: Snapshot, desk: Desk, books: Books, needed: int) -> tuple[Evict, ...]:
     """Pods of recalled borrowers whose notice has run out, as far as `needed` GPUs are still missing."""
-    standing = stand(desk)
+    standing = returning(desk)
     found: list[Evict] = []
     for claim in reversed(desk.claims):
         timer = claim.timer

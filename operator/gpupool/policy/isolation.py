@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gpupool.model.marks import TAINT
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Node, Snapshot
-from gpupool.policy.membership import TAINT
 from gpupool.policy.readiness import waiting
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from gpupool.model.marks import POOL_LABEL
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.world import NamespaceFacts
-from gpupool.policy.holders import NAMESPACE_LABEL
 from gpupool.policy.roster import Roster
 
 
@@ -35,4 +35,4 @@ def held_back(listed: Roster, namespaces: Iterable[NamespaceFacts]) -> Pool:
 
 def _enforced(namespace: NamespaceFacts, pool: str) -> bool:
     walled = namespace.quota is not None and namespace.quota.pool == pool
-    return walled or namespace.labels.get(NAMESPACE_LABEL) == pool
+    return walled or namespace.labels.get(POOL_LABEL) == pool

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gpupool.model.enforcement import Replay
+from gpupool.model.marks import POOL_LABEL
 from gpupool.model.outsiders import OutsiderPool, Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.world import Template, World
-from gpupool.policy.membership import NAMESPACE_LABEL, Map
+from gpupool.policy.membership import Membership
 
 MOST_NAMED = 5
 MOST_HOMES = 1000
@@ -21,7 +22,7 @@ MOST_HOMES = 1000
 
 
 def outsiders(
-    world: World, found: Map, modes: Mapping[str, Mode], setting: Outsiders, *, held: str = ""
+    world: World, found: Membership, modes: Mapping[str, Mode], setting: Outsiders, *, held: str = ""
 ) -> SetOutsiders | None:
     """What should stand; None where nothing is to be said to anybody.
 
@@ -55,7 +56,7 @@ def outsiders(
     )
 
 
-def outside(world: World, found: Map, apart: str) -> tuple[Template, ...]:
+def outside(world: World, found: Membership, apart: str) -> tuple[Template, ...]:
     """Live templates of namespaces that belong to no pool and not to the system; `apart` is our own one."""
     exempt = world.exempt_namespaces | {"kube-system", apart} | found.claimed_twice
     inside = exempt | set(found.pool_of_namespace)
@@ -89,12 +90,12 @@ def _facts(pool: Pool, *, counts: bool) -> OutsiderPool:
     return OutsiderPool(pool.name, pool.uid, pool.resources, pool.cpu_pods, counts)
 
 
-def _homes(world: World, found: Map) -> dict[str, str]:
+def _homes(world: World, found: Membership) -> dict[str, str]:
     """Namespaces that belong to a pool and carry no label of it; `-` where two pools claim one."""
     belongs = found.pool_of_namespace
     return {
         n.name: belongs.get(n.name, "-")
         for n in world.namespaces
-        if (n.name in belongs and n.labels.get(NAMESPACE_LABEL) != belongs[n.name])
+        if (n.name in belongs and n.labels.get(POOL_LABEL) != belongs[n.name])
         or n.name in found.claimed_twice
     }

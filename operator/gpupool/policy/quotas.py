@@ -10,8 +10,8 @@ from gpupool.model.plan import DropQuota, SetQuota
 from gpupool.model.pool import Pool
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Namespace, Quota, Snapshot, Timer
-from gpupool.policy.adoption import timer_name
 from gpupool.policy.desk import Desk
+from gpupool.policy.rebuilding import timer_name
 from gpupool.policy.territory import Territory
 
 Write = SetQuota | DropQuota

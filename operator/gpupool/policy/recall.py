@@ -16,8 +16,8 @@ from gpupool.model.snapshot import Key, Snapshot, Timer
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
+from gpupool.policy.returning import Returning, returning, target_of
 from gpupool.policy.shortage import wanted_by_guarantees
-from gpupool.policy.standing import Standing, stand, target_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def lower(desk: Desk) -> None:
 
 def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
     """End recalls that nobody needs any more, and give notice for what is missing beyond those under way."""
-    standing = stand(desk)
+    standing = returning(desk)
     victims = tuple(_borrowers(desk, outcome, standing))
     settling = desk.settling()
     under_way = settling + sum(standing.coming.values())
@@ -99,7 +99,7 @@ def _choose(victims: Sequence[Victim], needed: int) -> Iterable[Victim]:
         yield Victim(victim.claim, taken)
 
 
-def _borrowers(desk: Desk, outcome: Outcome, standing: Standing) -> Iterable[Victim]:
+def _borrowers(desk: Desk, outcome: Outcome, standing: Returning) -> Iterable[Victim]:
     """Who can be asked to return GPUs, by least harm: unowned and unheld first, lower priority, younger.
 
     Those that lend a part already give more only where the others do not suffice.

@@ -25,7 +25,7 @@ class Territory:
     nodes: frozenset[str]
 
 
-def survey(snapshot: Snapshot) -> Territory:
+def territory_of(snapshot: Snapshot) -> Territory:
     """Look the snapshot over."""
     by_team = {s.team: s for s in snapshot.pool.shares}
     shares = {

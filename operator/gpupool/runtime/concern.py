@@ -9,7 +9,7 @@ from gpupool.collector.projections import QuotaFacts
 from gpupool.collector.store import Change
 from gpupool.kube import resources as kinds
 from gpupool.model.snapshot import Pod
-from gpupool.policy.membership import Map
+from gpupool.policy.membership import Membership
 from gpupool.runtime.reading import Tracked
 
 Concerned = frozenset[str] | None
@@ -36,10 +36,10 @@ class Concern:
     """Knows what belonged to which pool when the cluster was last surveyed."""
 
     def __init__(self) -> None:
-        self._found: Map | None = None
+        self._found: Membership | None = None
         self._pool_of_node: dict[str, str] = {}
 
-    def learn(self, found: Map) -> None:
+    def learn(self, found: Membership) -> None:
         """Take what belongs to which pool now."""
         self._found = found
         self._pool_of_node = {n.name: pool for pool, own in found.members.items() for n in own.nodes}

@@ -9,9 +9,9 @@ from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
-from gpupool.runtime.leasethread import LeaseThread
+from gpupool.runtime.election.thread import LeaseThread
 from gpupool.runtime.mirror import Mirror
-from gpupool.runtime.outsiders import OutsiderWatch
+from gpupool.runtime.outsiderwatch import OutsiderWatch
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import Metrics
 

@@ -17,18 +17,18 @@ from gpupool.model.plan import Action, Plan
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Snapshot, Usage
 from gpupool.model.world import Template, World
-from gpupool.planner.planner import plan as decide
+from gpupool.planner.planner import make_plan
 from gpupool.planner.recheck import recheck
 from gpupool.policy.isolation import policies_of
-from gpupool.policy.membership import view
 from gpupool.policy.readiness import hold
+from gpupool.policy.view import view
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
+from gpupool.runtime.grantgate import GrantGate
 from gpupool.runtime.mending import Mending
 from gpupool.runtime.publisher import Cycle, Publisher
 from gpupool.runtime.rehearsal import Rehearsal, scene
 from gpupool.runtime.statuswriter import StatusWriter
-from gpupool.runtime.walls import Walls
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class PoolLoop:
         self._turned = time.monotonic()
         self._ending = False
         self._due: datetime | None = None
-        self._walls = Walls(context.mirror.quota)
+        self._gate = GrantGate(context.mirror.quota)
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._answered_within = 0.0
@@ -120,7 +120,7 @@ class PoolLoop:
         if snapshot is None:
             return None
         collected = time.perf_counter()
-        plan = decide(snapshot)
+        plan = make_plan(snapshot)
         planned = time.perf_counter()
         await asyncio.sleep(0)  # what arrived meanwhile reaches the stores
         plan, refused = self._recheck(plan, seen)
@@ -227,13 +227,13 @@ class PoolLoop:
 
     async def _tell(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
         """The requests' statuses, as soon as their quotas stand: marking many nodes takes long."""
-        await self._walls.settle(results)
-        told = self._walls.tellable(plan.requests, snapshot, results)
+        await self._gate.settle(results)
+        told = self._gate.tellable(plan.requests, snapshot, results)
         return await self._statuses.requests(told, snapshot.now, self._context.epoch)
 
     async def _report(self, plan: Plan, snapshot: Snapshot, results: Results) -> int:
         written = await self._statuses.pool(plan, snapshot, self._context.epoch)
-        notices = self._walls.tellable_notices(plan.notices)
+        notices = self._gate.tellable_notices(plan.notices)
         self._publisher.notices(replace(plan, notices=notices), results)
         mended = self._context.policies.mended(self.name)
         self._publisher.say(self._mending.done(snapshot.pool, results.done, mended))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,9 +21,10 @@ from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
 from gpupool.model.annotations import read_epoch
+from gpupool.model.marks import OURS
 from gpupool.model.plan import Notice
 from gpupool.model.world import World
-from gpupool.policy.membership import Map, resolve
+from gpupool.policy.membership import Membership, resolve
 from gpupool.runtime.concern import Concern, Concerned
 from gpupool.runtime.reading import Reader
 from gpupool.runtime.settings import Settings
@@ -31,23 +32,11 @@ from gpupool.telemetry.metrics import ReflectorReading
 
 log = logging.getLogger(__name__)
 
-OURS = "app.kubernetes.io/managed-by=gpupool,gpupool.dev/pool"
 NO_BOOKMARKS = Pace(watch=(45, 60), inactivity=70.0)
 """For Events: the API server caches none and sends no bookmarks, so silence is no sign of death."""
 LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 MAP_SECONDS = 10
 """Refused demand ages by the minute; nothing else of what is known moves by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyFacts:
-    """One of our policy objects as it stands."""
-
-    kind: str
-    name: str
-    pool: str
-    version: str
-    denies: bool = False
 
 
 class Mirror:
@@ -73,7 +62,7 @@ class Mirror:
         self.changes = 0
         self.highest_epoch = 0
         self._concern = Concern()
-        self._mapped: tuple[tuple[int, int], World, Map] | None = None
+        self._mapped: tuple[tuple[int, int], World, Membership] | None = None
         self._pool_reader = Reader("GpuPool", convert.pool)
         self._request_reader = Reader("CapacityRequest", convert.request, remnants.request)
         self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
@@ -100,7 +89,7 @@ class Mirror:
         )
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
-        self.policies = {r.kind: self._mirror(r, _policy(r.kind), labels=OURS) for r in policies}
+        self.policies = {r.kind: self._mirror(r, see.policy_facts(r.kind), labels=OURS) for r in policies}
 
     def _mirror(
         self,
@@ -201,7 +190,7 @@ class Mirror:
         """One quota as it is known now."""
         return self.quotas.store.get(key)
 
-    def mapped(self) -> tuple[World, Map]:
+    def mapped(self) -> tuple[World, Membership]:
         """The cluster as it is known now, at the API server's time, and what belongs to which pool.
 
         All pools share it; it is made again when something changed, and now and then because refusals age.
@@ -234,13 +223,3 @@ class Mirror:
             queues=self.local_queues.values(),
         )
         return world(found, now, self._exempt)
-
-
-def _policy(kind: str) -> Callable[[Json], PolicyFacts]:
-    def project(raw: Json) -> PolicyFacts:
-        meta = raw["metadata"]
-        denies = "Deny" in raw.get("spec", {}).get("validationActions", ())
-        pool = meta["labels"]["gpupool.dev/pool"]
-        return PolicyFacts(kind, meta["name"], pool, meta["resourceVersion"], denies)
-
-    return project

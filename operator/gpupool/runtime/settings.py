@@ -105,8 +105,6 @@ class Settings(BaseModel):
     """How much is logged."""
     deployment: str = "gpupool"
     """Our own Deployment, which the release stops first."""
-    service_account: str = "gpupool"
-    """Our own ServiceAccount."""
     pod_name: str = ""
     """Name of this process, shown in Events and in the Lease."""
     pod_namespace: str = "gpupool-system"

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Demand, Key, Node, Quota, Request
-from gpupool.simulator.things import Running, Template, Workload
+from gpupool.simulator.workloads import Running, Template, Workload
 
 
 @dataclass(slots=True)

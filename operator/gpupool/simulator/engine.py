@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gpupool.model.enforcement import Enforcement
+from gpupool.model.marks import TAINT
 from gpupool.model.plan import (
     Action,
     DropQuota,
@@ -19,9 +20,8 @@ from gpupool.model.plan import (
     SetQuota,
 )
 from gpupool.model.snapshot import Key, Namespace, Quota, Remembered, Snapshot
-from gpupool.planner.planner import plan as decide
+from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import Books, attribute, gpus
-from gpupool.policy.membership import TAINT
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.samples import Recorder
 
@@ -95,7 +95,7 @@ class Engine:
         """One cycle: collect, plan, apply, report."""
         snapshot = self.snapshot()
         self._record(snapshot)
-        plan = decide(self.snapshot())
+        plan = make_plan(self.snapshot())
         self.apply(plan.actions)
         if not self.loses_statuses:
             self.report(plan.requests)

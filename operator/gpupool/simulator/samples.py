@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from gpupool.model.snapshot import Key, Peak, PodUsage, Usage
-from gpupool.simulator.things import Running, Samples
+from gpupool.simulator.workloads import Running, Samples
 
 SEEN = {Samples.OK: 1.0, Samples.STALE: 1.0, Samples.CONFLICTING: 1.0, Samples.PARTIAL: 0.5}
 """Part of the samples that arrive; those that are missing have no series at all."""

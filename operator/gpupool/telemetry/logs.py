@@ -2,16 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from typing_extensions import override
 
-_BOUND: ContextVar[Mapping[str, Any]] = ContextVar("gpupool_log_keys", default={})  # noqa: B039 - never changed in place
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -24,7 +21,7 @@ log = logging.getLogger("gpupool.cycle")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, bound keys, the record's own keys."""
+    """One JSON object a line: time, level, logger, message, the record's own keys."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -33,7 +30,6 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_BOUND.get(),
             **{key: value for key, value in vars(record).items() if key not in _STANDARD},
         }
         if record.exc_info:
@@ -54,16 +50,6 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request would drown ours
 
 
-@contextmanager
-def bound(**keys: Any) -> Iterator[None]:
-    """Add keys (pool, cycle) to every line written within, tasks started within included."""
-    token = _BOUND.set({**_BOUND.get(), **keys})
-    try:
-        yield
-    finally:
-        _BOUND.reset(token)
-
-
 @dataclass(frozen=True, slots=True)
 class CycleLine:
     """The one line of a cycle.
@@ -71,8 +57,7 @@ class CycleLine:
     Attributes:
         pool: which pool.
         cycle: id of the cycle.
-        result: `ok`, or the word of its error.
-        snapshot: hash of the snapshot that was decided on.
+        result: `ok`, or `incomplete` where a write failed.
         durations: seconds by step.
         counts: what was looked at and done (nodes, pods, requests, actions, writes, refusals, ...).
         fresh: whether use was measured freshly.
@@ -82,7 +67,6 @@ class CycleLine:
     pool: str
     cycle: str
     result: str
-    snapshot: str = ""
     durations: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     fresh: bool = False

@@ -99,7 +99,7 @@ class Metrics:
         self._cycle_seconds.labels(step).observe(seconds)
 
     def cycle_ended(self, result: str) -> None:
-        """A cycle is over (`ok`, or the word of its error)."""
+        """A cycle is over: `ok`, `incomplete` where a write failed, `failed` where the cycle did."""
         self._cycles.labels(result).inc()
 
     def wrote(self, kind: str, verb: str, result: str, count: int = 1) -> None:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gpupool.applier.policies import (
-    NODE_LABEL,
-    POOL_LABEL,
-    TAINT_KEY,
-    PoolPolicySpec,
-    pool_policies,
-    probe_pods,
-)
+from gpupool.applier.policies import PoolPolicySpec, pool_policies, probe_pods
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 from integration.isolation.asking import (
     BREAK_GLASS,
     GPU,
@@ -54,7 +48,7 @@ class Pool:
 
     @property
     def toleration(self) -> dict[str, str]:
-        return {"key": TAINT_KEY, "operator": "Equal", "value": self.name, "effect": "NoSchedule"}
+        return {"key": TAINT, "operator": "Equal", "value": self.name, "effect": "NoSchedule"}
 
     @property
     def two_lines(self) -> Json:
@@ -143,7 +137,7 @@ def make_pool(kube: Kube, *, mutate: bool, gpus: int = 8, nodes: int = 1) -> Poo
     node_names = tuple(unique(f"{name}-node") for _ in range(nodes))
     for node_name in node_names:
         manifest = node_manifest(node_name, gpus, labels={NODE_LABEL: name})
-        taint = {"key": TAINT_KEY, "value": name, "effect": "NoSchedule"}
+        taint = {"key": TAINT, "value": name, "effect": "NoSchedule"}
         manifest["spec"]["taints"] = [taint]
         kube.create(manifest)
     owner = kube.create(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpupool.applier.policies import NODE_LABEL
+from gpupool.model.marks import NODE_LABEL
 from integration.isolation.asking import GPU, create, phase, pod, refusal, wait_for
 from integration.isolation.rig import team_namespace
 from localplane.kube import KubeError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gpupool.applier.policies import NODE_LABEL, TAINT_KEY
+from gpupool.model.marks import NODE_LABEL, TAINT
 from integration.isolation.asking import BREAK_GLASS, GPU, create, phase, pod, refusal, runs_on, wait_for
 from integration.isolation.rig import team_namespace
 
@@ -36,10 +36,10 @@ def test_row_1_a_node_name_is_refused_and_the_message_names_it(
 REACHING_OUT: list[tuple[Json, str]] = [
     ({"operator": "Exists"}, "without a key"),
     ({"operator": "Exists", "effect": "NoSchedule"}, "without a key"),
-    ({"key": TAINT_KEY, "operator": "Exists"}, f"key {TAINT_KEY} with operator Exists"),
-    ({"key": TAINT_KEY, "operator": "Equal", "value": "other"}, 'value "other"'),
-    ({"key": TAINT_KEY, "value": "other", "effect": "NoSchedule"}, 'value "other"'),
-    ({"key": TAINT_KEY}, 'value ""'),
+    ({"key": TAINT, "operator": "Exists"}, f"key {TAINT} with operator Exists"),
+    ({"key": TAINT, "operator": "Equal", "value": "other"}, 'value "other"'),
+    ({"key": TAINT, "value": "other", "effect": "NoSchedule"}, 'value "other"'),
+    ({"key": TAINT}, 'value ""'),
 ]
 
 
@@ -71,7 +71,7 @@ def test_row_3_tolerations_cannot_be_appended_to_a_pending_or_running_pod(
     for name in ("first", "second"):
         path = f"/api/v1/namespaces/{team}/pods/{name}"
         had = client.get(path)["spec"]["tolerations"]
-        for extra in ({"operator": "Exists"}, {"key": TAINT_KEY, "operator": "Exists"}):
+        for extra in ({"operator": "Exists"}, {"key": TAINT, "operator": "Exists"}):
             change = {"spec": {"tolerations": [*had, extra]}}
             error = refusal(partial(client.patch, path, change))
             assert error.status == 403
@@ -168,7 +168,7 @@ def test_a_plain_gpu_pod_runs_or_is_told_the_two_lines(
     if not mutate:
         error = refusal(lambda: create(client, team, plain))
         assert f"spec.nodeSelector: {{{NODE_LABEL}: {pool.name}}}" in error.message
-        assert f"spec.tolerations: [{{key: {TAINT_KEY}, operator: Equal, value: {pool.name}" in error.message
+        assert f"spec.tolerations: [{{key: {TAINT}, operator: Equal, value: {pool.name}" in error.message
         plain["spec"]["nodeSelector"] |= pool.selector
         plain["spec"]["tolerations"] = [pool.toleration]
     made = create(client, team, plain)

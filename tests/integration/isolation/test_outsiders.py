@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gpupool.applier.policies.outside_probe import restricted_pod
-from gpupool.applier.policies.outsiders import OutsiderSpec, outsider_policies
+from gpupool.applier.policies.outsider_policies import OutsiderSpec, outsider_policies
 from gpupool.model.outsiders import OutsiderPool, SetOutsiders
 from integration.isolation.asking import (
     BREAK_GLASS,

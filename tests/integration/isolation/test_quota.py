@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gpupool.applier.policies import POOL_LABEL
+from gpupool.model.marks import POOL_LABEL
 from integration.isolation.asking import BREAK_GLASS, GPU, create, pod, refusal, unique, wait_for, warnings
 from integration.isolation.rig import put_quota, team_namespace
 from localplane.kube import KubeError

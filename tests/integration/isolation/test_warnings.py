@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpupool.applier.policies import NODE_LABEL, POOL_LABEL
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from integration.isolation.asking import create, pod, wait_for, warnings
 from integration.isolation.rig import team_namespace
 

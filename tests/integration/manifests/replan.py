@@ -10,8 +10,9 @@ from gpupool.model.pool import Pool, Share
 from gpupool.model.snapshot import Request
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.planner.orphans import plan_orphans
-from gpupool.planner.planner import plan
-from gpupool.policy.membership import resolve, view
+from gpupool.planner.planner import make_plan
+from gpupool.policy.membership import resolve
+from gpupool.policy.view import view
 from support.builders import GPU, NOW, a_pool, a_share
 
 Json = dict[str, Any]
@@ -47,8 +48,8 @@ def _asking() -> Request:
 def _judge(pool: Pool, requests: tuple[Request, ...]) -> int:
     world = _world(pool, requests)
     found = resolve(world)
-    decided = plan(view(world, found, pool, uninterrupted_since=NOW))
-    again = plan(view(world, found, pool, uninterrupted_since=NOW))
+    decided = make_plan(view(world, found, pool, uninterrupted_since=NOW))
+    again = make_plan(view(world, found, pool, uninterrupted_since=NOW))
     assert decided == again, "the same snapshot gave two plans"
     told = [*decided.requests, *plan_orphans(world, found)]
     for status in told:

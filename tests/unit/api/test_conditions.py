@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gpupool.api.v1alpha1 import Condition, ConditionStatus
-from gpupool.api.v1alpha1.conditions import drop_condition, find_condition, is_true, set_condition, shorten
+from gpupool.api.v1alpha1.conditions import find_condition, set_condition, shorten
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -43,7 +43,7 @@ def test_the_transition_time_stays_while_the_status_does() -> None:
 def test_the_transition_time_moves_when_the_status_flips(status: Any) -> None:
     after = ready(ready([], status=True, now=NOW), status=status, now=LATER)
     assert after[0]["lastTransitionTime"] == "2026-07-01T13:00:00Z"
-    assert not is_true(after, "Ready")
+    assert after[0]["status"] == str(status)
 
 
 def test_a_status_outside_the_three_is_refused() -> None:
@@ -65,12 +65,10 @@ def test_a_long_message_is_cut_with_an_ellipsis() -> None:
     assert shorten("short") == "short"
 
 
-def test_a_condition_is_found_and_dropped_by_its_type() -> None:
+def test_a_condition_is_found_by_its_type() -> None:
     conditions = ready([], status=True, now=NOW)
-    assert is_true(conditions, "Ready")
+    assert find_condition(conditions, "Ready") == conditions[0]
     assert find_condition(conditions, "Conflict") is None
-    assert not is_true(conditions, "Conflict")
-    assert drop_condition(conditions, "Ready") == []
 
 
 def test_what_is_set_is_a_condition_of_the_api() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from gpupool.applier.policies.outside_probe import GATE, kept_name, kept_pod, outsider_probes
-from gpupool.applier.policies.outsiders import OutsiderSpec, outsider_policies
-from gpupool.applier.policies.spec import POOL_LABEL
+from gpupool.applier.policies.outsider_policies import OutsiderSpec, outsider_policies
+from gpupool.model.marks import POOL_LABEL
 from gpupool.model.outsiders import OutsiderPool, SetOutsiders
 from support.builders import a_pool
 

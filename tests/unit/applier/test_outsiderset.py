@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from gpupool.applier.admission import AdmissionObjects
 from gpupool.applier.outsiderset import OutsiderSet
 from gpupool.applier.policies.outside_probe import kept_name, outsider_probes
-from gpupool.applier.policies.outsiders import NO_POOL, OutsiderSpec
+from gpupool.applier.policies.outsider_policies import NO_POOL, OutsiderSpec
 from gpupool.applier.policyset import PolicyContext
 from gpupool.applier.serverside import Deletion, Writer
-from gpupool.applier.standing import Standing
 from gpupool.errors import Conflict, Failure
 from gpupool.kube.client import KubeClient
 from gpupool.model.outsiders import OutsiderPool, SetOutsiders
@@ -28,7 +28,7 @@ class Rig:
     def __init__(self) -> None:
         self.present: dict[tuple[str, str], str] = {}
         self.writer = NotedWriter(on_write=self._stand)
-        standing = Standing(cast("KubeClient", self), cast("Writer", self.writer), self._under)
+        standing = AdmissionObjects(cast("KubeClient", self), cast("Writer", self.writer), self._under)
         self.pods = Pods()
         self.set = OutsiderSet(standing, cast("Writer", self.pods), CONTEXT)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gpupool.applier.policies import POOL_LABEL, PoolPolicySpec, pool_policies, probe_pods
+from gpupool.applier.policies import PoolPolicySpec, pool_policies, probe_pods
 from gpupool.applier.policies.spec import policy_name
+from gpupool.model.marks import POOL_LABEL
 
 SPEC = PoolPolicySpec(
     pool="lab",

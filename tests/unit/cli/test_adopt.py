@@ -9,11 +9,11 @@ import yaml
 from gpupool.api import v1alpha1 as api
 from gpupool.cli import adopt as command
 from gpupool.cli import main as cli
+from gpupool.cli.survey import Survey
 from gpupool.errors import Failure, NotFound
 from gpupool.model.snapshot import ForeignQuota, Namespace, Snapshot
-from gpupool.planner.adopt import adopt
-from gpupool.planner.drafts import Hints
-from gpupool.runtime.survey import Survey
+from gpupool.planner.drafting.adopt import adopt
+from gpupool.planner.drafting.draft import Hints
 from support.builders import GPU, a_pool, a_share, a_snapshot, pods
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from gpupool.applier.policies.outsiders import OutsiderSpec, outsider_policies
+from gpupool.applier.policies.outsider_policies import OutsiderSpec, outsider_policies
 from gpupool.cli.audit.attempts import Answer, Asker, Attempt, By, Who, judge
 from gpupool.cli.audit.rows import ROWS
 from gpupool.cli.audit.stage import Ground, Stage, passing

@@ -8,8 +8,8 @@ import pytest
 from gpupool.model.pool import Pool
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, Namespace, ObjectRef, Pod, Request
-from gpupool.planner.adopt import Adoption, adopt
-from gpupool.planner.drafts import Draft, Hints, Workload
+from gpupool.planner.drafting.adopt import Adoption, adopt
+from gpupool.planner.drafting.draft import Draft, Hints, Workload
 from support.builders import GPU, a_pool, a_request, a_share, a_snapshot, nodes, pods
 
 MIG = "nvidia.com/mig-1g.10gb"

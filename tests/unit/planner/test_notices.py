@@ -6,7 +6,7 @@ import pytest
 
 from gpupool.model.reasons import Phase, Stage
 from gpupool.model.snapshot import Request
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import remember
 from support.builders import (
     HOUR,
@@ -25,7 +25,7 @@ POOL = a_pool(a_share("vision", 8))
 
 def told(*requests: Request, hard: int | None = None) -> list[tuple[str, str]]:
     quotas = {} if hard is None else {"vision": a_quota(hard)}
-    return [(n.reason, n.message) for n in plan(a_snapshot(POOL, *requests, quotas=quotas)).notices]
+    return [(n.reason, n.message) for n in make_plan(a_snapshot(POOL, *requests, quotas=quotas)).notices]
 
 
 def test_a_grant_is_told() -> None:
@@ -40,7 +40,7 @@ def test_a_first_answer_that_is_no_grant_is_told() -> None:
 
 def test_waiting_is_told_at_first_and_is_no_warning() -> None:
     quotas = {"vision": a_quota(5)}
-    found = plan(a_snapshot(POOL, granted("old", 5), a_request("new", 4), quotas=quotas)).notices
+    found = make_plan(a_snapshot(POOL, granted("old", 5), a_request("new", 4), quotas=quotas)).notices
     assert [(n.reason, n.warning) for n in found] == [("WaitingForGuarantee", False)]
 
 
@@ -54,7 +54,7 @@ def test_a_loss_is_told_with_its_reason() -> None:
     timer = a_timer(Stage.RECALLING, HOUR, target=4)
     quotas = {"vision": a_quota(8, timers={"train": timer})}
     lost = granted("train", 8, preemptible=True, timer=timer)
-    found = plan(a_snapshot(POOL, lost, quotas=quotas)).notices
+    found = make_plan(a_snapshot(POOL, lost, quotas=quotas)).notices
     assert found[0].reason == "Lowered"
     assert found[0].message.startswith("Granted GPUs fell from 8 to 4: 4 of 8 GPUs are granted.")
 
@@ -78,7 +78,7 @@ def test_a_request_that_begins_or_ceases_to_be_refused_is_told(
 
 
 def test_what_was_told_is_not_told_again() -> None:
-    first = plan(a_snapshot(POOL, a_request("train", 4), a_request("more", 9)))
+    first = make_plan(a_snapshot(POOL, a_request("train", 4), a_request("more", 9)))
     again = [
         replace(r, remembered=remember(status_of(first, r.key.name)))
         for r in (a_request("train", 4), a_request("more", 9))
@@ -90,24 +90,24 @@ def test_a_new_process_tells_a_taking_again_as_the_same_event() -> None:
     timer = replace(a_timer(Stage.LENT, HOUR, target=4), granted=8)
     quotas = {"vision": a_quota(4, timers={"train": timer})}
     before = a_snapshot(POOL, granted("train", 8, allowance=4, timer=timer), quotas=quotas)
-    assert plan(before).notices == ()
-    (again,) = plan(replace(before, uninterrupted_since=before.now)).notices
+    assert make_plan(before).notices == ()
+    (again,) = make_plan(replace(before, uninterrupted_since=before.now)).notices
     assert (again.reason, again.since) == ("Lent", timer.since)
 
 
 def test_a_recall_that_ends_is_told() -> None:
     timer = a_timer(Stage.RECALLING, HOUR, target=4)
     quotas = {"vision": a_quota(4, timers={"train": timer})}
-    found = plan(a_snapshot(POOL, granted("train", 4, timer=timer), quotas=quotas)).notices
+    found = make_plan(a_snapshot(POOL, granted("train", 4, timer=timer), quotas=quotas)).notices
     assert [(n.reason, n.message) for n in found] == [("Settled", "4 of 4 granted GPUs may be used.")]
 
 
 def test_a_request_for_a_foreign_resource_is_refused_and_told_once() -> None:
     wrong = a_request("train", 1, resource="amd.com/gpu")
-    found = plan(a_snapshot(POOL, wrong))
+    found = make_plan(a_snapshot(POOL, wrong))
     assert status_of(found, "train").verdict.message == (
         "spec.resource amd.com/gpu is not governed by pool lab: ask for one of nvidia.com/gpu."
     )
     assert [n.reason for n in found.notices] == ["UnknownResource"]
     again = replace(wrong, remembered=remember(status_of(found, "train")))
-    assert plan(a_snapshot(POOL, again)).notices == ()
+    assert make_plan(a_snapshot(POOL, again)).notices == ()

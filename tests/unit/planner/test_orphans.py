@@ -2,14 +2,15 @@
 
 import pytest
 
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import Namespace, Request
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.planner.orphans import plan_orphans
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.planner.sweep import sweep
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT, resolve
+from gpupool.policy.membership import resolve
 from support.builders import NOW, a_pool, a_quota, a_request, a_share, a_snapshot, condition_of, status_of
 
 OTHER_POOL = (
@@ -73,7 +74,7 @@ def test_without_any_pool_an_unknown_one_is_told_so() -> None:
 
 def test_a_namespace_that_lost_its_share_is_told_so() -> None:
     gone = Namespace("gone", None, pool_label="lab", quota=a_quota(1))
-    found = plan(a_snapshot(a_pool(a_share("vision")), a_request("train", 1, "gone"), strangers=(gone,)))
+    found = make_plan(a_snapshot(a_pool(a_share("vision")), a_request("train", 1, "gone"), strangers=(gone,)))
     status = status_of(found, "train")
     assert (status.phase, status.verdict.reason) == ("Pending", "NamespaceWithoutPool")
     assert "namespace gone" in condition_of(found, "Granted", "train").message
@@ -85,8 +86,8 @@ def test_marks_of_pools_that_are_gone_are_taken_back_and_others_stay() -> None:
         now=NOW,
         pools=(LAB,),
         namespaces=(
-            NamespaceFacts("a", {NAMESPACE_LABEL: "gone"}),
-            NamespaceFacts("b", {NAMESPACE_LABEL: "lab"}),
+            NamespaceFacts("a", {POOL_LABEL: "gone"}),
+            NamespaceFacts("b", {POOL_LABEL: "lab"}),
             NamespaceFacts("c", {}),
         ),
         nodes=(

@@ -8,7 +8,7 @@ from gpupool.model.plan import PoolStatus
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Namespace, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,
     HOUR,
@@ -28,7 +28,7 @@ from support.builders import (
 
 
 def status(snapshot: Snapshot) -> PoolStatus:
-    found = plan(snapshot).status
+    found = make_plan(snapshot).status
     assert found is not None
     return found
 
@@ -98,16 +98,16 @@ def test_the_queue_is_in_order_and_bounded() -> None:
     ],
 )
 def test_ready_names_what_is_wrong_with_the_pool(snapshot: Snapshot, reason: str) -> None:
-    assert condition_of(plan(snapshot), "Ready").reason == reason
+    assert condition_of(make_plan(snapshot), "Ready").reason == reason
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    found = plan(a_snapshot(a_pool(), nodes_claimed_twice=tuple(f"n{i}" for i in range(8))))
+    found = make_plan(a_snapshot(a_pool(), nodes_claimed_twice=tuple(f"n{i}" for i in range(8))))
     assert condition_of(found, "Ready").message.endswith("n0, n1, n2, n3, n4 and 3 more.")
 
 
 def test_overcommitment_is_said_with_its_number() -> None:
-    found = plan(
+    found = make_plan(
         a_snapshot(a_pool(a_share("vision", 8)), granted("train", 16), quotas={"vision": a_quota(16)})
     )
     assert condition_of(found, "Overcommitted").message == (
@@ -116,14 +116,14 @@ def test_overcommitment_is_said_with_its_number() -> None:
 
 
 def test_silent_telemetry_is_said() -> None:
-    found = plan(a_snapshot(a_pool(), usage=sampled((), fresh=False, problem="No answer")))
+    found = make_plan(a_snapshot(a_pool(), usage=sampled((), fresh=False, problem="No answer")))
     assert condition_of(found, "TelemetryHealthy").message == (
         "No answer. Nothing is taken for under-use meanwhile."
     )
 
 
 def test_a_daemonset_without_toleration_is_named_with_the_fix() -> None:
-    found = plan(a_snapshot(a_pool(), intolerant_daemonsets=("gpu/driver",)))
+    found = make_plan(a_snapshot(a_pool(), intolerant_daemonsets=("gpu/driver",)))
     assert "gpu/driver. Add a toleration for key gpupool.dev/pool." in (
         condition_of(found, "DaemonSetsTolerate").message
     )
@@ -142,6 +142,6 @@ def test_two_resources_have_a_ledger_each() -> None:
 
 
 def test_a_plan_reads_as_text() -> None:
-    text = str(plan(a_snapshot(a_pool(a_share("vision", 8)), a_request("train", 4))))
+    text = str(make_plan(a_snapshot(a_pool(a_share("vision", 8)), a_request("train", 4))))
     assert text.splitlines()[:2] == ["pool lab: 2 actions", "  raise quota vision: nvidia.com/gpu=4"]
     assert "vision/train: Granted 4 (Granted)" in text

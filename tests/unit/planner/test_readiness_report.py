@@ -8,8 +8,8 @@ import pytest
 from gpupool.model.enforcement import Enforcement, Replay
 from gpupool.model.plan import Status
 from gpupool.model.pool import Mode
-from gpupool.planner.planner import plan
-from gpupool.planner.readiness import MOST_DENIED
+from gpupool.planner.planner import make_plan
+from gpupool.planner.readiness_report import MOST_DENIED
 from gpupool.policy.readiness import hold
 from support.builders import a_pool, a_share, a_snapshot, condition_of, nodes
 
@@ -24,7 +24,7 @@ def told(*replays: Replay, **more: Any) -> Any:
     pool = more.pop("pool", POOL)
     enforcement = Enforcement(replays=replays, mutate=True)
     more = {"nodes": nodes(1, pool_label=None, taints=()), "enforcement": enforcement} | more
-    return plan(hold(a_snapshot(pool, **more)))
+    return make_plan(hold(a_snapshot(pool, **more)))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from gpupool.model.selector import Expression, Operator, Selector
 from gpupool.model.snapshot import Demand, Key, ObjectRef, Pod, Request, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import REQUEST_LABEL, attribute
 from support.builders import (
     GPU,
@@ -68,7 +68,7 @@ def test_the_strongest_rule_wins(
 def test_two_selectors_that_match_book_on_the_older_and_both_say_so() -> None:
     older = granted("older", 2, selector=Selector((("app", "fit"),)), created=NOW - 3 * HOUR)
     newer = granted("newer", 2, selector=Selector((("app", "fit"),)), created=NOW - HOUR)
-    decided = plan(snapshot(newer, older, found=pods(2, "fit")))
+    decided = make_plan(snapshot(newer, older, found=pods(2, "fit")))
     assert (status_of(decided, "older").held, status_of(decided, "newer").held) == (2, 0)
     assert "newer" in condition_of(decided, "Overlap", "older").message
     assert "older" in condition_of(decided, "Overlap", "newer").message

@@ -5,7 +5,7 @@ import pytest
 from gpupool.model.plan import Evict
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import ObjectRef, Pod, Snapshot, Timer
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.policy.eviction import Unit, fewest
 from support.builders import (
     DAY,
@@ -38,7 +38,7 @@ def snapshot(found: tuple[Pod, ...], timer: Timer = DUE, target: int = 4) -> Sna
 
 
 def evicted(found: tuple[Pod, ...], timer: Timer = DUE) -> list[str]:
-    return [a.pod.name for a in plan(snapshot(found, timer)).actions if isinstance(a, Evict)]
+    return [a.pod.name for a in make_plan(snapshot(found, timer)).actions if isinstance(a, Evict)]
 
 
 def test_before_the_deadline_no_pod_goes() -> None:
@@ -83,13 +83,13 @@ def test_small_units_go_where_they_suffice() -> None:
 
 def test_disruption_budgets_hold_until_the_recall_is_forced() -> None:
     forced = a_timer(Stage.RECALLING, -10 * MINUTE, target=4, forced_at=NOW)
-    decided = plan(snapshot(pods(8, "borrow", "nlp"), forced))
+    decided = make_plan(snapshot(pods(8, "borrow", "nlp"), forced))
     assert {a.force for a in decided.actions if isinstance(a, Evict)} == {True}
     assert {n.reason for n in decided.notices if n.once} == {"PDBOverridden"}
 
 
 def test_each_pod_is_told_of_once() -> None:
-    told = [n for n in plan(snapshot(pods(8, "borrow", "nlp"))).notices if n.reason == "Recalled"]
+    told = [n for n in make_plan(snapshot(pods(8, "borrow", "nlp"))).notices if n.reason == "Recalled"]
     assert len({n.once for n in told}) == len(told) == 4
 
 

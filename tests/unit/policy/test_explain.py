@@ -5,7 +5,7 @@ import pytest
 from gpupool.model.plan import Blocker, Plan
 from gpupool.model.pool import Visibility
 from gpupool.model.snapshot import Request
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import (
     HOUR,
     NOW,
@@ -24,7 +24,7 @@ from support.builders import (
 def crowded(visibility: Visibility) -> Plan:
     """Eight GPUs: nlp has five in two requests, vision two, one is nobody's; one more is asked."""
     pool = a_pool(a_share("vision", 3), a_share("nlp", 5), visibility=visibility)
-    return plan(
+    return make_plan(
         a_snapshot(
             pool,
             granted("serve", 4, "nlp"),
@@ -72,12 +72,12 @@ def test_no_more_than_ten_are_named() -> None:
         quotas={"vision": a_quota(12)},
         nodes=nodes(1, 12),
     )
-    assert len(status_of(plan(snapshot), "more").verdict.blockers) == 10
+    assert len(status_of(make_plan(snapshot), "more").verdict.blockers) == 10
 
 
 def test_an_empty_pool_blocks_with_nobody() -> None:
     pool = a_pool(a_share("vision", 9), visibility=Visibility.AGGREGATE)
-    found = plan(a_snapshot(pool, a_request("big", 9, min_gpus=8), nodes=nodes(1, schedulable=False)))
+    found = make_plan(a_snapshot(pool, a_request("big", 9, min_gpus=8), nodes=nodes(1, schedulable=False)))
     assert status_of(found, "big").verdict.blockers == ()
 
 
@@ -124,7 +124,7 @@ def test_the_nearest_obstacle_is_named(
         *requests,
         quotas=quotas,
     )
-    verdict = status_of(plan(snapshot), name).verdict
+    verdict = status_of(make_plan(snapshot), name).verdict
     assert verdict.reason == reason
     assert said in verdict.message
 
@@ -134,7 +134,7 @@ def test_a_guarantee_taken_by_its_own_share_shows_what_is_left_of_it() -> None:
     snapshot = a_snapshot(
         pool, granted("first", 3), a_request("later", 2), quotas={"vision": a_quota(3), "nlp": a_quota(0)}
     )
-    verdict = status_of(plan(snapshot), "later").verdict
+    verdict = status_of(make_plan(snapshot), "later").verdict
     assert verdict.arithmetic == "4 guaranteed - 3 granted = 1 left, 2 asked"
     assert verdict.grantable_now == 1
     assert [b.request for b in verdict.blockers] == ["first"]
@@ -142,6 +142,6 @@ def test_a_guarantee_taken_by_its_own_share_shows_what_is_left_of_it() -> None:
 
 def test_a_part_says_how_much_of_how_much() -> None:
     pool = a_pool(a_share("vision", 16))
-    status = status_of(plan(a_snapshot(pool, a_request("train", 12, min_gpus=2))), "train")
+    status = status_of(make_plan(a_snapshot(pool, a_request("train", 12, min_gpus=2))), "train")
     assert (status.phase, status.verdict.reason) == ("Partial", "GrantedInPart")
     assert status.verdict.message.startswith("8 of 12 GPUs are granted. 4 GPUs asked, 0 free in pool lab;")

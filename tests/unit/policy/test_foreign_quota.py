@@ -6,7 +6,7 @@ import pytest
 
 from gpupool.model.plan import Plan, Status
 from gpupool.model.snapshot import ForeignQuota, Key, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,
     a_pool,
@@ -36,7 +36,7 @@ def under_used(*foreign: ForeignQuota) -> Plan:
         quotas={"vision": a_quota(16, 4)},
     )
     places = tuple(replace(n, foreign=foreign) if n.name == "vision" else n for n in found.namespaces)
-    return plan(replace(found, namespaces=places))
+    return make_plan(replace(found, namespaces=places))
 
 
 def test_a_smaller_foreign_quota_takes_the_blame() -> None:
@@ -93,6 +93,6 @@ def test_what_a_smaller_ask_would_get_is_no_more_than_can_be_used(allows: int, n
     )
     foreign = (ForeignQuota("platform", {GPU: allows}),)
     places = tuple(replace(n, foreign=foreign) if n.name == "vision" else n for n in found.namespaces)
-    verdict = status_of(plan(replace(found, namespaces=places)), "train").verdict
+    verdict = status_of(make_plan(replace(found, namespaces=places)), "train").verdict
     assert verdict.grantable_now == now
     assert ("platform" in verdict.message) is (allows < 8)

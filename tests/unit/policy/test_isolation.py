@@ -9,7 +9,7 @@ from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import DropQuota, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import Namespace, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import GPU, a_pool, a_quota, a_share, a_snapshot, condition_of, nodes, pods
 
 POOL = a_pool(a_share("vision", 8), a_share("nlp"))
@@ -19,7 +19,7 @@ LABELLED = nodes(1, taints=())
 
 
 def written(snapshot: Snapshot) -> list[str]:
-    return [str(a) for a in plan(snapshot).actions if not isinstance(a, SetQuota | DropQuota)]
+    return [str(a) for a in make_plan(snapshot).actions if not isinstance(a, SetQuota | DropQuota)]
 
 
 def fresh(**more: Any) -> Snapshot:
@@ -62,7 +62,7 @@ def test_a_label_that_was_removed_by_hand_does_not_open_the_node_while_it_is_set
 def test_a_taint_that_stands_is_taken_off_for_the_system_alone() -> None:
     tenants = fresh(nodes=nodes(), intolerant_daemonsets=("vision/own",))
     assert written(tenants)[0] == POLICIES, "whoever may make a DaemonSet would open the pool"
-    told = condition_of(plan(tenants), "DaemonSetsTolerate")
+    told = condition_of(make_plan(tenants), "DaemonSetsTolerate")
     assert told.message.startswith("The taint was there before these DaemonSets, ")
     of_system = ("gpu-operator/driver",)
     systems = fresh(nodes=nodes(), intolerant_daemonsets=of_system, intolerant_system=of_system)
@@ -108,7 +108,7 @@ def observed(**more: Any) -> Snapshot:
 
 def test_back_in_observe_namespaces_are_freed_before_nodes_and_nothing_is_left() -> None:
     quotas = {"vision": a_quota(8), "nlp": a_quota(0)}
-    found = [str(a) for a in plan(observed(quotas=quotas)).actions]
+    found = [str(a) for a in make_plan(observed(quotas=quotas)).actions]
     assert found == [
         "drop quota vision",
         "drop quota nlp",
@@ -120,13 +120,13 @@ def test_back_in_observe_namespaces_are_freed_before_nodes_and_nothing_is_left()
 
 
 def test_observe_on_a_clean_cluster_writes_nothing() -> None:
-    found = plan(observed(nodes=BARE)).actions
+    found = make_plan(observed(nodes=BARE)).actions
     assert found == (SetPolicies(enforce=False, recommend=(), nodes_labelled=False, mutate=False),)
 
 
 def test_recommend_names_the_namespaces_that_are_warned() -> None:
     pool = replace(POOL, isolation_mode=Mode.RECOMMEND)
-    policies = next(a for a in plan(fresh(pool=pool)).actions if isinstance(a, SetPolicies))
+    policies = next(a for a in make_plan(fresh(pool=pool)).actions if isinstance(a, SetPolicies))
     assert (policies.enforce, policies.recommend) == (False, ("nlp", "vision"))
 
 
@@ -139,7 +139,7 @@ def test_a_share_in_observe_is_not_judged() -> None:
 def test_strays_are_freed_whatever_the_mode() -> None:
     stray = Namespace("gone", None, pool_label="lab", quota=a_quota(3))
     elsewhere = Namespace("moved", None, pool_label="other", quota=a_quota(3))
-    found = plan(
+    found = make_plan(
         fresh(stray_nodes=nodes(1, prefix="old"), stray_namespaces=(stray, elsewhere), nodes=nodes())
     ).actions
     assert DropQuota("gone", resource_version="7") in found
@@ -159,14 +159,14 @@ def leaving(held: int) -> Snapshot:
 
 
 def test_a_namespace_that_no_share_lists_keeps_a_closing_wall_until_it_is_empty() -> None:
-    actions = plan(leaving(2)).actions
+    actions = make_plan(leaving(2)).actions
     quota = next(a for a in actions if isinstance(a, SetQuota) and a.namespace == "gone")
     assert (quota.hard, quota.raises) == ({GPU: 2}, False)
     assert LabelNamespace("gone", None) not in actions
 
 
 def test_an_empty_namespace_that_no_share_lists_is_let_go() -> None:
-    actions = plan(leaving(0)).actions
+    actions = make_plan(leaving(0)).actions
     assert DropQuota("gone", resource_version="7") in actions
     assert LabelNamespace("gone", None) in actions
 
@@ -212,17 +212,17 @@ def test_an_empty_namespace_that_no_share_lists_is_let_go() -> None:
     ],
 )
 def test_enforced_is_said_only_of_what_was_read_back(snapshot: Snapshot, reason: str) -> None:
-    assert condition_of(plan(snapshot), "Enforced").reason == reason
+    assert condition_of(make_plan(snapshot), "Enforced").reason == reason
 
 
 def test_walls_alone_are_enforced_without_any_policy() -> None:
     pool = replace(POOL, isolation_mode=Mode.OBSERVE)
     snapshot = fresh(pool=pool, quotas=WALLS)
-    assert condition_of(plan(snapshot), "Enforced").reason == "Enforced"
+    assert condition_of(make_plan(snapshot), "Enforced").reason == "Enforced"
 
 
 def test_what_somebody_rewrites_again_and_again_is_named_as_a_conflict() -> None:
     contested = replace(PROVED, contested=("label of node node-1",))
-    told = condition_of(plan(fresh(enforcement=contested)), "Conflict")
+    told = condition_of(make_plan(fresh(enforcement=contested)), "Conflict")
     assert (told.status, told.reason) == ("True", "Rewritten")
     assert "label of node node-1" in told.message

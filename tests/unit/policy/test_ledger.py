@@ -6,9 +6,9 @@ import pytest
 
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import Namespace, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.policy.ledger import Book, Ledger, build
-from gpupool.policy.territory import survey
+from gpupool.policy.territory import territory_of
 from support.builders import (
     GPU,
     a_pool,
@@ -26,7 +26,7 @@ VISION = a_share("vision", 8)
 
 
 def ledger(snapshot: Snapshot) -> Ledger:
-    return build(snapshot, survey(snapshot), GPU)
+    return build(snapshot, territory_of(snapshot), GPU)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_nothing_is_raised_into_gpus_that_pods_outstaying_their_grace_hold() -> 
     late = pods(6, "train", prefix="late", terminating=True)
     asks = granted("train", 8), a_request("serve", 4, "nlp")
     full = a_snapshot(pool, *asks, pods=(*pods(2, "train"), *late), quotas=quotas, nodes=nodes(2))
-    assert grants(plan(full)) == {"train": 8, "serve": 0}
+    assert grants(make_plan(full)) == {"train": 8, "serve": 0}
     gone = a_snapshot(pool, *asks, pods=pods(2, "train"), quotas=quotas, nodes=nodes(2))
-    assert grants(plan(gone)) == {"train": 8, "serve": 4}
+    assert grants(make_plan(gone)) == {"train": 8, "serve": 4}
 
 
 def test_without_a_quota_only_what_is_held_is_committed() -> None:
@@ -91,13 +91,13 @@ def test_a_node_that_is_not_ready_counts_like_a_cordoned_one() -> None:
 def test_a_cordon_takes_nothing_that_is_granted() -> None:
     asked = granted("train", 8)
     quotas = {"vision": a_quota(8)}
-    found = plan(a_snapshot(a_pool(VISION), asked, quotas=quotas, nodes=nodes(1, schedulable=False)))
+    found = make_plan(a_snapshot(a_pool(VISION), asked, quotas=quotas, nodes=nodes(1, schedulable=False)))
     assert grants(found) == {"train": 8}
 
 
 def test_declared_capacity_holds_where_no_node_exists_yet() -> None:
     pool = a_pool(a_share("vision", 64), declared={GPU: 64})
-    found = plan(a_snapshot(pool, a_request("train", 64), nodes=()))
+    found = make_plan(a_snapshot(pool, a_request("train", 64), nodes=()))
     assert grants(found) == {"train": 64}
 
 
@@ -126,11 +126,11 @@ def test_a_pending_pod_is_used_and_not_held() -> None:
 
 
 def test_gpus_held_by_strangers_are_committed() -> None:
-    found = plan(a_snapshot(a_pool(VISION), a_request("train", 8), pods=pods(2, namespace="stranger")))
+    found = make_plan(a_snapshot(a_pool(VISION), a_request("train", 8), pods=pods(2, namespace="stranger")))
     assert grants(found) == {"train": 0}
 
 
 def test_a_quota_on_its_way_out_still_counts() -> None:
     pool = a_pool(VISION, replace(a_share("nlp"), mode=Mode.OBSERVE))
-    found = plan(a_snapshot(pool, a_request("train", 8), quotas={"nlp": a_quota(5)}))
+    found = make_plan(a_snapshot(pool, a_request("train", 8), quotas={"nlp": a_quota(5)}))
     assert grants(found) == {"train": 0}

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.marks import POOL_LABEL
 from gpupool.model.plan import Plan, SetQuota
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import NamespaceFacts, World
-from gpupool.planner.planner import plan
-from gpupool.policy.membership import NAMESPACE_LABEL, resolve, view
+from gpupool.planner.planner import make_plan
+from gpupool.policy.membership import resolve
+from gpupool.policy.view import view
 from support.builders import DAY, NOW, a_pool, a_quota, a_request, a_share, condition_of, grants
 
 SHARES = (replace(a_share("vision", 8), namespaces=("vision", "vision-2")), a_share("nlp", 4))
@@ -35,7 +37,7 @@ def walls(found: Plan) -> set[str]:
 
 def test_a_share_with_a_queue_stays_in_observe_and_is_decided_alike() -> None:
     pool = replace(POOL, declared={"nvidia.com/gpu": 16})
-    found = plan(seen(pool))
+    found = make_plan(seen(pool))
     assert walls(found) == {"nlp"}
     assert grants(found) == {"train": 4, "serve": 4}
     told = condition_of(found, "Conflict")
@@ -46,10 +48,10 @@ def test_a_share_with_a_queue_stays_in_observe_and_is_decided_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    "marks", [{"quota": a_quota(4)}, {"labels": {NAMESPACE_LABEL: "lab"}}], ids=["its wall", "its label"]
+    "marks", [{"quota": a_quota(4)}, {"labels": {POOL_LABEL: "lab"}}], ids=["its wall", "its label"]
 )
 def test_a_queue_made_later_is_no_way_out_of_a_wall(marks: dict[str, Any]) -> None:
-    found = plan(seen(replace(POOL, declared={"nvidia.com/gpu": 16}), **marks))
+    found = make_plan(seen(replace(POOL, declared={"nvidia.com/gpu": 16}), **marks))
     assert walls(found) | {"vision"} == {"vision", "vision-2", "nlp"}
     assert condition_of(found, "Conflict").reason == "LocalQueue"
 
@@ -57,6 +59,6 @@ def test_a_queue_made_later_is_no_way_out_of_a_wall(marks: dict[str, Any]) -> No
 def test_the_queue_of_a_namespace_without_a_share_concerns_nobody() -> None:
     namespaces = (NamespaceFacts("nobody", {}, queues=("jobs",)), NamespaceFacts("nlp", {}))
     world = World(now=NOW, pools=(POOL,), namespaces=namespaces)
-    found = plan(view(world, resolve(world), POOL, uninterrupted_since=NOW - DAY))
+    found = make_plan(view(world, resolve(world), POOL, uninterrupted_since=NOW - DAY))
     assert condition_of(found, "Conflict").status == "False"
     assert walls(found) == {"nlp"}

@@ -6,7 +6,7 @@ import pytest
 
 from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Key, Pod, PodUsage, Usage
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import attribute
 from gpupool.policy.measure import Measure, Measures, measure
 from support.builders import (
@@ -115,17 +115,17 @@ def test_busy_efficiency_and_activity_are_not_mixed() -> None:
     snapshot = a_snapshot(
         a_pool(a_share("vision", 8)), granted("train", 8), pods=running, usage=sampled(running, busy=0.35)
     )
-    status = status_of(plan(snapshot), "train")
+    status = status_of(make_plan(snapshot), "train")
     assert (status.busy, status.efficiency, status.activity, status.coverage) == (2, 9, 35, 100)
 
 
 def test_what_is_unknown_is_not_shown_as_zero() -> None:
     running = pods(2, "train")
     snapshot = a_snapshot(a_pool(a_share("vision", 8)), granted("train", 8), pods=running, usage=sampled(()))
-    status = status_of(plan(snapshot), "train")
+    status = status_of(make_plan(snapshot), "train")
     assert (status.busy, status.efficiency, status.activity, status.coverage) == (None, None, None, 0)
     assert status.data_state is DataState.MISSING
-    bad = condition_of(plan(snapshot), "TelemetryHealthy")
+    bad = condition_of(make_plan(snapshot), "TelemetryHealthy")
     assert bad.message == "Samples are not good in: vision Missing. Nothing is taken for under-use there."
 
 

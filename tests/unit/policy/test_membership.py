@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Demand, ForeignQuota, Key, ObjectRef, Snapshot
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, Toleration, World
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT, resolve, view
+from gpupool.policy.membership import resolve
+from gpupool.policy.view import view
 from support.builders import GPU, NOW, a_pool, a_quota, a_request, a_share, pods
 
-BY_GROUP = Selector((("group", "lab"),))
 LAB = a_pool(a_share("vision", 8), mode=Mode.OBSERVE)
 OTHER = replace(LAB, name="other")
 
@@ -78,7 +79,7 @@ def test_the_first_share_that_lists_a_namespace_has_it() -> None:
 
 def test_a_leaving_namespace_stays_a_member_while_it_carries_the_label() -> None:
     pool = replace(LAB, isolation_mode=Mode.ENFORCE)
-    world = a_world(pool, namespaces=(NamespaceFacts("gone", {NAMESPACE_LABEL: "lab"}),))
+    world = a_world(pool, namespaces=(NamespaceFacts("gone", {POOL_LABEL: "lab"}),))
     assert [(n.name, n.team) for n in seen(world, pool).namespaces] == [("gone", None)]
 
 
@@ -142,7 +143,7 @@ def test_what_carries_our_marks_and_is_no_member_is_a_stray() -> None:
         LAB,
         nodes=(NodeFacts("old", {NODE_LABEL: "lab"}, {}),),
         namespaces=(
-            NamespaceFacts("labelled", {NAMESPACE_LABEL: "lab"}),
+            NamespaceFacts("labelled", {POOL_LABEL: "lab"}),
             NamespaceFacts("walled", {}, quota=quota),
             NamespaceFacts("theirs", {}, quota=a_quota(1, pool="other")),
         ),

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.plan import DropQuota, LabelNamespace, Plan, SetQuota
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
-from gpupool.planner.planner import plan
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, resolve, view
+from gpupool.planner.planner import make_plan
+from gpupool.policy.membership import resolve
+from gpupool.policy.view import view
 from support.builders import (
     DAY,
     GPU,
@@ -27,7 +29,7 @@ from support.builders import (
 
 LAB = a_pool(a_share("vision", 8))
 OTHER = replace(LAB, name="other", uid="uid-other", node_selector=None, node_names=("n9",))
-LABELLED = {NAMESPACE_LABEL: "lab"}
+LABELLED = {POOL_LABEL: "lab"}
 
 
 def a_world(*pools: Pool, vision: NamespaceFacts, **more: Any) -> World:
@@ -40,7 +42,7 @@ def seen(world: World, pool: Pool) -> Snapshot:
 
 
 def decided(world: World, pool: Pool) -> Plan:
-    return plan(seen(world, pool))
+    return make_plan(seen(world, pool))
 
 
 QUOTA_ONLY: dict[str, Any] = {"isolation_mode": Mode.OBSERVE}

@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 
 from gpupool.model.enforcement import Replay
+from gpupool.model.marks import POOL_LABEL
 from gpupool.model.outsiders import Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import ObjectRef
 from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy import outsiders as rule
-from gpupool.policy.membership import NAMESPACE_LABEL, resolve
+from gpupool.policy.membership import resolve
 from support.builders import NOW, a_pool, a_share
 
 LAB = a_pool(a_share("vision"))
 FARM = replace(
     a_pool(a_share("nlp"), mode=Mode.OBSERVE, name="farm"), uid="uid-farm", resources=("amd.com/gpu",)
 )
-NAMESPACES = (NamespaceFacts("vision", {NAMESPACE_LABEL: "lab"}), NamespaceFacts("nlp", {}))
+NAMESPACES = (NamespaceFacts("vision", {POOL_LABEL: "lab"}), NamespaceFacts("nlp", {}))
 
 
 def found(

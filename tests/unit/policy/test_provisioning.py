@@ -5,7 +5,7 @@ from dataclasses import replace
 from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import Plan, SetPolicies
 from gpupool.model.snapshot import Node, Pod
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,
     a_pool,
@@ -28,12 +28,12 @@ PROVED = Enforcement(policies_current=True, probe=())
 
 def running(left: tuple[Node, ...], *found: Pod, gpus: int = 16) -> Plan:
     quotas = {"vision": a_quota(gpus), "nlp": a_quota(0)}
-    return plan(a_snapshot(POOL, granted("train", gpus), nodes=left, pods=found, quotas=quotas))
+    return make_plan(a_snapshot(POOL, granted("train", gpus), nodes=left, pods=found, quotas=quotas))
 
 
 def test_a_pool_without_a_node_grants_up_to_what_is_declared() -> None:
     asks = a_request("train", 48), a_request("spare", 24, "nlp", min_gpus=1, preemptible=True)
-    found = plan(a_snapshot(POOL, *asks, nodes=()))
+    found = make_plan(a_snapshot(POOL, *asks, nodes=()))
     assert grants(found) == {"train": 48, "spare": 16}
     assert quotas_of(found) == {"vision": 48, "nlp": 16}
     told = condition_of(found, "Provisioning", "train")
@@ -47,7 +47,7 @@ def test_a_pool_without_a_node_grants_up_to_what_is_declared() -> None:
 
 
 def test_what_was_declared_is_the_limit() -> None:
-    found = plan(a_snapshot(POOL, a_request("train", 65, min_gpus=65, preemptible=True), nodes=()))
+    found = make_plan(a_snapshot(POOL, a_request("train", 65, min_gpus=65, preemptible=True), nodes=()))
     assert status_of(found, "train").verdict.reason == "AboveCapacity"
 
 
@@ -67,24 +67,24 @@ def test_nodes_that_cannot_be_used_bring_nothing() -> None:
 
 def test_an_observed_pool_says_nothing_of_nodes_to_come() -> None:
     pool = replace(POOL, declared={})
-    found = plan(a_snapshot(pool, granted("train", 16), nodes=nodes(2), quotas={"vision": a_quota(16)}))
+    found = make_plan(a_snapshot(pool, granted("train", 16), nodes=nodes(2), quotas={"vision": a_quota(16)}))
     assert found.status is not None
     assert (found.status.observed, found.status.provisioning) == ({}, {})
     assert status_of(found, "train").verdict.reason == "Granted"
 
 
 def test_a_pool_without_a_node_yet_is_enforced_and_its_namespaces_are_judged() -> None:
-    found = plan(a_snapshot(POOL, nodes=(), enforcement=PROVED, labels={"nlp": "lab"}))
+    found = make_plan(a_snapshot(POOL, nodes=(), enforcement=PROVED, labels={"nlp": "lab"}))
     assert "label namespace vision: lab" in [str(a) for a in found.actions]
     policies = next(a for a in found.actions if isinstance(a, SetPolicies))
     assert policies.nodes_labelled
     quotas = {"vision": a_quota(0), "nlp": a_quota(0)}
-    done = plan(a_snapshot(POOL, nodes=(), enforcement=PROVED, quotas=quotas))
+    done = make_plan(a_snapshot(POOL, nodes=(), enforcement=PROVED, quotas=quotas))
     assert condition_of(done, "Enforced").status == "True"
     assert condition_of(done, "Ready").status == "True"
 
 
 def test_a_node_that_arrives_with_our_label_and_taint_keeps_both_before_it_has_gpus() -> None:
     arriving = replace(nodes(1)[0], gpus={})
-    found = plan(a_snapshot(POOL, nodes=(arriving,), enforcement=PROVED))
+    found = make_plan(a_snapshot(POOL, nodes=(arriving,), enforcement=PROVED))
     assert not [a for a in found.actions if "mark node" in str(a)]

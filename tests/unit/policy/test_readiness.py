@@ -8,7 +8,7 @@ import pytest
 from gpupool.model.enforcement import Enforcement, Replay
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.policy.isolation import policies_of
 from gpupool.policy.readiness import hold, rehearsed, waiting
 from support.builders import a_pool, a_quota, a_share, a_snapshot, condition_of, nodes, pods
@@ -121,7 +121,7 @@ def test_templates_are_sorted_by_what_became_of_them() -> None:
 
 
 def actions(snapshot: Snapshot) -> list[str]:
-    return [str(a) for a in plan(hold(snapshot)).actions]
+    return [str(a) for a in make_plan(hold(snapshot)).actions]
 
 
 def test_while_it_waits_people_are_warned_and_templates_are_tried_in_the_probe_namespace_alone() -> None:
@@ -154,7 +154,7 @@ TAINT = "mark node node-1: label lab, taint on"
 def test_the_taint_waits_for_a_pod_that_waits_for_a_node_and_was_never_judged() -> None:
     old = pods(1, node=None)
     assert TAINT not in actions(a_snapshot(POOL, pods=old, **JUDGED))
-    told = condition_of(plan(a_snapshot(POOL, pods=old, **JUDGED)), "Enforced").message
+    told = condition_of(make_plan(a_snapshot(POOL, pods=old, **JUDGED)), "Enforced").message
     assert told.endswith(
         "could never start: vision/pod-0. Delete them, so that their controllers make them anew."
     )

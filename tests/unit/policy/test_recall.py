@@ -7,7 +7,7 @@ from gpupool.model.plan import Evict, SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Node, Pod, Priority, Quota, Request, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import (
     HOUR,
     MINUTE,
@@ -48,13 +48,13 @@ def stage(
 def targets(snapshot: Snapshot) -> dict[str, int | None]:
     return {
         s.key.name: s.timer.target
-        for s in plan(snapshot).requests
+        for s in make_plan(snapshot).requests
         if s.timer is not None and s.timer.stage is Stage.RECALLING
     }
 
 
 def test_a_notice_comes_first_and_takes_nothing() -> None:
-    found = plan(stage(borrower("borrow", 8), quotas={"nlp": a_quota(8)}))
+    found = make_plan(stage(borrower("borrow", 8), quotas={"nlp": a_quota(8)}))
     status = status_of(found, "borrow")
     assert (status.granted, status.allowance) == (8, 8)
     assert status.timer is not None
@@ -65,7 +65,7 @@ def test_a_notice_comes_first_and_takes_nothing() -> None:
 
 
 def test_the_notice_tells_how_many_stay_and_until_when() -> None:
-    found = plan(stage(borrower("borrow", 8), quotas={"nlp": a_quota(8)}))
+    found = make_plan(stage(borrower("borrow", 8), quotas={"nlp": a_quota(8)}))
     told = [n for n in found.notices if n.reason == "Recalling"]
     assert [n.key.name for n in told] == ["borrow"]
     assert "4 stay" in told[0].message
@@ -78,7 +78,7 @@ def test_only_what_is_missing_is_asked_for() -> None:
 
 def test_the_cycle_that_reads_the_notice_lowers_the_quota() -> None:
     timer = a_timer(Stage.RECALLING, 5 * MINUTE, target=4)
-    found = plan(
+    found = make_plan(
         stage(borrower("borrow", 8, timer=timer), quotas={"nlp": a_quota(8, timers={"borrow": timer})})
     )
     assert quotas_of(found) == {"nlp": 4}
@@ -96,14 +96,14 @@ def test_what_a_lowered_quota_will_free_is_not_asked_of_another() -> None:
 def test_when_the_gpus_are_free_the_owner_gets_them_and_the_recall_ends() -> None:
     timer = a_timer(Stage.RECALLING, 5 * MINUTE, target=4)
     quotas = {"nlp": a_quota(4, timers={"borrow": timer})}
-    found = plan(stage(borrower("borrow", 4, of=8, timer=timer), quotas=quotas))
+    found = make_plan(stage(borrower("borrow", 4, of=8, timer=timer), quotas=quotas))
     assert grants(found) == {"own": 4, "borrow": 4}
     assert status_of(found, "borrow").timer is None
 
 
 def test_a_recall_that_nobody_needs_any_more_ends() -> None:
     timer = a_timer(Stage.RECALLING, 5 * MINUTE, target=4)
-    found = plan(
+    found = make_plan(
         a_snapshot(
             POOL, borrower("borrow", 6, timer=timer), quotas={"nlp": a_quota(6, timers={"borrow": timer})}
         )
@@ -116,7 +116,7 @@ def test_while_it_is_recalled_a_borrower_stands_in_no_queue() -> None:
     quotas = {"nlp": a_quota(8, timers={"borrow": timer})}
     running = pods(8, "borrow", "nlp")
     status = status_of(
-        plan(stage(borrower("borrow", 8, timer=timer), quotas=quotas, found=running)), "borrow"
+        make_plan(stage(borrower("borrow", 8, timer=timer), quotas=quotas, found=running)), "borrow"
     )
     assert (status.position, status.granted) == (0, 4)
     assert "not considered while borrowed GPUs go back" in status.verdict.message
@@ -145,7 +145,7 @@ def test_the_younger_goes_first_otherwise() -> None:
 
 def test_what_nobody_owns_goes_before_every_request() -> None:
     quotas = {"nlp": a_quota(8, implicit=4)}
-    found = plan(stage(borrower("borrow", 4), quotas=quotas))
+    found = make_plan(stage(borrower("borrow", 4), quotas=quotas))
     quota = next(a for a in found.actions if isinstance(a, SetQuota))
     assert [(n, t.target) for n, t in quota.timers.items()] == [("Namespace/unattributed/nvidia.com/gpu", 0)]
     told = next(n for n in found.notices if n.reason == "UnattributedRecalled")
@@ -155,7 +155,7 @@ def test_what_nobody_owns_goes_before_every_request() -> None:
 def test_a_share_keeps_its_own_guarantee() -> None:
     pool = a_pool(a_share("vision", 4), a_share("nlp", 4))
     own_and_more = borrower("mixed", 8)
-    found = plan(a_snapshot(pool, OWN, own_and_more, quotas={"nlp": a_quota(8), "vision": a_quota(0)}))
+    found = make_plan(a_snapshot(pool, OWN, own_and_more, quotas={"nlp": a_quota(8), "vision": a_quota(0)}))
     timer = status_of(found, "mixed").timer
     assert timer is not None
     assert timer.target == 4
@@ -163,7 +163,7 @@ def test_a_share_keeps_its_own_guarantee() -> None:
 
 def test_nothing_is_taken_that_would_not_cover_the_need() -> None:
     strangers = pods(6, namespace="stranger")
-    found = plan(stage(borrower("borrow", 2), quotas={"nlp": a_quota(2)}, found=strangers))
+    found = make_plan(stage(borrower("borrow", 2), quotas={"nlp": a_quota(2)}, found=strangers))
     assert status_of(found, "borrow").timer is None
     assert status_of(found, "own").verdict.reason == "WaitingForCapacity"
 
@@ -204,7 +204,7 @@ def test_a_borrower_without_a_wall_is_not_asked_on_behalf_of_one_with_a_wall() -
 
 def test_in_observe_the_recall_is_told_and_nothing_is_written() -> None:
     pool = a_pool(a_share("vision", 8), a_share("nlp"), mode=Mode.OBSERVE)
-    found = plan(
+    found = make_plan(
         a_snapshot(
             pool,
             OWN,
@@ -236,7 +236,7 @@ def overdrawn(*, firm: int = 0, implicit: int = 0, allowance: int = 2) -> Snapsh
 
 
 def unattributed(snapshot: Snapshot) -> int | None:
-    for action in plan(snapshot).actions:
+    for action in make_plan(snapshot).actions:
         if isinstance(action, SetQuota) and action.namespace == "vision":
             timer = action.timers.get("Namespace/unattributed/nvidia.com/gpu")
             return None if timer is None else timer.target
@@ -258,7 +258,7 @@ def test_a_recalled_request_that_stands_on_an_implicit_grant_is_not_evicted_only
     quota = a_quota(6, 6, implicit=4, timers={"borrow": timer})
     namespaces = tuple(replace(n, quota=quota) if n.name == "vision" else n for n in snapshot.namespaces)
     found = replace(snapshot, namespaces=namespaces)
-    assert not [a for a in plan(found).actions if isinstance(a, Evict)]
+    assert not [a for a in make_plan(found).actions if isinstance(a, Evict)]
     assert unattributed(found) == 2
 
 
@@ -266,7 +266,7 @@ def test_what_was_only_said_before_there_was_a_wall_is_no_notice() -> None:
     said = a_timer(Stage.RECALLING, -HOUR, target=0, forced_at=NOW - HOUR)
     running = pods(8, "borrow", "nlp")
     snapshot = a_snapshot(POOL, OWN, borrower("borrow", 8, timer=said), pods=running)
-    found = plan(snapshot)
+    found = make_plan(snapshot)
     assert not [a for a in found.actions if isinstance(a, Evict)]
     timer = status_of(found, "borrow").timer
     assert timer is not None
@@ -277,7 +277,7 @@ def test_without_any_time_of_notice_there_is_still_a_cycle_between() -> None:
     pool = replace(POOL, recall=replace(POOL.recall, notice=0 * MINUTE))
     quotas = {"vision": a_quota(0), "nlp": a_quota(4, 8), "guests": a_quota(0)}
     snapshot = a_snapshot(pool, OWN, borrower("borrow", 4), pods=pods(8, "borrow", "nlp"), quotas=quotas)
-    assert not [a for a in plan(snapshot).actions if isinstance(a, Evict)]
+    assert not [a for a in make_plan(snapshot).actions if isinstance(a, Evict)]
 
 
 def test_pods_on_a_siblings_unheld_allowance_would_free_nothing() -> None:
@@ -289,6 +289,6 @@ def test_when_the_notice_has_run_out_the_overdrawn_request_s_pods_go() -> None:
     timer = a_timer(Stage.RECALLING, -MINUTE, target=2, forced_at=NOW + HOUR)
     quota = a_quota(2, 6, timers={"Namespace/unattributed/nvidia.com/gpu": timer})
     namespaces = tuple(replace(n, quota=quota) if n.name == "vision" else n for n in snapshot.namespaces)
-    found = plan(replace(snapshot, namespaces=namespaces))
+    found = make_plan(replace(snapshot, namespaces=namespaces))
     assert [(a.request, a.force) for a in found.actions if isinstance(a, Evict)] == [("borrow", False)] * 2
     assert "4 run on others' allowance" in condition_of(found, "Overdrawn", "borrow").message

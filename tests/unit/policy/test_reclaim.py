@@ -10,7 +10,7 @@ from gpupool.model.plan import Status
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Demand, Key, ObjectRef, Peak, Request, Snapshot, Timer
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import remember
 from support.builders import (
     DAY,
@@ -54,7 +54,7 @@ def under_used(timer: Timer | None = None, request: Request | None = None, **mor
 
 
 def test_under_use_is_warned_of_before_anything_else() -> None:
-    found = plan(under_used())
+    found = make_plan(under_used())
     status = status_of(found, "train")
     assert status.timer is not None
     assert (status.timer.stage, status.timer.deadline) == (Stage.WARNED, NOW + 2 * HOUR)
@@ -65,7 +65,7 @@ def test_under_use_is_warned_of_before_anything_else() -> None:
 
 
 def test_the_notice_stands_on_the_quota() -> None:
-    found = plan(under_used())
+    found = make_plan(under_used())
     assert quotas_of(found) == {"vision": 16}
 
 
@@ -78,7 +78,7 @@ def test_the_peak_and_headroom_of_at_least_one_pod_are_kept(
     peak: int, held: int, size: int, keep: int
 ) -> None:
     running = pods(held // size, "train", gpus=size)
-    found = plan(under_used(pods=running, usage=sampled(running, peaks={KEY: peak})))
+    found = make_plan(under_used(pods=running, usage=sampled(running, peaks={KEY: peak})))
     timer = status_of(found, "train").timer
     assert (16 if timer is None else timer.target) == keep
 
@@ -163,7 +163,7 @@ def nothing() -> Snapshot:
     ],
 )
 def test_whoever_objects_is_heard_and_nothing_is_warned(snapshot: Snapshot, reason: str, status: str) -> None:
-    found = plan(snapshot)
+    found = make_plan(snapshot)
     condition = condition_of(found, "UnderUsed", "train")
     assert (condition.reason, condition.status) == (reason, status)
     assert status_of(found, "train").timer is None
@@ -175,7 +175,7 @@ def test_whoever_objects_is_heard_and_nothing_is_warned(snapshot: Snapshot, reas
 def test_a_young_grant_says_how_long_it_is_left_alone(grace: timedelta, said: str) -> None:
     pool = replace(POOL, reclaim=replace(POOL.reclaim, startup_grace=grace, window=MINUTE))
     young_ = under_used(pool=pool, request=granted("train", 16, granted_at=NOW))
-    message = condition_of(plan(young_), "UnderUsed", "train").message
+    message = condition_of(make_plan(young_), "UnderUsed", "train").message
     assert message == f"The grant is younger than {said}."
 
 
@@ -183,13 +183,13 @@ def test_low_use_of_held_gpus_is_never_taken() -> None:
     running = pods(16, "train")
     usage = sampled(running, busy=0.31, peaks={KEY: 16})
     snapshot = under_used(pods=running, usage=usage, quotas={"vision": a_quota(16, 16)})
-    assert condition_of(plan(snapshot), "UnderUsed", "train").reason == "AllHeld"
+    assert condition_of(make_plan(snapshot), "UnderUsed", "train").reason == "AllHeld"
 
 
 def test_pending_pods_are_used_and_never_unheld() -> None:
     pending = pods(12, "train", node=None, prefix="pending")
     snapshot = under_used(pods=RUNNING + pending, quotas={"vision": a_quota(16, 16)})
-    assert condition_of(plan(snapshot), "UnderUsed", "train").reason == "AllHeld"
+    assert condition_of(make_plan(snapshot), "UnderUsed", "train").reason == "AllHeld"
 
 
 # ------------------------------------------------------------------ proved again
@@ -197,12 +197,12 @@ def test_pending_pods_are_used_and_never_unheld() -> None:
 
 def test_before_the_deadline_nothing_is_lent() -> None:
     timer = a_timer(Stage.WARNED, MINUTE, target=5)
-    status = status_of(plan(under_used(timer)), "train")
+    status = status_of(make_plan(under_used(timer)), "train")
     assert (status.allowance, status.timer) == (16, replace(timer, workload=""))
 
 
 def test_at_the_deadline_what_is_proved_again_is_lent_and_stays_the_owners_claim() -> None:
-    found = plan(under_used(DUE))
+    found = make_plan(under_used(DUE))
     status = status_of(found, "train")
     assert (status.granted, status.allowance, status.phase) == (16, 5, "Granted")
     assert status.timer is not None
@@ -215,11 +215,11 @@ def test_at_the_deadline_what_is_proved_again_is_lent_and_stays_the_owners_claim
 
 def test_no_more_is_lent_than_was_announced() -> None:
     announced = replace(DUE, target=9)
-    assert status_of(plan(under_used(announced)), "train").allowance == 9
+    assert status_of(make_plan(under_used(announced)), "train").allowance == 9
 
 
 def test_no_more_is_lent_than_is_proved_now() -> None:
-    found = plan(under_used(DUE, usage=sampled(RUNNING, peaks={KEY: 8})))
+    found = make_plan(under_used(DUE, usage=sampled(RUNNING, peaks={KEY: 8})))
     assert status_of(found, "train").allowance == 9
 
 
@@ -235,7 +235,7 @@ def test_no_more_is_lent_than_is_proved_now() -> None:
     ids=["silent", "stale", "partial", "conflicting", "missing"],
 )
 def test_what_cannot_be_proved_at_the_deadline_waits_and_is_not_taken(usage: Any) -> None:
-    status = status_of(plan(under_used(DUE, usage=usage)), "train")
+    status = status_of(make_plan(under_used(DUE, usage=usage)), "train")
     assert status.allowance == 16
     assert status.timer is not None
     assert status.timer.deadline == NOW + HOUR
@@ -243,7 +243,7 @@ def test_what_cannot_be_proved_at_the_deadline_waits_and_is_not_taken(usage: Any
 
 def test_demand_withdraws_the_notice() -> None:
     owner = ObjectRef("apps/v1", "Deployment", "train")
-    found = plan(under_used(DUE, demands=(Demand("vision", owner, {"app": "train"}, GPU, 2, 1),)))
+    found = make_plan(under_used(DUE, demands=(Demand("vision", owner, {"app": "train"}, GPU, 2, 1),)))
     assert status_of(found, "train").timer is None
     told = next(n for n in found.notices if n.reason == "Withdrawn")
     assert told.message == "The notice is withdrawn: Its controllers want 2 GPUs more."
@@ -257,7 +257,7 @@ def test_demand_withdraws_the_notice() -> None:
     ],
 )
 def test_after_downtime_nothing_is_lent_at_once(since: datetime, deadline: datetime) -> None:
-    status = status_of(plan(under_used(DUE, uninterrupted_since=since)), "train")
+    status = status_of(make_plan(under_used(DUE, uninterrupted_since=since)), "train")
     assert status.allowance == 16
     assert status.timer is not None
     assert status.timer.deadline == deadline
@@ -266,7 +266,7 @@ def test_after_downtime_nothing_is_lent_at_once(since: datetime, deadline: datet
 def test_a_grant_that_grew_after_the_notice_withdraws_it() -> None:
     request = granted("train", 16, granted_at=NOW - 10 * MINUTE, timer=DUE)
     quotas = {"vision": a_quota(16, 4, timers={"train": DUE})}
-    found = plan(under_used(request=request, quotas=quotas))
+    found = make_plan(under_used(request=request, quotas=quotas))
     assert status_of(found, "train").timer is None
 
 
@@ -274,7 +274,7 @@ def test_recreating_a_request_does_not_reset_its_notice() -> None:
     timer = replace(DUE, workload="app=train")
     again = a_request("train", 16)
     quotas = {"vision": a_quota(16, 4, timers={"train": timer})}
-    status = status_of(plan(under_used(request=again, quotas=quotas)), "train")
+    status = status_of(make_plan(under_used(request=again, quotas=quotas)), "train")
     assert (status.granted, status.allowance) == (16, 5)
 
 
@@ -287,14 +287,14 @@ def softened(mode: Mode) -> Pool:
 
 @pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.RECOMMEND])
 def test_outside_enforce_under_use_is_said_and_no_notice_is_given(mode: Mode) -> None:
-    found = plan(under_used(pool=softened(mode)))
+    found = make_plan(under_used(pool=softened(mode)))
     assert status_of(found, "train").timer is None
     message = condition_of(found, "UnderUsed", "train").message
     assert message.endswith("11 unheld GPUs would be lent out after notice under Enforce.")
 
 
 def test_leaving_enforce_withdraws_notices() -> None:
-    assert status_of(plan(under_used(DUE, pool=softened(Mode.RECOMMEND))), "train").timer is None
+    assert status_of(make_plan(under_used(DUE, pool=softened(Mode.RECOMMEND))), "train").timer is None
 
 
 LENT = a_timer(Stage.LENT, DAY, target=5, granted=16)
@@ -307,7 +307,7 @@ def lent(timer: Timer = LENT, **more: Any) -> Snapshot:
 
 
 def test_leaving_enforce_returns_what_is_free() -> None:
-    status = status_of(plan(lent(pool=softened(Mode.RECOMMEND))), "train")
+    status = status_of(make_plan(lent(pool=softened(Mode.RECOMMEND))), "train")
     assert (status.allowance, status.timer) == (16, None)
 
 
@@ -315,7 +315,7 @@ def test_leaving_enforce_takes_nothing_from_running_borrowers() -> None:
     pool = replace(softened(Mode.RECOMMEND), shares=(a_share("vision", 16), a_share("nlp")))
     other = granted("borrow", 26, "nlp", preemptible=True, min_gpus=1)
     quotas = {"vision": a_quota(5, 4, timers={"train": LENT}), "nlp": a_quota(26)}
-    found = plan(lent(pool=pool, others=(other,), quotas=quotas))
+    found = make_plan(lent(pool=pool, others=(other,), quotas=quotas))
     assert status_of(found, "train").allowance == 6
     assert status_of(found, "borrow").timer is None
 
@@ -324,12 +324,12 @@ def test_leaving_enforce_takes_nothing_from_running_borrowers() -> None:
 
 
 def test_while_it_is_lent_the_claim_stands() -> None:
-    status = status_of(plan(lent()), "train")
+    status = status_of(make_plan(lent()), "train")
     assert (status.granted, status.allowance) == (16, 5)
 
 
 def test_after_release_after_the_claim_to_the_lent_part_ends() -> None:
-    found = plan(lent(replace(LENT, deadline=NOW)))
+    found = make_plan(lent(replace(LENT, deadline=NOW)))
     status = status_of(found, "train")
     assert (status.granted, status.allowance, status.released, status.timer) == (5, 5, 5, None)
     assert [n.reason for n in found.notices if n.warning] == ["Released"]
@@ -337,7 +337,7 @@ def test_after_release_after_the_claim_to_the_lent_part_ends() -> None:
 
 def test_the_end_of_a_claim_needs_good_data_too() -> None:
     silent_ = sampled(RUNNING, fresh=False, peaks={KEY: 4})
-    status = status_of(plan(lent(replace(LENT, deadline=NOW), usage=silent_)), "train")
+    status = status_of(make_plan(lent(replace(LENT, deadline=NOW), usage=silent_)), "train")
     assert (status.granted, status.released) == (16, None)
     assert status.timer is not None
     assert status.timer.deadline == NOW + HOUR
@@ -346,7 +346,7 @@ def test_the_end_of_a_claim_needs_good_data_too() -> None:
 def test_what_came_back_in_part_is_claimed_longer() -> None:
     owner = ObjectRef("apps/v1", "Deployment", "train")
     wants = (Demand("vision", owner, {"app": "train"}, GPU, 2, 1),)
-    status = status_of(plan(lent(demands=wants)), "train")
+    status = status_of(make_plan(lent(demands=wants)), "train")
     assert status.timer is not None
     assert (status.allowance, status.timer.target, status.timer.deadline) == (7, 7, NOW + 7 * DAY)
     assert status.quiet_since == NOW
@@ -354,7 +354,7 @@ def test_what_came_back_in_part_is_claimed_longer() -> None:
 
 def test_when_all_is_back_the_taking_is_over() -> None:
     owner = ObjectRef("apps/v1", "Deployment", "train")
-    found = plan(lent(demands=(Demand("vision", owner, {"app": "train"}, GPU, 20, 1),)))
+    found = make_plan(lent(demands=(Demand("vision", owner, {"app": "train"}, GPU, 20, 1),)))
     assert (status_of(found, "train").allowance, status_of(found, "train").timer) == (16, None)
     assert ("Returned", "What was lent is back: 16 of 16 granted GPUs may be used.") in {
         (n.reason, n.message) for n in found.notices
@@ -372,13 +372,13 @@ def unowned(timer: Timer | None, **more: Any) -> Snapshot:
 
 
 def test_unheld_gpus_of_nobody_are_given_notice_on_the_quota() -> None:
-    found = plan(unowned(None))
+    found = make_plan(unowned(None))
     assert [n.reason for n in found.notices] == ["UnattributedUnheld"]
     assert quotas_of(found) == {"vision": 6}
 
 
 def test_unheld_gpus_of_nobody_end_with_the_notice() -> None:
-    assert quotas_of(plan(unowned(replace(DUE, target=2)))) == {"vision": 2}
+    assert quotas_of(make_plan(unowned(replace(DUE, target=2)))) == {"vision": 2}
 
 
 def test_an_implicit_grant_is_not_lowered_below_what_overdrawn_siblings_run_on_it() -> None:
@@ -392,12 +392,12 @@ def test_an_implicit_grant_is_not_lowered_below_what_overdrawn_siblings_run_on_i
         usage=usage,
         quotas={"vision": a_quota(7, 4, implicit=6, timers=timers)},
     )
-    assert quotas_of(plan(snapshot)) == {"vision": 5}
+    assert quotas_of(make_plan(snapshot)) == {"vision": 5}
 
 
 def test_a_new_number_while_gpus_are_lent_ends_the_taking_and_returns_nothing() -> None:
     raised = replace(granted("train", 16, allowance=5, timer=LENT), gpus=20, min_gpus=1)
-    found = plan(replace(lent(request=raised), nodes=nodes(1)))
+    found = make_plan(replace(lent(request=raised), nodes=nodes(1)))
     assert "Settled" in {n.reason for n in found.notices}
 
 
@@ -407,13 +407,15 @@ def test_a_new_number_while_gpus_are_lent_ends_the_taking_and_returns_nothing() 
 def test_the_first_status_after_a_grant_says_what_the_next_one_says() -> None:
     pool = a_pool(a_share("vision", 16))
     asked = a_request("train", 8)
-    first = status_of(plan(a_snapshot(pool, asked, nodes=nodes(2), quotas={"vision": a_quota(0)})), "train")
+    first = status_of(
+        make_plan(a_snapshot(pool, asked, nodes=nodes(2), quotas={"vision": a_quota(0)})), "train"
+    )
     told = {c.type: c.reason for c in first.conditions}
     assert (first.granted, told["UnderUsed"]) == (8, "StartingUp")
     again = a_snapshot(
         pool, replace(asked, remembered=remember(first)), nodes=nodes(2), quotas={"vision": a_quota(8)}
     )
-    assert status_of(plan(again), "train") == first
+    assert status_of(make_plan(again), "train") == first
 
 
 @pytest.mark.parametrize(("busy", "blamed"), [(0.7999, False), (0.79, True)])
@@ -421,7 +423,7 @@ def test_efficiency_is_rounded_in_the_owners_favour(busy: float, *, blamed: bool
     running = pods(8, "train")
     usage = sampled(running, busy=busy, peaks={KEY: 4})
     pool = a_pool(a_share("vision", 8), reclaim={"headroom": 0})
-    found = plan(
+    found = make_plan(
         a_snapshot(pool, granted("train", 8), pods=running, usage=usage, quotas={"vision": a_quota(8, 8)})
     )
     reason = condition_of(found, "UnderUsed", "train").reason

@@ -8,7 +8,7 @@ import pytest
 from gpupool.model.plan import Evict, Plan
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Node
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,
     HOUR,
@@ -43,7 +43,7 @@ def lost(held: int, borrowed: int = 8, *, left: tuple[Node, ...] = (), **more: A
     )
     quotas = {"vision": a_quota(8, 8), "guests": a_quota(8, 8, timers=more.pop("timers", {}))}
     requests = more.pop("requests", (TRAIN, SPARE))
-    return plan(
+    return make_plan(
         a_snapshot(
             more.pop("pool", POOL), *requests, pods=running, quotas=quotas, nodes=left or nodes(1), **more
         )
@@ -128,7 +128,7 @@ def test_gpus_that_vanish_under_running_pods_cut_and_raise_nothing() -> None:
     running = (*pods(8, "train"), *pods(8, "spare", "guests", node="node-2"))
     quotas = {"vision": a_quota(8, 8), "guests": a_quota(8, 8)}
     left = (empty, nodes(2)[1])
-    found = plan(a_snapshot(POOL, TRAIN, SPARE, pods=running, quotas=quotas, nodes=left))
+    found = make_plan(a_snapshot(POOL, TRAIN, SPARE, pods=running, quotas=quotas, nodes=left))
     assert quotas_of(found) == {}
     assert status_of(found, "spare").timer is None
     assert condition_of(found, "Overcommitted").status == "True"
@@ -138,7 +138,7 @@ def test_a_recall_ends_when_the_node_is_back() -> None:
     timer = a_timer(Stage.RECALLING, HOUR, target=0)
     running = (*pods(8, "train"), *pods(8, "spare", "guests", node="node-2"))
     quotas = {"vision": a_quota(8, 8), "guests": a_quota(8, 8, timers={"spare": timer})}
-    found = plan(a_snapshot(POOL, TRAIN, SPARE, pods=running, quotas=quotas, nodes=nodes(2)))
+    found = make_plan(a_snapshot(POOL, TRAIN, SPARE, pods=running, quotas=quotas, nodes=nodes(2)))
     status = status_of(found, "spare")
     assert status.timer is None
 
@@ -153,12 +153,12 @@ def test_two_models_under_one_name_are_told_apart_by_a_condition() -> None:
         *nodes(1, 0, prefix="cpu", model="T4"),
         *nodes(1, prefix="bare"),
     )
-    told = condition_of(plan(a_snapshot(POOL, nodes=mixed)), "Heterogeneous")
+    told = condition_of(make_plan(a_snapshot(POOL, nodes=mixed)), "Heterogeneous")
     assert told.status == "True"
     assert f"{GPU} is A100, H100 in this pool" in told.message
 
 
 def test_one_model_is_no_condition() -> None:
-    status = plan(a_snapshot(POOL, nodes=nodes(2, model="A100"))).status
+    status = make_plan(a_snapshot(POOL, nodes=nodes(2, model="A100"))).status
     assert status is not None
     assert "Heterogeneous" not in {c.type for c in status.conditions}

@@ -9,13 +9,13 @@ from gpupool.collector.store import Change, ChangeKind
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.snapshot import Pod
 from gpupool.model.world import NodeFacts
-from gpupool.policy.membership import Map, Members
+from gpupool.policy.membership import Members, Membership
 from gpupool.runtime.concern import NOBODY, Concern, Concerned
 from gpupool.runtime.memo import memo
 from gpupool.runtime.reading import Tracked
 from support.builders import GPU, NOW, a_pool, a_request, pods
 
-FOUND = Map(
+FOUND = Membership(
     members={"lab": Members(nodes=(NodeFacts("node-1", {}, {GPU: 8}),)), "farm": Members()},
     pool_of_namespace={"vision": "lab", "nlp": "farm"},
 )

@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from gpupool.errors import FencedError
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, Map, resolve
+from gpupool.policy.membership import Membership, resolve
 from gpupool.runtime.clockwork import Alarm
 from gpupool.runtime.context import Context
 from gpupool.runtime.cycle import PoolLoop
@@ -53,7 +54,7 @@ class Rig:
         self.manager = Manager(cast("Context", context), cast("Publisher", None), Alarm())
         self.manager._statuses = cast("Any", SimpleNamespace(requests=self._told))
 
-    def _mapped(self) -> tuple[World, Map]:
+    def _mapped(self) -> tuple[World, Membership]:
         world = self._world()
         return world, resolve(world)
 
@@ -63,7 +64,7 @@ class Rig:
         return World(
             NOW,
             nodes=(NodeFacts("n1", {NODE_LABEL: "lab"}, {GPU: 8}),),
-            namespaces=(NamespaceFacts("vision", {NAMESPACE_LABEL: "lab"}),),
+            namespaces=(NamespaceFacts("vision", {POOL_LABEL: "lab"}),),
             requests=(a_request("train", 8, pool="lab"),),
         )
 

@@ -6,7 +6,7 @@ import pytest
 
 from gpupool.model.snapshot import Key, ObjectRef
 from gpupool.simulator.cluster import Cluster
-from gpupool.simulator.things import Template, Workload
+from gpupool.simulator.workloads import Template, Workload
 from support.builders import GPU, MINUTE, NOW, a_pool, a_quota, a_share, nodes
 
 SECOND = timedelta(seconds=1)

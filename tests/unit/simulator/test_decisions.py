@@ -11,7 +11,7 @@ from gpupool.model import recording
 from gpupool.model.plan import RequestStatus
 from gpupool.model.pool import Mode, Visibility
 from gpupool.model.snapshot import Request, Snapshot
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from support.histories import MODES, Event, an_engine, hires, histories
 
 
@@ -34,15 +34,15 @@ def test_a_recorded_snapshot_is_the_same_and_leads_to_the_same_plan_byte_for_byt
     again = recording.read(text)
     assert again == snapshot
     assert recording.write(again) == text
-    assert recording.dump(plan(again)) == recording.dump(plan(snapshot))
-    assert str(plan(again)) == str(plan(snapshot))
+    assert recording.dump(make_plan(again)) == recording.dump(make_plan(snapshot))
+    assert str(make_plan(again)) == str(make_plan(snapshot))
 
 
 @given(snapshot=snapshots())
 def test_applying_the_same_manifests_again_changes_nothing(snapshot: Snapshot) -> None:
     applied = tuple(replace(r, generation=r.generation + 1) for r in snapshot.requests)
-    again = plan(replace(snapshot, requests=applied))
-    first = plan(snapshot)
+    again = make_plan(replace(snapshot, requests=applied))
+    first = make_plan(snapshot)
     assert again.actions == first.actions
     assert [replace(r, generation=r.generation - 1) for r in again.requests] == list(first.requests)
 
@@ -61,11 +61,11 @@ def queues(draw: st.DrawFn) -> Snapshot:
 @given(snapshot=st.one_of(queues(), snapshots()))
 @settings(max_examples=80)
 def test_what_is_called_grantable_now_is_granted_when_asked_instead(snapshot: Snapshot) -> None:
-    for status in plan(snapshot).requests:
+    for status in make_plan(snapshot).requests:
         now = status.verdict.grantable_now
         if now > 0:
             instead = replace(snapshot, requests=tuple(_asking(r, status, now) for r in snapshot.requests))
-            found = next(s for s in plan(instead).requests if s.key == status.key)
+            found = next(s for s in make_plan(instead).requests if s.key == status.key)
             assert found.granted == status.granted + now, f"{status.verdict}\n{found.verdict}"
 
 
@@ -82,7 +82,7 @@ def _asking(request: Request, status: RequestStatus, more: int) -> Request:
 
 @given(snapshot=snapshots())
 def test_the_arithmetic_adds_up(snapshot: Snapshot) -> None:
-    for status in plan(snapshot).requests:
+    for status in make_plan(snapshot).requests:
         for sum_, result in re.findall(
             r"((?:-?\d+ [a-z ]+ - )+-?\d+ [a-z ]+) = (-?\d+)", status.verdict.arithmetic
         ):
@@ -99,6 +99,6 @@ def test_outside_enforce_nothing_is_written_but_what_takes_back(snapshot: Snapsh
         isolation_mode=mode,
         reclaim=replace(snapshot.pool.reclaim, mode=mode),
     )
-    for action in plan(replace(snapshot, pool=pool)).actions:
+    for action in make_plan(replace(snapshot, pool=pool)).actions:
         text = str(action)
         assert text.startswith(("drop quota", "policies: enforce=False")) or "none" in text, text

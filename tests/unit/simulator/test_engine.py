@@ -7,9 +7,9 @@ import pytest
 
 from gpupool.model.plan import DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.snapshot import Key
-from gpupool.planner.planner import plan
+from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import Engine
-from gpupool.simulator.things import Running, Samples, Template
+from gpupool.simulator.workloads import Running, Samples, Template
 from support.builders import GPU, HOUR, MINUTE, NOW, a_request
 from support.histories import an_engine
 
@@ -58,7 +58,7 @@ def test_a_disruption_budget_holds_an_eviction_and_no_delete(engine: Engine) -> 
 
 def test_a_status_of_a_deleted_request_is_not_written(engine: Engine) -> None:
     engine.cluster.requests[Key("vision", "a")] = a_request("a", 4)
-    decided = plan(engine.snapshot())
+    decided = make_plan(engine.snapshot())
     engine.cluster.requests.clear()
     engine.report(decided.requests)
     assert engine.cluster.requests == {}

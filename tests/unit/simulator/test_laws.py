@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from gpupool.model import recording
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import ObjectRef
-from gpupool.planner.planner import plan
-from gpupool.simulator.things import Template, Workload
+from gpupool.planner.planner import make_plan
+from gpupool.simulator.workloads import Template, Workload
 from support.builders import DAY, HOUR, MINUTE, a_request
 from support.histories import MODES, Event, an_engine, histories
 from support.laws import Observer
@@ -30,7 +30,7 @@ def test_laws_hold_through_restores_moves_edits_and_old_leaders(
     observer = Observer(an_engine(reserve=reserve, declared=declared))
     observer.live(history)
     snapshot = observer.engine.snapshot()
-    assert plan(recording.read(recording.write(snapshot))) == plan(snapshot), "law 9"
+    assert make_plan(recording.read(recording.write(snapshot))) == make_plan(snapshot), "law 9"
 
 
 @given(

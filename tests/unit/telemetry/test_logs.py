@@ -1,6 +1,5 @@
 """Log lines: one JSON object each, with the keys of the cycle they belong to."""
 
-import asyncio
 import io
 import json
 import logging
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpupool.telemetry.logs import CycleLine, bound, configure, cycle_line
+from gpupool.telemetry.logs import CycleLine, configure, cycle_line
 
 
 @pytest.fixture
@@ -40,37 +39,12 @@ def test_a_line_is_one_object_with_its_keys(stream: io.StringIO) -> None:
     }
 
 
-def test_bound_keys_are_on_every_line_within_and_on_none_after(stream: io.StringIO) -> None:
-    log = logging.getLogger("gpupool.test")
-
-    async def work(pool: str) -> None:
-        with bound(pool=pool):
-            await asyncio.sleep(0)
-            with bound(cycle="7"):
-                log.info("deep")
-            log.info("shallow")
-
-    async def both() -> None:
-        await asyncio.gather(work("a"), work("b"))
-
-    asyncio.run(both())
-    log.info("outside")
-    found = [(line["message"], line.get("pool"), line.get("cycle")) for line in lines(stream)]
-    assert sorted(found[:-1]) == [
-        ("deep", "a", "7"),
-        ("deep", "b", "7"),
-        ("shallow", "a", None),
-        ("shallow", "b", None),
-    ]
-    assert found[-1] == ("outside", None, None)
-
-
 def test_a_cycle_has_one_line_with_what_it_took_and_did(stream: io.StringIO) -> None:
-    cycle_line(CycleLine("lab", "c1", "ok", "ab12", {"plan": 0.01234}, {"pods": 8}, fresh=True))
+    cycle_line(CycleLine("lab", "c1", "ok", {"plan": 0.01234}, {"pods": 8}, fresh=True))
     (line,) = lines(stream)
     assert line["message"] == "cycle"
     assert line["level"] == "info"
-    assert (line["pool"], line["cycle"], line["snapshot"]) == ("lab", "c1", "ab12")
+    assert (line["pool"], line["cycle"]) == ("lab", "c1")
     assert (line["durations"], line["counts"], line["fresh"]) == ({"plan": 12.3}, {"pods": 8}, True)
 
 

@@ -117,7 +117,7 @@ class CapacityRequestStatus(ApiModel):
     busy: Gpus | None = None
     """Held GPUs that worked in the window."""
     demand: Gpus | None = None
-    """GPUs that the workload wants, refused pods included."""
+    """GPUs that the workload's controllers want beyond the pods that exist."""
     position: Annotated[int, Field(ge=0)] | None = None
     """Place in the queue, from 1."""
     efficiency: Percent | None = None
@@ -139,7 +139,7 @@ class CapacityRequestStatus(ApiModel):
     queued_at: Timestamp | None = None
     """When the request began to wait."""
     granted_at: Timestamp | None = None
-    """When it was first granted."""
+    """When the grant last rose."""
     last_proved_at: Timestamp | None = None
     """When an under-use was last proved on fresh data."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(

@@ -10,9 +10,9 @@ from gpupool.api.v1alpha1.common import ConditionStatus
 MAX_MESSAGE = 1024
 
 
-def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
-    """Return the text, cut at `limit` characters with an ellipsis where it was longer."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def shorten(text: str) -> str:
+    """Return the text, cut with an ellipsis where it is longer than a message may be."""
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
 
 
 def set_condition(
@@ -54,17 +54,6 @@ def set_condition(
     return sorted([*others, fresh], key=lambda condition: str(condition["type"]))
 
 
-def drop_condition(conditions: Sequence[Mapping[str, Any]], type_: str) -> list[dict[str, Any]]:
-    """Return the conditions without the named one."""
-    return [dict(condition) for condition in conditions if condition.get("type") != type_]
-
-
 def find_condition(conditions: Sequence[Mapping[str, Any]], type_: str) -> Mapping[str, Any] | None:
     """Return the named condition, or None."""
     return next((condition for condition in conditions if condition.get("type") == type_), None)
-
-
-def is_true(conditions: Sequence[Mapping[str, Any]], type_: str) -> bool:
-    """Return whether the named condition is there and True."""
-    found = find_condition(conditions, type_)
-    return found is not None and found.get("status") == ConditionStatus.TRUE.value

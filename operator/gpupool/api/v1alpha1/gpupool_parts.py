@@ -83,7 +83,7 @@ class ShareSpec(ApiModel):
     weight: Annotated[int, Strict(), Field(ge=1, le=1000)] = 1
     """Part of what nobody claims that this team gets, against the weights of the others."""
     mode: Mode | None = None
-    """Mode for this share; where the pool says a weaker one, the weaker holds."""
+    """Mode of this share instead of the pool's; where a layer sets one too, the weaker holds."""
     per_resource: Annotated[dict[ResourceName, ResourceShare], Field(max_length=MAX_RESOURCES)] = Field(
         default_factory=dict
     )
@@ -115,14 +115,14 @@ class QuotaSpec(ApiModel):
     """The layer that keeps grants by ResourceQuota."""
 
     mode: Mode | None = None
-    """Mode of this layer; where the pool says a weaker one, the weaker holds."""
+    """Mode of this layer instead of the pool's; where a share sets one too, the weaker holds."""
 
 
 class IsolationSpec(ApiModel):
     """The layer that keeps GPU pods in their pool."""
 
     mode: Mode | None = None
-    """Mode of this layer; where the pool says a weaker one, the weaker holds."""
+    """Mode of this layer instead of the pool's; where a share sets one too, the weaker holds."""
     taint: Flag = True
     """Taint the nodes under Enforce, once every DaemonSet on them tolerates it."""
     cpu_pods: CpuPods = CpuPods.DENY
@@ -141,7 +141,7 @@ class ReclaimSpec(ApiModel):
     """The layer that lends out what was promised and is not requested. Absent values come from `purpose`."""
 
     mode: Mode | None = None
-    """Mode of this layer; where the pool says a weaker one, the weaker holds."""
+    """Mode of this layer instead of the pool's; where a share sets one too, the weaker holds."""
     window: Annotated[Duration, span("reclaim.window", "5s", "2160h")] | None = None
     """Time over which use is judged."""
     lookback: Annotated[Duration, span("reclaim.lookback", "5s", "2160h")] | None = None

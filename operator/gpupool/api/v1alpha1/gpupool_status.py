@@ -235,9 +235,9 @@ class GpuPoolStatus(ApiModel):
     busy: Counts = Field(default_factory=dict)
     """Held GPUs that worked in the window, by resource."""
     unattributed: Counts = Field(default_factory=dict)
-    """Held GPUs that no request claims, by resource."""
+    """GPUs of pods that no request claims, waiting pods included, by resource."""
     overcommitted: Counts = Field(default_factory=dict)
-    """GPUs promised beyond what there is, by resource."""
+    """GPUs committed beyond what there is, by resource."""
     summary: PoolSummary | None = None
     """The counts of the first resource."""
     shares: Annotated[tuple[ShareStatus, ...], Field(max_length=MAX_ROWS), Distinct("team")] = Field(
@@ -259,4 +259,4 @@ class GpuPoolStatus(ApiModel):
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Ready, Enforced, Overcommitted, TelemetryHealthy, DaemonSetsTolerate, Conflict and others."""
+    """Ready, Enforced, ReadyToEnforce, Overcommitted, TelemetryHealthy, DaemonSetsTolerate, and others."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from gpupool.applier.policies.mutate import inject_policies
 from gpupool.applier.policies.probe import ProbePod, probe_pods
-from gpupool.applier.policies.spec import NODE_LABEL, POOL_LABEL, TAINT_KEY, PoolPolicySpec
+from gpupool.applier.policies.spec import PoolPolicySpec
 from gpupool.applier.policies.validate import enforcing_binding, pod_policies, template_policies
 
 __all__ = [
-    "NODE_LABEL",
-    "POOL_LABEL",
-    "TAINT_KEY",
     "PoolPolicySpec",
     "ProbePod",
     "enforcing_binding",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpupool.applier.policies import outsiders
+from gpupool.applier.policies import outsider_policies
 from gpupool.applier.policies.spec import PoolPolicySpec, policy_name
 from gpupool.applier.policies.validate import PODS, PODS_RECOMMEND
 
@@ -16,7 +16,7 @@ LATER = ("admission webhook ", "exceeded quota: ", "failed quota: ")
 LONGEST = 500
 
 
-OUTSIDERS = (outsiders.PODS, outsiders.DEVICES)
+OUTSIDERS = (outsider_policies.PODS, outsider_policies.DEVICES)
 """The policies that judge every pod, also those of a pool's namespaces."""
 
 

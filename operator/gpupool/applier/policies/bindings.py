@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpupool.applier.policies.spec import (
-    NAME_LABEL,
-    POOL_LABEL,
-    PROBE_LABEL,
-    PoolPolicySpec,
-    metadata,
-    policy_name,
-)
+from gpupool.applier.policies.spec import NAME_LABEL, PROBE_LABEL, PoolPolicySpec, metadata, policy_name
+from gpupool.model.marks import POOL_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

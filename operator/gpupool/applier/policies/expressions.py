@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpupool.applier.policies.spec import (
-    DEVICE_CLASS_RESOURCE,
-    DEVICE_CLASSES,
-    GPU_NAMES,
-    GPU_PREFIXES,
-    NODE_LABEL,
-    TAINT_KEY,
-)
+from gpupool.applier.policies.spec import DEVICE_CLASS_RESOURCE, DEVICE_CLASSES, GPU_NAMES, GPU_PREFIXES
+from gpupool.model.marks import NODE_LABEL, TAINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,5 +69,5 @@ def two_lines(pool: str) -> str:
     """The selector and the toleration a pod of the pool carries, as a person would write them."""
     return (
         f"spec.nodeSelector: {{{NODE_LABEL}: {pool}}} and "
-        f"spec.tolerations: [{{key: {TAINT_KEY}, operator: Equal, value: {pool}, effect: NoSchedule}}]"
+        f"spec.tolerations: [{{key: {TAINT}, operator: Equal, value: {pool}, effect: NoSchedule}}]"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gpupool.applier.policies.bindings import API
 from gpupool.applier.policies.expressions import literal
-from gpupool.applier.policies.spec import NODE_LABEL
+from gpupool.model.marks import NODE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,14 +8,8 @@ from __future__ import annotations
 
 from gpupool.applier.policies.bindings import API, enforced_namespaces, probed_pods
 from gpupool.applier.policies.expressions import exempt_conditions, governed, literal, requests
-from gpupool.applier.policies.spec import (
-    NODE_LABEL,
-    PROBE_INJECT_LABEL,
-    TAINT_KEY,
-    PoolPolicySpec,
-    metadata,
-    policy_name,
-)
+from gpupool.applier.policies.spec import PROBE_INJECT_LABEL, PoolPolicySpec, metadata, policy_name
+from gpupool.model.marks import NODE_LABEL, TAINT
 
 INJECT, INJECT_PROBE = "inject", "inject-probe"
 
@@ -70,7 +64,7 @@ def _selector_patch(spec: PoolPolicySpec) -> str:
 
 def _toleration_patch(spec: PoolPolicySpec) -> str:
     """Append the pool's toleration unless it stands already."""
-    key, pool = literal(TAINT_KEY), literal(spec.pool)
+    key, pool = literal(TAINT), literal(spec.pool)
     entry = f'Object.spec.tolerations{{key: {key}, operator: "Equal", value: {pool}, effect: "NoSchedule"}}'
     # A toleration without an effect stands for every effect.
     effect = "t.?effect.orValue('NoSchedule') == 'NoSchedule'"

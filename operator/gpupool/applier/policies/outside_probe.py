@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gpupool.applier.policies.outsider_policies import DEVICES, NO_POOL, PODS, OutsiderSpec
 from gpupool.applier.policies.outsider_rules import DEVICES_ENV
-from gpupool.applier.policies.outsiders import DEVICES, NO_POOL, PODS, OutsiderSpec
 from gpupool.applier.policies.probe import RESTRICTED, RESTRICTED_CONTAINER, ProbePod
-from gpupool.applier.policies.spec import (
-    MANAGED_LABELS,
-    NODE_LABEL,
-    POOL_LABEL,
-    PROBE_LABEL,
-    TAINT_KEY,
-    owner_reference,
-)
+from gpupool.applier.policies.spec import PROBE_LABEL, owner_reference
+from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL, TAINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,7 +50,7 @@ def _ways_in(pool: OutsiderPool) -> Iterable[tuple[str, int, Json]]:
 
 
 def _toleration(**fields: str) -> dict[str, str]:
-    return {"key": TAINT_KEY, "effect": "NoSchedule", **fields}
+    return {"key": TAINT, "effect": "NoSchedule", **fields}
 
 
 def _attempt(
@@ -96,7 +90,7 @@ def restricted_pod(
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {**MANAGED_LABELS, **labels}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {**MANAGED, **labels}},
         "spec": {
             **RESTRICTED,
             "containers": [{**main, **RESTRICTED_CONTAINER, **(container or {})}],
@@ -125,5 +119,5 @@ def kept_pod(namespace: str, pool: Pool) -> Json:
     name = kept_name(pool.name)
     body = restricted_pod(namespace, name, labels, resources=pool.resources, placement=placement)
     reference = owner_reference(pool.name, pool.uid)
-    metadata = {"name": name, "namespace": namespace, "labels": {**MANAGED_LABELS, **labels}}
+    metadata = {"name": name, "namespace": namespace, "labels": {**MANAGED, **labels}}
     return {**body, "metadata": {**metadata, "ownerReferences": [reference]}}

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 from gpupool.applier.policies.expressions import any_gpu, containers, literal, literals, requests
 from gpupool.applier.policies.frame import SELECTOR, TEMPLATE_SPEC, TERMS
 from gpupool.applier.policies.rules import Rule, rule
-from gpupool.applier.policies.spec import NODE_LABEL, POOL_LABEL, PROBE_LABEL, TAINT_KEY
+from gpupool.applier.policies.spec import PROBE_LABEL
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,9 +199,9 @@ def _no_wildcard() -> Rule:
 def _no_pool_taint() -> Rule:
     own = "t.?operator.orValue('') in ['', 'Equal'] && t.?value.orValue('') == variables.home"
     return _unless_passing(
-        f"!variables.tolerations.exists(t, t.?key.orValue('') == {literal(TAINT_KEY)} "
+        f"!variables.tolerations.exists(t, t.?key.orValue('') == {literal(TAINT)} "
         f"&& !(variables.may && {own}))",
-        f"spec.tolerations has key {TAINT_KEY}, which is for GPU pods of a pool's own namespaces: "
+        f"spec.tolerations has key {TAINT}, which is for GPU pods of a pool's own namespaces: "
         f"remove it, ask for a GPU, {_EXEMPT}",
     )
 

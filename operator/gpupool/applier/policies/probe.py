@@ -8,16 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from gpupool.applier.policies.spec import (
-    MANAGED_LABELS,
-    NODE_LABEL,
-    PROBE_INJECT_LABEL,
-    PROBE_LABEL,
-    TAINT_KEY,
-    PoolPolicySpec,
-    policy_name,
-)
+from gpupool.applier.policies.spec import PROBE_INJECT_LABEL, PROBE_LABEL, PoolPolicySpec, policy_name
 from gpupool.applier.policies.validate import PODS
+from gpupool.model.marks import MANAGED, NODE_LABEL, TAINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,7 +92,7 @@ def _probe(
         "metadata": {
             "name": f"probe-{name}",
             "namespace": spec.probe_namespace,
-            "labels": {**MANAGED_LABELS, PROBE_LABEL: spec.pool},
+            "labels": {**MANAGED, PROBE_LABEL: spec.pool},
         },
         "spec": {
             **RESTRICTED,
@@ -116,7 +109,7 @@ def _labelled(manifest: Mapping[str, object], labels: Mapping[str, str]) -> dict
 
 
 def _toleration(**fields: str) -> dict[str, str]:
-    return {"key": TAINT_KEY, "effect": "NoSchedule", **fields}
+    return {"key": TAINT, "effect": "NoSchedule", **fields}
 
 
 def _affinity(pool: str) -> dict[str, object]:

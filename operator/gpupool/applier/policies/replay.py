@@ -11,14 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpupool.applier.policies.probe import RESTRICTED, RESTRICTED_CONTAINER
-from gpupool.applier.policies.spec import (
-    MANAGED_LABELS,
-    NODE_LABEL,
-    PROBE_INJECT_LABEL,
-    PROBE_LABEL,
-    TAINT_KEY,
-    PoolPolicySpec,
-)
+from gpupool.applier.policies.spec import PROBE_INJECT_LABEL, PROBE_LABEL, PoolPolicySpec
+from gpupool.model.marks import MANAGED, NODE_LABEL, TAINT
 
 Json = dict[str, Any]
 IMAGE = "gpupool.invalid/rehearsal"
@@ -53,7 +47,7 @@ def outsider_replay(
         "metadata": {
             "generateName": "rehearsal-",
             "namespace": probe_namespace,
-            "labels": {**kept["labels"], **MANAGED_LABELS, PROBE_LABEL: plays, **(labels or {})},
+            "labels": {**kept["labels"], **MANAGED, PROBE_LABEL: plays, **(labels or {})},
         },
         "spec": body,
     }
@@ -61,7 +55,7 @@ def outsider_replay(
 
 def _placed(spec: PoolPolicySpec, body: Json) -> Json:
     """The spec with the two lines of the pool."""
-    toleration = {"key": TAINT_KEY, "operator": "Equal", "value": spec.pool, "effect": "NoSchedule"}
+    toleration = {"key": TAINT, "operator": "Equal", "value": spec.pool, "effect": "NoSchedule"}
     present = body.get("tolerations", [])
     return {
         **body,

@@ -19,7 +19,8 @@ from gpupool.applier.policies.expressions import (
     literals,
     two_lines,
 )
-from gpupool.applier.policies.spec import NODE_LABEL, TAINT_KEY, PoolPolicySpec
+from gpupool.applier.policies.spec import PoolPolicySpec
+from gpupool.model.marks import NODE_LABEL, TAINT
 
 Rule = dict[str, str]
 
@@ -49,7 +50,7 @@ def no_wildcard(spec: PoolPolicySpec) -> Rule:
     """An empty key tolerates every taint, other pools' included."""
     say = (
         "spec.tolerations has an entry without a key, which tolerates every taint: "
-        f"name the keys; a pod of pool {spec.pool} needs only key {TAINT_KEY} with value {spec.pool}"
+        f"name the keys; a pod of pool {spec.pool} needs only key {TAINT} with value {spec.pool}"
     )
     return rule("variables.tolerations.all(t, t.?key.orValue('') != '')", say, literal(say))
 
@@ -58,13 +59,13 @@ def own_toleration(spec: PoolPolicySpec) -> Rule:
     """Our taint key may be tolerated only with the pool's own value."""
     pool = literal(spec.pool)
     own = f"t.?operator.orValue('') in ['', 'Equal'] && t.?value.orValue('') == {pool}"
-    foreign = f"t.?key.orValue('') == {literal(TAINT_KEY)} && !({own})"
+    foreign = f"t.?key.orValue('') == {literal(TAINT)} && !({own})"
     fix = f"; namespaces of pool {spec.pool} tolerate it with operator Equal and value {spec.pool} only"
     found = f"variables.tolerations.filter(t, {foreign})[0]"
     return rule(
         f"!variables.tolerations.exists(t, {foreign})",
-        f"spec.tolerations has another value for key {TAINT_KEY}{fix}",
-        f"'spec.tolerations has key {TAINT_KEY} with operator ' + {found}.?operator.orValue('Equal') + "
+        f"spec.tolerations has another value for key {TAINT}{fix}",
+        f"'spec.tolerations has key {TAINT} with operator ' + {found}.?operator.orValue('Equal') + "
         f"' and value \"' + {found}.?value.orValue('') + '\"' + {literal(fix)}",
     )
 
@@ -144,7 +145,7 @@ def known_priority(spec: PoolPolicySpec) -> Rule:
 
 def own_toleration_present(spec: PoolPolicySpec) -> Rule:
     """Advice for templates: without the toleration the pods stay Pending on tainted nodes."""
-    own = f"t.?key.orValue('') == {literal(TAINT_KEY)}"
+    own = f"t.?key.orValue('') == {literal(TAINT)}"
     say = (
         f"spec.tolerations does not tolerate the taint of pool {spec.pool}, the pods may stay Pending; "
         f"set {two_lines(spec.pool)}"

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpupool.policy import membership
+from gpupool.model.marks import MANAGED, POOL_LABEL
 
-# Kubelets may not set labels under the node label's prefix (NodeRestriction): no node walks into a pool.
-NODE_LABEL = membership.NODE_LABEL
-POOL_LABEL = membership.NAMESPACE_LABEL
-TAINT_KEY = membership.TAINT
 PROBE_LABEL = "gpupool.dev/probe"
 PROBE_INJECT_LABEL = "gpupool.dev/probe-inject"
 NAME_LABEL = "kubernetes.io/metadata.name"
-MANAGED_LABELS = {"app.kubernetes.io/managed-by": "gpupool", "app.kubernetes.io/name": "gpupool"}
 
 # Names under which vendors advertise whole devices and slices of them. Not all of `nvidia.com/`: network
 # devices (`nvidia.com/hostdev`) stand beside a GPU in most distributed training pods.
@@ -111,7 +106,7 @@ def metadata(spec: PoolPolicySpec, part: str) -> dict[str, object]:
     owner = {**owner_reference(spec.pool, spec.uid), "controller": True}
     return {
         "name": policy_name(spec.pool, part),
-        "labels": {**MANAGED_LABELS, POOL_LABEL: spec.pool},
+        "labels": {**MANAGED, POOL_LABEL: spec.pool},
         "ownerReferences": [owner],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -128,7 +128,6 @@ class Asker:
 
     client: KubeClient
     policies: frozenset[str]
-    refused_impersonation: set[str] = field(default_factory=set)
 
     async def ask(self, attempt: Attempt) -> Answer:
         """The answer to one attempt."""

@@ -10,7 +10,7 @@ from gpupool.applier.policies.outsider_rules import DEVICES_ENV
 from gpupool.applier.policies.probe import RESTRICTED_CONTAINER
 from gpupool.cli.audit.attempts import Attempt, By, Who
 from gpupool.cli.audit.stage import Ground, Stage
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 
 Json = dict[str, Any]
 PROBE_LABEL = "gpupool.dev/probe"
@@ -188,7 +188,7 @@ def claims(stage: Stage, ground: Ground) -> Iterable[Attempt]:
 
 def namespaces(stage: Stage, ground: Ground) -> Iterable[Attempt]:
     """Row 11."""
-    change = {"metadata": {"labels": {NAMESPACE_LABEL: ground.other}}}
+    change = {"metadata": {"labels": {POOL_LABEL: ground.other}}}
     path = f"/api/v1/namespaces/{stage.outside}"
     yield Attempt("joins a pool", "PATCH", path, _labels(ground.pool.name), who=Who.BROAD)
     if ground.namespace != stage.probe:
@@ -198,7 +198,7 @@ def namespaces(stage: Stage, ground: Ground) -> Iterable[Attempt]:
 
 
 def _labels(pool: str | None) -> Json:
-    return {"metadata": {"labels": {NAMESPACE_LABEL: pool}}}
+    return {"metadata": {"labels": {POOL_LABEL: pool}}}
 
 
 def quota_writes(stage: Stage, ground: Ground) -> Iterable[Attempt]:

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from gpupool.api import convert
-from gpupool.applier.policies.outsiders import PODS
+from gpupool.applier.policies.outsider_policies import PODS
 from gpupool.errors import KubeError, NotFound
 from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, Resource, Selection
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.pool import Pool
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL
 
-PROBE = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=probe"
 DEFAULT_PROBE = "gpupool-probe"
 ROLES = ("admin", "edit")
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
@@ -154,7 +153,7 @@ def _outside(namespaces: list[Json], taken: set[str], probe: str) -> str:
     free = [
         str(n["metadata"]["name"])
         for n in namespaces
-        if NAMESPACE_LABEL not in _labels(n) and n.get("status", {}).get("phase") == "Active"
+        if POOL_LABEL not in _labels(n) and n.get("status", {}).get("phase") == "Active"
     ]
     usable = sorted(n for n in free if n not in taken and n != probe and not n.startswith("kube-"))
     return "default" if "default" in usable else next(iter(usable), probe)
@@ -163,7 +162,7 @@ def _outside(namespaces: list[Json], taken: set[str], probe: str) -> str:
 async def _ground(
     client: KubeClient, pool: Pool, namespaces: list[Json], probe: str, pools: list[str]
 ) -> Ground:
-    inside = sorted(n["metadata"]["name"] for n in namespaces if _labels(n).get(NAMESPACE_LABEL) == pool.name)
+    inside = sorted(n["metadata"]["name"] for n in namespaces if _labels(n).get(POOL_LABEL) == pool.name)
     namespace = inside[0] if inside else probe
     nodes = await client.list_all(Selection(kinds.NODES, labels=f"{NODE_LABEL}={pool.name}"))
     requests = await client.list_all(Selection(kinds.CAPACITY_REQUESTS, namespace=namespace))

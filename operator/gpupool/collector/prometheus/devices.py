@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from gpupool.collector.prometheus.own import OwnPod
-from gpupool.collector.prometheus.series import GpuSeries, Source
+from gpupool.collector.prometheus.series import GpuSeries
 from gpupool.model.snapshot import Key
 
 FRESH_SCRAPES: Final = 3
@@ -58,24 +58,20 @@ class Device:
     """One device of one pod, all sources together.
 
     Attributes:
-        hosts: that its series name.
         seen: seconds of the window with a sample.
         busy: seconds of them with activity above 0.
         activity: mean over what was seen, percent.
         age: seconds since the newest sample that speaks of the present pod.
         conflicting: its sources contradict each other, or two write one series.
         still: what is exported for it does not move.
-        sources: who speaks of it.
     """
 
-    hosts: frozenset[str]
     seen: float
     busy: float
     activity: float
     age: float | None
     conflicting: bool
     still: bool
-    sources: frozenset[Source]
 
 
 def devices_of(series: Iterable[GpuSeries], window: timedelta, readings: Readings) -> dict[str, Device]:
@@ -94,14 +90,12 @@ def _joined(series: Sequence[GpuSeries], window: timedelta, readings: Readings) 
     rivals = len(series) > 1 and (fresh > 1 or total > OVERLAP * window.total_seconds() + slack)
     take = max if rivals else sum
     return Device(
-        hosts=frozenset(s.host for s in series),
         seen=min(window.total_seconds(), take(s.seen for s in series)),
         busy=min(window.total_seconds(), take(s.busy for s in series)),
         activity=0.0 if total <= 0 else sum(s.activity * s.seen for s in series) / total,
         age=min((s.age for s in series if s.age is not None), default=None),
         conflicting=any(s.crowded for s in series) or (rivals and _disagree(series, readings.interval)),
         still=any(s.still for s in series),
-        sources=frozenset(s.source for s in series),
     )
 
 

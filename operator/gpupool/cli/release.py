@@ -21,11 +21,10 @@ from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME
-from gpupool.policy.membership import NAMESPACE_LABEL, NODE_LABEL, TAINT
-from gpupool.runtime.leader import Elector, identity
-from gpupool.runtime.lease import Timing
+from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
+from gpupool.runtime.election.elector import Elector, identity
+from gpupool.runtime.election.rules import Timing
 
-OURS = f"app.kubernetes.io/managed-by=gpupool,{NAMESPACE_LABEL}"
 OPERATOR = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=operator"
 LAST = (1 << 31) - 1
 """The epoch of a release: nothing the operator still writes counts after it."""
@@ -175,9 +174,9 @@ class _Release:
 
     async def namespaces(self) -> None:
         """Remove our label from every namespace that carries it."""
-        for raw in await self._client.list_all(Selection(kinds.NAMESPACES, labels=NAMESPACE_LABEL)):
+        for raw in await self._client.list_all(Selection(kinds.NAMESPACES, labels=POOL_LABEL)):
             name = raw["metadata"]["name"]
-            patch: Json = {"metadata": {"labels": {NAMESPACE_LABEL: None}}}
+            patch: Json = {"metadata": {"labels": {POOL_LABEL: None}}}
             await self._attempt(
                 f"unlabel namespace {name}", self._client.merge_patch(kinds.NAMESPACES, name, patch)
             )

@@ -27,7 +27,7 @@ Present = Callable[[str], Versions]
 """Pool name -> the policy objects that carry the pool's label."""
 
 
-class Standing:
+class AdmissionObjects:
     """Admission objects as they should stand.
 
     Args:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from gpupool.api import convert
+from gpupool.applier.admission import AdmissionObjects
 from gpupool.applier.policies import PoolPolicySpec, probe_pods
 from gpupool.applier.serverside import Writer
-from gpupool.applier.standing import Standing
+from gpupool.cli.prometheus import endpoint
 from gpupool.collector.prometheus.client import PrometheusClient
-from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.errors import PrometheusError
 from gpupool.errors import KubeError
 from gpupool.kube import resources as kinds
@@ -113,7 +112,7 @@ class _Install:
     async def policies(self) -> str:
         """What every enforced pool must refuse is refused, by dry run in the probe namespace."""
         pools = [p for p in await self._pools() if p.isolates]
-        standing = Standing(self._client, Writer(self._client, _Nobody()), lambda _pool: {})
+        standing = AdmissionObjects(self._client, Writer(self._client, _Nobody()), lambda _pool: {})
         opened = [
             f"{p.name}/{name}" for p in pools for name in await standing.open(probe_pods(self._spec(p)))
         ]
@@ -147,14 +146,7 @@ class _Install:
         settings = self._settings
         if not settings.prometheus_url:
             return "not configured: use is not measured and nothing is taken for under-use"
-        folder = Path(settings.prometheus_credentials) if settings.prometheus_credentials else None
-        where = Endpoint(
-            url=settings.prometheus_url.strip(),
-            folder=folder,
-            insecure=settings.prometheus_insecure,
-            headers={name: value.get_secret_value() for name, value in settings.prometheus_headers.items()},
-        )
-        async with PrometheusClient(where) as client:
+        async with PrometheusClient(endpoint(settings)) as client:
             await client.query("vector(1)")
             return f"{client.url} answers"
 

@@ -11,8 +11,7 @@ from gpupool.kube.resources import ObjectKey
 from gpupool.model.plan import Condition, Notice, RequestStatus, SetQuota, Status, Verdict
 from gpupool.model.reasons import Phase, Reason
 from gpupool.model.snapshot import Key
-from gpupool.runtime import walls
-from gpupool.runtime.walls import LONG, Walls
+from gpupool.runtime.grantgate import LONG, MOMENT, POLL, GrantGate
 from support.builders import GPU, NOW, a_pool, a_share, a_snapshot, granted
 
 KEY = Key("vision", "train")
@@ -37,13 +36,13 @@ def a_wall(status_hard: int, *, hard: int = 8, ours: bool = True, resource: str 
 
 
 class Rig:
-    """Walls over one quota, on a clock of the test's own."""
+    """GrantGate over one quota, on a clock of the test's own."""
 
     def __init__(self, quota: QuotaFacts | None) -> None:
         self.quota = quota
         self.clock = 100.0
         self.asked = 0
-        self.walls = Walls(self._known, lambda: self.clock)
+        self.gate = GrantGate(self._known, lambda: self.clock)
 
     def _known(self, key: ObjectKey) -> QuotaFacts | None:
         assert key == ObjectKey("vision", "gpupool")
@@ -52,7 +51,7 @@ class Rig:
 
     def tell(self, *, before: int = 0, results: Results | None = None, gpus: int = 8) -> list[RequestStatus]:
         snapshot = a_snapshot(a_pool(a_share("vision", 8)), granted("train", before, of=8))
-        return self.walls.tellable([replace(STATUS, granted=gpus)], snapshot, results or Results())
+        return self.gate.tellable([replace(STATUS, granted=gpus)], snapshot, results or Results())
 
 
 @pytest.mark.parametrize(
@@ -114,21 +113,21 @@ def test_the_event_of_a_grant_waits_with_it() -> None:
         Notice("CapacityRequest", Key("vision", "other"), "u", "Granted", "1 of 1"),
         Notice("GpuPool", Key("", "lab"), "u", "Ready", ""),
     )
-    assert rig.walls.tellable_notices(notices) == notices
+    assert rig.gate.tellable_notices(notices) == notices
     rig.tell()
-    assert rig.walls.tellable_notices(notices) == notices[1:]
+    assert rig.gate.tellable_notices(notices) == notices[1:]
 
 
 async def test_a_cycle_waits_a_moment_for_the_quotas_it_has_raised() -> None:
     rig = Rig(a_wall(0))
 
     async def controller() -> None:
-        await asyncio.sleep(3 * walls.POLL)
+        await asyncio.sleep(3 * POLL)
         rig.quota = a_wall(8)
 
     acting = asyncio.create_task(controller())
     async with asyncio.timeout(30):
-        await rig.walls.settle(Results(done=[RAISE]))
+        await rig.gate.settle(Results(done=[RAISE]))
     await acting
     assert rig.tell() == [STATUS]
 
@@ -140,7 +139,7 @@ async def test_a_cycle_waits_no_longer_and_for_nothing_else(monkeypatch: pytest.
         rig.clock += seconds
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    await rig.walls.settle(Results(done=[replace(RAISE, raises=False)], refused=[RAISE]))
+    await rig.gate.settle(Results(done=[replace(RAISE, raises=False)], refused=[RAISE]))
     assert rig.asked == 0
-    await rig.walls.settle(Results(done=[RAISE]))
-    assert rig.clock == pytest.approx(100 + walls.MOMENT, abs=2 * walls.POLL)
+    await rig.gate.settle(Results(done=[RAISE]))
+    assert rig.clock == pytest.approx(100 + MOMENT, abs=2 * POLL)

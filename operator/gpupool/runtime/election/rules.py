@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from gpupool.model.annotations import MANAGED
+from gpupool.model.marks import MANAGED
 
 NEVER: Final = float("-inf")
 SHORTEST: Final = 1.0

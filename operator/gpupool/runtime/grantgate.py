@@ -29,7 +29,7 @@ LONG = 10.0
 Quotas = Callable[[ObjectKey], QuotaFacts | None]
 
 
-class Walls:
+class GrantGate:
     """Holds back what is not true yet.
 
     Args:

@@ -22,8 +22,9 @@ from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, Resource, Selection
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Key, Snapshot
-from gpupool.planner.drafts import Hints
-from gpupool.policy.membership import resolve, view
+from gpupool.planner.drafting.draft import Hints
+from gpupool.policy.membership import resolve
+from gpupool.policy.view import view
 from gpupool.runtime.mirror import LIVE_PODS
 
 TEAMS = ("gpupool.dev/team", "team", "owner-team", "app.kubernetes.io/part-of")

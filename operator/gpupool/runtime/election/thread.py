@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gpupool.kube.client import KubeClient
-from gpupool.runtime.leader import Elector
+from gpupool.runtime.election.elector import Elector
 
 R = TypeVar("R")
 JOIN = 5.0

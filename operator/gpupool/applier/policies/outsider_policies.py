@@ -19,13 +19,8 @@ from gpupool.applier.policies.frame import (
     policy,
     writes,
 )
-from gpupool.applier.policies.spec import (
-    MANAGED_LABELS,
-    NAME_LABEL,
-    POOL_LABEL,
-    PROBE_LABEL,
-    owner_reference,
-)
+from gpupool.applier.policies.spec import NAME_LABEL, PROBE_LABEL, owner_reference
+from gpupool.model.marks import MANAGED, POOL_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +102,7 @@ def _probes(spec: OutsiderSpec) -> Json:
 
 def _metadata(spec: OutsiderSpec, name: str) -> Json:
     owners = [owner_reference(p.name, p.uid) for p in spec.asked.pools if p.counts]
-    return {"name": name, "labels": {**MANAGED_LABELS, POOL_LABEL: NO_POOL}, "ownerReferences": owners}
+    return {"name": name, "labels": {**MANAGED, POOL_LABEL: NO_POOL}, "ownerReferences": owners}
 
 
 def _policy(

@@ -11,25 +11,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.pool import Pool
 from gpupool.model.world import NamespaceFacts
 
-NODE_LABEL = "gpupool.dev.node-restriction.kubernetes.io/pool"
-NAMESPACE_LABEL = "gpupool.dev/pool"
-
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class Place:
     """A node or namespace: the pool whose mark it carries, and the pools whose specs name it."""
 
     name: str
     holder: str | None
-    claims: tuple[str, ...]
+    named_by: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Things by name.
+    """Places by name.
 
     Attributes:
         pool: what has a pool.
@@ -44,21 +42,21 @@ class Assignment:
     moving: dict[str, str] = field(default_factory=dict)
 
 
-def assign(things: Iterable[Thing]) -> Assignment:
-    """Give every thing to its holder, else to the only pool that claims it."""
+def assign(places: Iterable[Place]) -> Assignment:
+    """Give every place to its holder, else to the only pool that claims it."""
     found = Assignment()
-    for thing in things:
-        if thing.holder is not None:
-            found.pool[thing.name] = thing.holder
-            others = [c for c in thing.claims if c != thing.holder]
+    for place in places:
+        if place.holder is not None:
+            found.pool[place.name] = place.holder
+            others = [c for c in place.named_by if c != place.holder]
             for other in others:
-                found.elsewhere[other][thing.name] = thing.holder
-            if others and len(others) == len(thing.claims):
-                found.moving[thing.name] = others[0]
-        elif len(thing.claims) == 1:
-            found.pool[thing.name] = thing.claims[0]
-        elif thing.claims:
-            found.twice[thing.name] = thing.claims
+                found.elsewhere[other][place.name] = place.holder
+            if others and len(others) == len(place.named_by):
+                found.moving[place.name] = others[0]
+        elif len(place.named_by) == 1:
+            found.pool[place.name] = place.named_by[0]
+        elif place.named_by:
+            found.twice[place.name] = place.named_by
     return found
 
 
@@ -76,7 +74,7 @@ class Marks:
 
     def of_namespace(self, namespace: NamespaceFacts) -> str | None:
         """The pool whose label, or else whose quota, is on a namespace."""
-        label = namespace.labels.get(NAMESPACE_LABEL)
+        label = namespace.labels.get(POOL_LABEL)
         if label in self.labelling:
             return label
         quota = namespace.quota

@@ -54,7 +54,6 @@ class Workload:
     replicas: int
     template: Template = field(default_factory=Template)
     refused: int = 0
-    made: int = 0
 
 
 @dataclass(slots=True)

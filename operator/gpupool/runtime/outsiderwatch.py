@@ -13,7 +13,7 @@ from gpupool.model.outsiders import OutsiderFacts, Outsiders, SetOutsiders
 from gpupool.model.pool import Mode
 from gpupool.model.snapshot import Pod
 from gpupool.model.world import Template, World
-from gpupool.policy.membership import Map
+from gpupool.policy.membership import Membership
 from gpupool.policy.outsiders import acting, objection, outside, outsiders
 from gpupool.runtime.rehearsal import Rehearsal, Scene
 
@@ -53,7 +53,7 @@ class OutsiderWatch:
         self._asked: SetOutsiders | None = None
         self._probed = 0.0
 
-    async def turn(self, world: World, found: Map, *, epoch: int) -> bool:
+    async def turn(self, world: World, found: Membership, *, epoch: int) -> bool:
         """One turn; True when what was read back is other than before, which concerns every pool.
 
         Nothing is changed before every pool was decided once: after a restart nobody's mode is known.

@@ -27,7 +27,7 @@ def timer_name(claim: Claim) -> str:
     return f"{UNOWNED_REF}/{claim.request.resource}" if claim.unowned else claim.key.name
 
 
-def build(snapshot: Snapshot, territory: Territory, books: Books, ledger: Ledger) -> tuple[Claim, ...]:
+def claims(snapshot: Snapshot, territory: Territory, books: Books, ledger: Ledger) -> tuple[Claim, ...]:
     """The claims of one resource in serving order, owners' own decreases applied."""
     live: dict[str, set[str]] = defaultdict(set)
     for request in snapshot.requests:

@@ -8,33 +8,32 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from gpupool.applier.admission import AdmissionObjects
 from gpupool.applier.execute import Executor
 from gpupool.applier.outsiderset import OutsiderSet
-from gpupool.applier.policies.outsiders import PODS as OUTSIDERS
+from gpupool.applier.policies.outsider_policies import PODS as OUTSIDERS
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
-from gpupool.applier.standing import Standing
+from gpupool.cli.prometheus import endpoint
 from gpupool.collector.prometheus.client import PrometheusClient
-from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
-from gpupool.handlers import watch
+from gpupool.handlers.watches import watch
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import ADMISSION
 from gpupool.runtime.clockwork import Alarm
 from gpupool.runtime.concern import Concerned
 from gpupool.runtime.context import Context
-from gpupool.runtime.leader import Elector, identity
+from gpupool.runtime.election.elector import Elector, identity
+from gpupool.runtime.election.rules import Timing
+from gpupool.runtime.election.thread import LeaseThread
 from gpupool.runtime.leading import Leading
-from gpupool.runtime.lease import Timing
-from gpupool.runtime.leasethread import LeaseThread
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.mirror import Mirror
-from gpupool.runtime.outsiders import OutsiderWatch
+from gpupool.runtime.outsiderwatch import OutsiderWatch
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.serve import Doors, serving
 from gpupool.runtime.settings import Mutate, Settings
@@ -111,7 +110,7 @@ async def _parts(
     metrics.watch_leadership(elector.leads)
     writer = Writer(client, mirror, leads=elector.leads)
     rules = _policy_context(settings)
-    standing = Standing(client, writer, mirror.present_policies)
+    standing = AdmissionObjects(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
     async with _reader(settings, metrics) as reader, elector:
@@ -152,21 +151,12 @@ async def _reader(settings: Settings, metrics: Metrics) -> AsyncIterator[UsageRe
     if not settings.prometheus_url:
         yield None
         return
-    async with PrometheusClient(_endpoint(settings), observe=metrics.prometheus_asked) as client:
+    async with PrometheusClient(endpoint(settings), observe=metrics.prometheus_asked) as client:
         yield UsageReader(
             client,
             own_jobs=settings.prometheus_own_jobs,
             exporter_namespaces=settings.prometheus_exporter_namespaces,
         )
-
-
-def _endpoint(settings: Settings) -> Endpoint:
-    return Endpoint(
-        url=settings.prometheus_url.strip(),
-        folder=Path(settings.prometheus_credentials) if settings.prometheus_credentials else None,
-        insecure=settings.prometheus_insecure,
-        headers={name: value.get_secret_value() for name, value in settings.prometheus_headers.items()},
-    )
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

@@ -18,7 +18,7 @@ from gpupool.policy.desk import Desk
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Returning:
     """GPUs on their way back.
 
     Attributes:
@@ -35,7 +35,7 @@ def target_of(claim: Claim) -> int:
     return 0 if claim.timer is None else claim.timer.target or 0
 
 
-def stand(desk: Desk) -> Standing:
+def returning(desk: Desk) -> Returning:
     """Look at every namespace once."""
     by_namespace: dict[str, list[Claim]] = defaultdict(list)
     for claim in desk.claims:
@@ -49,7 +49,7 @@ def stand(desk: Desk) -> Standing:
         for claim in own:
             if claim.unowned and claim.stage is Stage.RECALLING:
                 coming[claim.key] = max(0, nobodys[namespace] - target_of(claim))
-    return Standing(coming, nobodys)
+    return Returning(coming, nobodys)
 
 
 def _owned(desk: Desk, namespace: str, own: list[Claim]) -> dict[Key, int]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from gpupool.model.pool import Share
 from gpupool.model.snapshot import ObjectRef, Pod, Snapshot
-from gpupool.planner.adopt_shares import fitting, remarks, shares
-from gpupool.planner.drafts import Draft, Hints, Workload
+from gpupool.planner.drafting.draft import Draft, Hints, Workload
+from gpupool.planner.drafting.shares import fitting, remarks, shares
 from gpupool.policy.attribution import attribute
 
 APP_LABELS = ("app.kubernetes.io/name", "app", "k8s-app")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpupool.runtime.lease import LONGEST, Election, Record, Term, Timing, read, same_pod
+from gpupool.runtime.election.rules import LONGEST, Election, Record, Term, Timing, read, same_pod
 
 TIMING = Timing(duration=10.0, give_up=6.0, renew=2.0, retry=1.0)
 OTHER = Record("b_1", transitions=4, duration=10.0, renewed="12:00:00")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gpupool.model.pool import Share
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.drafts import Draft
+from gpupool.planner.drafting.draft import Draft
 
 
 def shares(

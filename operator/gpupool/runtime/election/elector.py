@@ -16,7 +16,7 @@ from contextlib import suppress
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import LEASES
-from gpupool.runtime.lease import Election, Record, Term, Timing, read
+from gpupool.runtime.election.rules import Election, Record, Term, Timing, read
 
 log = logging.getLogger(__name__)
 

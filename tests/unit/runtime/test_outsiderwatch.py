@@ -11,7 +11,7 @@ from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Key, ObjectRef, Pod
 from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy.membership import resolve
-from gpupool.runtime.outsiders import OutsiderWatch
+from gpupool.runtime.outsiderwatch import OutsiderWatch
 from support.builders import GPU, NOW, a_pool
 
 ENFORCED = SetPolicies(enforce=True, recommend=(), nodes_labelled=True, mutate=False)

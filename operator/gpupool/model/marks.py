@@ -1,0 +1,23 @@
+"""The marks that are left on what is ours or belongs to a pool, by their names in the API."""
+
+from collections.abc import Mapping
+from typing import Final
+
+NODE_LABEL: Final = "gpupool.dev.node-restriction.kubernetes.io/pool"
+"""On a node of an enforced pool; kubelets may not write labels of this prefix: no node walks into a pool."""
+POOL_LABEL: Final = "gpupool.dev/pool"
+"""On a namespace whose pods a pool judges, and on every object of ours that belongs to one pool."""
+TAINT: Final = "gpupool.dev/pool"
+"""Key of the taint that keeps pods without GPUs off a pool's nodes."""
+
+_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+_US: Final = "gpupool"
+MANAGED: Final[Mapping[str, str]] = {_MANAGED_BY: _US, "app.kubernetes.io/name": _US}
+"""On every object of ours."""
+OURS: Final = f"{_MANAGED_BY}={_US},{POOL_LABEL}"
+"""Selects the objects of ours that belong to a pool, or to all pools."""
+
+
+def managed(labels: Mapping[str, str]) -> bool:
+    """Whether an object with these labels is ours."""
+    return labels.get(_MANAGED_BY) == _US

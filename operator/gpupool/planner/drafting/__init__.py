@@ -1,0 +1,1 @@
+"""What `gpupool adopt` proposes: shares and requests drafted from what runs."""
