@@ -17,6 +17,9 @@ GROUP = "test.example/gpu-group"
 RESOURCE = "nvidia.com/gpu"
 QUOTA = "gpupool"
 
+GOVERNED_SECONDS = 120.0
+"""Within which a pool is enforced whole on a busy machine: labels, walls, policies and their proof."""
+
 _numbers = itertools.count(1)
 
 QUICK: Json = {
@@ -140,6 +143,12 @@ class Story:
         found = {} if quota is None else quota["spec"].get("hard", {})
         return int(found[key]) if (key := f"requests.{RESOURCE}") in found else None
 
+    def in_force(self, namespace: str) -> int | None:
+        """What the API server counts against, a moment after our quota was written; None without one."""
+        quota = self.kube.find(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}") or {}
+        found = quota.get("status", {}).get("hard", {})
+        return int(found[key]) if (key := f"requests.{RESOURCE}") in found else None
+
     def held(self, namespace: str) -> int:
         """GPUs of the namespace's bound, living pods."""
         pods = self.kube.list(f"/api/v1/namespaces/{namespace}/pods")
@@ -173,6 +182,16 @@ class Story:
     def until_enforced(self) -> None:
         """Wait until quotas, labels and policies stand and were probed."""
         self.until(lambda: self.condition("Enforced").get("status") == "True", "the pool is enforced", 30)
+
+    def until_nobody_enforces(self) -> None:
+        """Wait until what other tests had enforced is gone, with the rules about pods outside of pools."""
+        bindings = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+        pods = "/api/v1/namespaces/gpupool-probe/pods"
+        self.until(
+            lambda: not self.kube.exists(f"{bindings}/gpupool-outsiders") and not self.kube.list(pods),
+            "nobody enforces any more",
+            GOVERNED_SECONDS,
+        )
 
     def until(self, ask: Callable[[], Found | None], what: str, seconds: float = 20) -> Found:
         """Wait until an answer is truthy."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,19 +9,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from integration.isolation.asking import create, pod, refusal, wait_for
-from integration.operator.test_isolation import in_force
 from localplane.kube import Kube, KubeError
-from support.marks import ADMISSION, NODE_LABEL, TAINT_KEY, standing
-from support.story import Story
+from support.marks import ADMISSION, NODE_LABEL, TAINT_KEY
+from support.neighbours import neighbours
+from support.story import GOVERNED_SECONDS
 
 if TYPE_CHECKING:
     from localplane.cluster import Cluster
+    from support.story import Story
 
 Json = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"
 INSIDE = ("admin", "edit", "broad")
 EVERYBODY = (*INSIDE, "outsider")
-_numbers = itertools.count(1)
 
 # What a deployment tool or a namespace vending machine is often given.
 BROAD_RIGHTS: list[Json] = [
@@ -92,45 +90,26 @@ class Siege:
 def besieged(plane: Cluster) -> Iterator[Siege]:
     """Govern, recruit, kill the operator; afterwards start it again and clear the stage."""
     with plane.kube() as kube, ExitStack() as clients:
-        made: list[str] = []
-        make = partial(_namespace, kube, made)
-        home, other = Story(kube, make), Story(kube, make)
-        team = _govern(home, other)
-        outside = make("outside")
-        found = {who: clients.enter_context(client) for who, client in _recruit(kube, team, outside).items()}
-        plane.stop("operator", "KILL")
+        stage, spaces = clients.enter_context(neighbours(kube, ("outside",)))
+        team, outside = stage.team, spaces["outside"]
         try:
-            yield Siege(kube, home, other, team, outside, found)
+            stage.home.until(partial(_refusing, kube), "outsiders are refused", GOVERNED_SECONDS)
+            found = _recruit(kube, team, outside)
+            for client in found.values():
+                clients.callback(client.close)
+            plane.stop("operator", "KILL")
+            yield Siege(kube, stage.home, stage.other, team, outside, found)
         finally:
             plane.start("operator")
-            _clear(kube, made)
-            home.end()
-            other.end()
+            _dismiss(kube)
 
 
-def _namespace(kube: Kube, made: list[str], prefix: str) -> str:
-    name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
-    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    made.append(name)
-    wait_for(lambda: kube.exists(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "the default account")
-    return name
-
-
-def _govern(home: Story, other: Story) -> str:
-    teams = [story.team("a") for story in (home, other)]
-    for story, team in zip((home, other), teams, strict=True):
-        story.add_nodes(1)
-        story.pool(shares=[story.share(team, 8)])
-        story.ask(team, "work", 4)
-    for story, team in zip((home, other), teams, strict=True):
-        story.until(partial(_governed, story, team), f"pool {story.name} is governed", 60)
-    home.until(lambda: _refusing(home.kube), "outsiders are refused", 60)
-    return teams[0]
-
-
-def _governed(story: Story, team: str) -> bool:
-    tainted = any(mark.startswith("taint ") for mark in standing(story.kube, story.name))
-    return tainted and story.condition("Enforced").get("status") == "True" and in_force(story, team) == "4"
+def _dismiss(kube: Kube) -> None:
+    """Take the cluster-wide rights back."""
+    for each in kube.list(f"/apis/{RBAC}/v1/clusterrolebindings"):
+        if each["metadata"]["name"].startswith("broad-of-"):
+            kube.delete(f"/apis/{RBAC}/v1/clusterrolebindings/{each['metadata']['name']}")
+    kube.delete(f"/apis/{RBAC}/v1/clusterroles/cluster-admin-of-much")
 
 
 def _refusing(kube: Kube) -> bool:
@@ -194,21 +173,6 @@ def _may_create(client: Kube, namespace: str) -> bool:
     except KubeError:
         return False
     return True
-
-
-def _clear(kube: Kube, namespaces: list[str]) -> None:
-    for name in namespaces:
-        for kind in ("daemonsets", "deployments", "replicasets"):
-            for each in kube.list(f"/apis/apps/v1/namespaces/{name}/{kind}"):
-                kube.delete(f"/apis/apps/v1/namespaces/{name}/{kind}/{each['metadata']['name']}")
-        pods = f"/api/v1/namespaces/{name}/pods"
-        for each in kube.list(pods):
-            kube.delete(f"{pods}/{each['metadata']['name']}", grace_seconds=0)
-        kube.delete(f"/api/v1/namespaces/{name}")
-    for each in kube.list(f"/apis/{RBAC}/v1/clusterrolebindings"):
-        if each["metadata"]["name"].startswith("broad-of-"):
-            kube.delete(f"/apis/{RBAC}/v1/clusterrolebindings/{each['metadata']['name']}")
-    kube.delete(f"/apis/{RBAC}/v1/clusterroles/cluster-admin-of-much")
 
 
 def told(

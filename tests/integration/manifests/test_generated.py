@@ -10,7 +10,6 @@ from integration.manifests.answers import complaint
 from integration.manifests.cases import Places, case, cases
 from integration.manifests.sending import sender
 from integration.manifests.stage import CALM, Stage, sizes, trouble
-from integration.operator.test_isolation import in_force
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.nodes import create_nodes, node_manifest
@@ -45,7 +44,7 @@ def stage(kube: Kube, story: Story) -> Iterator[Stage]:
     team, guests = story.team("granted"), story.team("guests")
     story.pool(shares=[story.share(team, 4), story.share(guests, 2)])
     story.ask(team, "work", 4)
-    story.until(lambda: in_force(story, team) == "4", "the wall is in force", CALM)
+    story.until(lambda: story.in_force(team) == 4, "the wall is in force", CALM)
     story.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced", CALM)
     with sender(kube) as sending:
         yield Stage(kube, sending, story, team)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from integration.operator.test_isolation import in_force
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
@@ -80,7 +79,7 @@ def granted(story: Story) -> Iterator[str]:
     team = story.team("granted")
     story.pool(shares=[story.share(team, 4)])
     story.ask(team, "work", 4)
-    story.until(lambda: in_force(story, team) == "4", "the wall is in force")
+    story.until(lambda: story.in_force(team) == 4, "the wall is in force")
     story.until_phase(team, "work", "Granted")
     yield team
     status = story.status(team, "work")

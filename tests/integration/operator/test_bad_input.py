@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from integration.operator.test_isolation import enforced, in_force
+from integration.operator.test_isolation import enforced
 
 if TYPE_CHECKING:
     from support.story import Story
@@ -123,7 +123,7 @@ def test_a_node_two_pools_select_belongs_to_none(story: Story, other: Story, gra
         assert mine in ready["message"]
     assert other.pool_status()["capacity"].get("total", {}).get("nvidia.com/gpu", 0) == 0
     story.pool(shares=story_shares(story))
-    story.until(lambda: in_force(story, story_shares(story)[0]["team"]) == "4", "the wall is back")
+    story.until(lambda: story.in_force(story_shares(story)[0]["team"]) == 4, "the wall is back")
 
 
 def story_shares(story: Story) -> list[Json]:
@@ -148,4 +148,4 @@ def test_a_pool_without_nodes_says_so(story: Story) -> None:
     story.ask(team, "early", 2)
     status = story.until_phase(team, "early", "Queued")
     assert status["decision"]["reason"] == "NoCapacity"
-    assert story.condition("Ready")["reason"] == "NoNodes"
+    story.until(partial(unready, story, "NoNodes"), "and so does the pool")

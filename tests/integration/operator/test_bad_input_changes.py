@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration.operator.test_bad_input import told
-from integration.operator.test_isolation import enforced, in_force
+from integration.operator.test_isolation import enforced
 from localplane.kube import JSON_PATCH, KubeError
 from support.marks import standing
 
@@ -26,7 +26,7 @@ def test_a_request_deleted_and_made_again_is_granted_again(story: Story, granted
     story.kube.delete(story.request_path(granted, "work"))
     story.until(lambda: story.hard(granted) == 0, "the wall falls with the request")
     story.ask(granted, "work", 4)
-    story.until(lambda: in_force(story, granted) == "4", "and rises again")
+    story.until(lambda: story.in_force(granted) == 4, "and rises again")
     story.until_phase(granted, "work", "Granted")
 
 
@@ -44,7 +44,7 @@ def test_a_namespace_deleted_and_made_again_starts_anew(story: Story, granted: s
     gone = story.team("gone")
     story.pool(shares=[story.share(granted, 4), story.share(gone, 4)])
     story.ask(gone, "work", 4)
-    story.until(lambda: in_force(story, gone) == "4", "the wall is in force")
+    story.until(lambda: story.in_force(gone) == 4, "the wall is in force")
     story.kube.delete(f"/api/v1/namespaces/{gone}")
     story.until(lambda: not story.kube.exists(f"/api/v1/namespaces/{gone}"), "nothing keeps it", 30)
     story.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": gone}})

@@ -32,12 +32,15 @@ def test_observe_decides_and_writes_nothing_outside_the_status(story: Story) -> 
 
 
 def test_six_lines_show_who_holds_what(story: Story) -> None:
+    story.until_nobody_enforces()
     story.add_nodes(1)
     team = story.team("a")
     story.run(team, "undeclared", 3)
     story.pool("Observe")
     row = story.until(
-        lambda: next((r for r in story.pool_status().get("shares", []) if r["held"].get(RESOURCE)), None),
+        lambda: next(
+            (r for r in story.pool_status().get("shares", []) if r["held"].get(RESOURCE) == 3), None
+        ),
         "the pool shows the namespace that holds GPUs",
     )
     assert (row["team"], row["declared"], row["held"]) == (team, False, {RESOURCE: 3})

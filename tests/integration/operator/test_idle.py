@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from integration.operator.test_isolation import enforced, in_force
+from integration.operator.test_isolation import enforced
 from support.marks import ADMISSION, POLICIES, POOL_LABEL
 from support.plane import eventually
 
@@ -78,7 +78,7 @@ def test_a_cluster_at_rest_is_written_nothing(story: Story, plane: Cluster) -> N
     team = story.team("a")
     story.pool(shares=[story.share(team, 8)])
     story.ask(team, "work", 4)
-    story.until(lambda: in_force(story, team) == "4", "the wall is in force")
+    story.until(lambda: story.in_force(team) == 4, "the wall is in force")
     story.ask(team, "waits", 6)
     story.until_phase(team, "waits", "Queued")
     enforced(story)

@@ -41,13 +41,6 @@ def all_tainted(story: Story) -> bool:
     )
 
 
-def in_force(story: Story, namespace: str) -> str | None:
-    """What the API server counts against, a moment after the quota was written."""
-    quota = story.kube.find(f"/api/v1/namespaces/{namespace}/resourcequotas/gpupool") or {}
-    hard = quota.get("status", {}).get("hard", {}).get(f"requests.{GPU}")
-    return None if hard is None else str(hard)
-
-
 def test_enforce_marks_walls_and_proves(story: Story, mutate: bool) -> None:
     story.add_nodes(2)
     team = story.team("a")
@@ -80,7 +73,7 @@ def test_a_gpu_pod_lands_on_its_pools_nodes(story: Story, other: Story, mutate: 
     enforced(story)
     enforced(other)
     story.ask(team, "work", 4)
-    story.until(lambda: in_force(story, team) == "4", "the wall is in force")
+    story.until(lambda: story.in_force(team) == 4, "the wall is in force")
     plain = pod("plain", 2)
     if not mutate:
         message = refusal(lambda: create(story.kube, team, plain)).message

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,9 @@ import pytest
 
 from integration.isolation.asking import GPU, create, phase, pod, refusal, runs_on, wait_for
 from integration.isolation.test_gpu_pods import REACHING_OUT
-from integration.operator.test_isolation import in_force
 from localplane.kube import Kube, KubeError
-from support.marks import NODE_LABEL, standing, two_lines
+from support.marks import NODE_LABEL, two_lines
+from support.neighbours import Neighbours, neighbours
 from support.story import Story
 
 if TYPE_CHECKING:
@@ -32,12 +31,29 @@ _numbers = itertools.count(1)
 class Deserted:
     """Two enforced pools, a team of the first with 4 of 8 GPUs granted, and its namespace admin."""
 
-    home: Story
-    other: Story
-    team: str
+    stage: Neighbours
     admin: Kube
     mutate: bool
     before: dict[str, str]
+
+    @property
+    def home(self) -> Story:
+        """The pool of the team."""
+        return self.stage.home
+
+    @property
+    def other(self) -> Story:
+        """The pool beside it."""
+        return self.stage.other
+
+    @property
+    def team(self) -> str:
+        """The team's namespace."""
+        return self.stage.team
+
+    def standing(self) -> dict[str, str]:
+        """Everything that carries a mark of the two pools."""
+        return self.stage.standing()
 
     def pod(self, name: str, gpus: int = 1, **spec: Any) -> Json:
         """A GPU pod as it has to be: with the two lines where nobody injects them."""
@@ -48,46 +64,12 @@ class Deserted:
 @pytest.fixture(scope="module")
 def deserted(plane: Cluster, mutate: bool) -> Iterator[Deserted]:
     """The stage, with the operator's processes killed and held down."""
-    with plane.kube() as kube:
-        made: list[str] = []
-        home, other = (
-            Story(kube, partial(_namespace, kube, made)),
-            Story(kube, partial(_namespace, kube, made)),
-        )
-        team = _govern(home, other)
-        with _admin(kube, team) as admin:
+    with plane.kube() as kube, neighbours(kube) as (stage, _), _admin(kube, stage.team) as admin:
+        try:
             plane.stop("operator", "KILL")
-            try:
-                yield Deserted(home, other, team, admin, mutate, _standing(home, other))
-            finally:
-                plane.start("operator")
-        _clear(kube, made)
-        home.end()
-        other.end()
-
-
-def _namespace(kube: Kube, made: list[str], prefix: str) -> str:
-    name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
-    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    made.append(name)
-    wait_for(lambda: kube.exists(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "the default account")
-    return name
-
-
-def _govern(home: Story, other: Story) -> str:
-    teams = [story.team("a") for story in (home, other)]
-    for story, team in zip((home, other), teams, strict=True):
-        story.add_nodes(1)
-        story.pool(shares=[story.share(team, 8)])
-        story.ask(team, "work", 4)
-    for story, team in zip((home, other), teams, strict=True):
-        story.until(partial(_governed, story, team), f"pool {story.name} is governed")
-    return teams[0]
-
-
-def _governed(story: Story, team: str) -> bool:
-    tainted = any(mark.startswith("taint ") for mark in standing(story.kube, story.name))
-    return tainted and story.condition("Enforced").get("status") == "True" and in_force(story, team) == "4"
+            yield Deserted(stage, admin, mutate, stage.standing())
+        finally:
+            plane.start("operator")
 
 
 def _admin(kube: Kube, team: str) -> Kube:
@@ -113,18 +95,6 @@ def _may_list(client: Kube, team: str) -> bool:
     except KubeError:
         return False
     return True
-
-
-def _standing(*stories: Story) -> dict[str, str]:
-    return {k: v for s in stories for k, v in standing(s.kube, s.name).items()}
-
-
-def _clear(kube: Kube, namespaces: list[str]) -> None:
-    for name in namespaces:
-        pods = f"/api/v1/namespaces/{name}/pods"
-        for each in kube.list(pods):
-            kube.delete(f"{pods}/{each['metadata']['name']}", grace_seconds=0)
-        kube.delete(f"/api/v1/namespaces/{name}")
 
 
 def test_the_operator_is_really_dead(deserted: Deserted, plane: Cluster) -> None:
@@ -210,11 +180,11 @@ def test_started_again_it_finds_everything_as_it_was(
     deserted: Deserted, plane: Cluster, mutate: bool
 ) -> None:
     del mutate
-    assert _standing(deserted.home, deserted.other) == deserted.before
+    assert deserted.standing() == deserted.before
     plane.start("operator")
     deserted.home.until(
         lambda: deserted.home.condition("Enforced").get("reason") == "Enforced",
         "the pools are enforced again",
     )
-    assert _standing(deserted.home, deserted.other) == deserted.before
+    assert deserted.standing() == deserted.before
     plane.stop("operator", "KILL")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration.isolation.asking import create, pod, refusal, warnings
-from integration.operator.test_isolation import enforced, in_force
+from integration.operator.test_isolation import enforced
 from localplane.kube import Kube, KubeError
 from support.gpupods import RUN_FOR, gpu_job
 from support.marks import NODE_LABEL, POOL_LABEL, marks, two_lines
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+@pytest.fixture(autouse=True)
+def alone(story: Story) -> None:
+    """Nobody else enforces: what all pools share is as strict as the strictest of them."""
+    story.until_nobody_enforces()
+
+
 def nothing_left(story: Story) -> None:
     """Wait until nothing of the pool stands outside its status."""
     story.until(
-        lambda: not marks(story.kube, story.name), f"nothing is left of {marks(story.kube, story.name)}"
+        lambda: not marks(story.kube, story.name), f"nothing is left of {marks(story.kube, story.name)}", 60
     )
     bad = [pod("any", 1, nodeName="somewhere"), pod("any", 64, nodeSelector={NODE_LABEL: "elsewhere"})]
     attempts = list(itertools.product(_teams(story), bad))
-    story.until(lambda: all(_accepted(story.kube, t, m) for t, m in attempts), "nothing is denied any more")
+    story.until(
+        lambda: all(_accepted(story.kube, t, m) for t, m in attempts), "nothing is denied any more", 60
+    )
 
 
 def _teams(story: Story) -> list[str]:
@@ -191,7 +199,7 @@ def test_layers_have_modes_of_their_own(story: Story) -> None:
     story.until(lambda: story.hard(team) is None, "and the wall is gone")
     enforced(story)
     story.pool("Enforce", shares=share, isolation={"mode": "Recommend"})
-    story.until(lambda: in_force(story, team) == "4", "the wall is back")
+    story.until(lambda: story.in_force(team) == 4, "the wall is back")
     story.until(
         lambda: not [m for m in marks(story.kube, story.name) if "label" in m or "taint" in m], "no marks"
     )

@@ -46,6 +46,7 @@ def let_in(story: Story, namespace: str, manifest: Json) -> bool:
 
 
 def test_they_are_as_strict_as_the_strictest_pool_and_leave_nothing(story: Story, other: Story) -> None:
+    story.until_nobody_enforces()
     story.add_nodes(1)
     other.add_nodes(1)
     team, looked_at, outside = story.team("a"), other.team("b"), story.team("outside")
