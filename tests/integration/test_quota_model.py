@@ -160,3 +160,17 @@ def test_a_random_history_ends_the_same_in_the_model_and_on_the_plane(
     finally:
         twins.thaw()
     twins.end()
+
+
+def test_a_quota_that_was_never_counted_keeps_nobody_out(
+    kube: Kube, plane: Cluster, namespace: Callable[..., str]
+) -> None:
+    twins = Twins(kube, plane, namespace("uncounted"))
+    twins.freeze()
+    try:
+        twins.limit(0)
+        twins.create(2)
+        assert twins.real()[0] is None, "the quota was counted meanwhile"
+    finally:
+        twins.thaw()
+    twins.end()

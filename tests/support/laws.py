@@ -54,7 +54,8 @@ class Observer:
 
     def _one(self, step: timedelta) -> None:
         engine, cluster = self.engine, self.engine.cluster
-        walled = set(cluster.quotas)
+        # A quota that the controller has not counted yet keeps nobody out: it is no wall so far.
+        walled = {n for n, q in cluster.quotas.items() if GPU in q.status_hard}
         before = {n: admitted(cluster, n) for n in walled}
         engine.advance(step)
         for name, most in before.items():
@@ -130,6 +131,9 @@ class Observer:
             old, timer = self.seen.get(status.key), timers.get(status.key)
             if old is None or not self.trusted or not self._remembers(snapshot, status.key):
                 continue
+            if status.allowance < old.allowance and self._opened(snapshot, status.key.namespace):
+                self._did_not_fit(old.allowance - status.allowance)
+                continue
             request = self.engine.cluster.requests[status.key]
             edited = self.asked.get(status.key) != (request.gpus, request.preemptible)
             if status.allowance < old.allowance and not (edited and status.granted <= request.gpus):
@@ -137,6 +141,18 @@ class Observer:
                 self._taking_was_announced(snapshot, status, old, timer)
             if timer is not None and status.timer is not None and timer.since == status.timer.since:
                 self._deadline_moves_later_only(timer, status.timer)
+
+    @staticmethod
+    def _opened(snapshot: Snapshot, namespace: str) -> bool:
+        """Whether the namespace's wall had not risen yet to what was said before it stood."""
+        quotas = (n.quota for n in snapshot.namespaces if n.name == namespace)
+        return any(q is not None and q.opening for q in quotas)
+
+    def _did_not_fit(self, gpus: int) -> None:
+        """What was said while no wall stood is not given only where others have it by now."""
+        cluster = self.engine.cluster
+        left = usable(cluster) - committed(cluster, set(cluster.quotas))
+        assert left < gpus, f"{left} GPUs are free, and {gpus} were said and not given"
 
     def _remembers(self, snapshot: Snapshot, key: Key) -> bool:
         """Whether the status is still there and the namespace is a share's."""
@@ -250,7 +266,10 @@ class Observer:
                 if not self._governs(name):
                     continue
                 allowed = sum(s.allowance for s in plan.requests if s.key.namespace == name)
-                assert quota.hard[GPU] == allowed + quota.implicit.get(GPU, 0), "hard is not what is allowed"
+                allowed += quota.implicit.get(GPU, 0)
+                assert quota.hard[GPU] == allowed or (quota.opening and quota.hard[GPU] < allowed), (
+                    "hard is not what is allowed"
+                )
 
     def _note(self, snapshot: Snapshot, plan: Plan) -> None:
         for status in plan.requests:

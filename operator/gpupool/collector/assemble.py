@@ -86,6 +86,7 @@ def _our_quota(facts: QuotaFacts) -> Quota:
         created=facts.created,
         uid=facts.uid,
         pool=facts.pool,
+        opening=facts.opening,
     )
 
 

@@ -11,7 +11,16 @@ from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.quantities import count_of, extended, pod_gpus
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
-from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, read_json, read_timers
+from gpupool.model.annotations import (
+    EPOCH,
+    IMPLICIT,
+    OPENING,
+    QUOTA_NAME,
+    REQUESTS,
+    TIMERS,
+    read_json,
+    read_timers,
+)
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL, managed
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, Pod, Timer
@@ -125,6 +134,7 @@ class QuotaFacts:
     uid: str = ""
     pool: str = ""
     scoped: bool = False
+    opening: bool = False
 
 
 def quota(raw: Json) -> QuotaFacts | None:
@@ -150,6 +160,7 @@ def quota(raw: Json) -> QuotaFacts | None:
         uid=meta["uid"],
         pool=meta.get("labels", {}).get(POOL_LABEL, ""),
         scoped=bool(raw.get("spec", {}).get("scopes") or raw.get("spec", {}).get("scopeSelector")),
+        opening=notes.get(OPENING) == "true",
     )
 
 

@@ -16,6 +16,8 @@ REQUESTS = "requests."
 TIMERS = "gpupool.dev/timers"
 IMPLICIT = "gpupool.dev/implicit"
 EPOCH = "gpupool.dev/epoch"
+OPENING = "gpupool.dev/opening"
+"""On a wall that says less than is granted behind it, until every wall of the pool is in force."""
 _EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""

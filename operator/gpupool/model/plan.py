@@ -23,6 +23,7 @@ class SetQuota:
     resource_version: str
     raises: bool
     uid: str = ""
+    opening: bool = False
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{k}={v}" for k, v in sorted(self.hard.items()))

@@ -1,7 +1,6 @@
 """What a decision is made of: one pool at one moment, frozen and recordable.
 
-Counts are GPUs of one resource unless a mapping says otherwise (resource name -> GPUs). Times are the API
-server's, timezone-aware UTC.
+Counts are GPUs of one resource, or by resource name in a mapping. Times are the API server's, in UTC.
 """
 
 from __future__ import annotations
@@ -121,8 +120,8 @@ class Timer:
 class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
-    `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5).
+    `timers` are keyed by request name and carry the workload: one recreated under either inherits it (law 5).
+    `opening`: it says less than is granted behind it, until every wall of the pool is in force.
     """
 
     hard: Counts
@@ -134,6 +133,7 @@ class Quota:
     created: datetime | None = None
     pool: str = ""
     uid: str = ""
+    opening: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +223,7 @@ class PodUsage:
     """Samples of one pod's GPUs over the window, from believed exporters.
 
     `held_seconds` is what should have been seen (GPU-seconds), `seen_seconds` what was, `busy_seconds` the
-    part with activity > 0; `activity` is the mean in percent over what was seen; `age` is the newest
-    sample's age in seconds.
+    part with activity > 0; `activity` is their mean in percent; `age` is the newest sample's, in seconds.
     """
 
     key: Key

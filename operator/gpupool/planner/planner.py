@@ -55,6 +55,7 @@ def decide_resource(
     desk = Desk(counts, rebuilding.claims(snapshot, territory, books, counts))
     # Lowering first: whatever the steps below give, they give of what the snapshot shows to be free.
     recall.lower(desk)
+    rebuilding.reopen(desk)
     findings = reclaim.advance(snapshot, desk, books, measures)
     outcome = allocate(desk)
     need = recall.decide(snapshot, desk, outcome)

@@ -32,6 +32,7 @@ class Desk:
             self._count(claim, claim.granted, claim.allowance)
         self._commitment = {n: max(b.commitment, self._behind(n)) for n, b in ledger.books.items()}
         self.room = ledger.usable - sum(self._commitment.values())
+        self._kept = 0
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -63,6 +64,11 @@ class Desk:
         """GPUs that come free by themselves once lowered quotas are in force."""
         books = self.ledger.books
         return sum(max(0, c - max(self._behind(n), books[n].used)) for n, c in self._commitment.items())
+
+    @property
+    def free(self) -> int:
+        """Room before anything was set aside."""
+        return self.room + self._kept
 
     def affordable(self, namespace: str) -> int:
         """The most that may be given in a namespace without breaking law 2."""
@@ -113,6 +119,7 @@ class Desk:
     def keep(self, amount: int) -> None:
         """Set room aside for a guarantee; what is missing makes the room negative."""
         self.room -= amount
+        self._kept += amount
 
     def give(self, key: Key, amount: int) -> None:
         """Raise a claim's grant and allowance."""

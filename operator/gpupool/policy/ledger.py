@@ -21,7 +21,7 @@ class Book:
 
     `walled` says that a quota of ours counts the resource; one that is on its way out lets pods in too.
     `lingering` is held by Terminating pods that outstay their grace: quota counts them no more, and lets
-    others in beside them.
+    others in beside them. `opening`: the wall says less than is granted until all walls are in force.
     """
 
     namespace: str
@@ -32,6 +32,7 @@ class Book:
     held: int
     implicit: int
     lingering: int = 0
+    opening: bool = False
 
     @property
     def commitment(self) -> int:
@@ -43,7 +44,12 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Capacity and books of one resource."""
+    """Capacity and books of one resource.
+
+    Attributes:
+        unwalled: namespaces whose wall is to stand and is not in force: a quota keeps no pod out until the
+            quota controller has counted for the first time.
+    """
 
     resource: str
     total: int
@@ -51,6 +57,11 @@ class Ledger:
     reserve: int
     system: int
     books: Mapping[str, Book]
+    unwalled: frozenset[str] = frozenset()
+
+    def may_rise(self, namespace: str) -> bool:
+        """Whether a wall may be raised: not beside another one that keeps nobody out yet."""
+        return self.unwalled <= {namespace}
 
 
 def build(snapshot: Snapshot, territory: Territory, resource: str) -> Ledger:
@@ -66,7 +77,15 @@ def build(snapshot: Snapshot, territory: Territory, resource: str) -> Ledger:
         reserve=reserve,
         system=system,
         books={n.name: _book(n, resource, counts) for n in snapshot.namespaces if not n.system},
+        unwalled=frozenset(
+            n for n in territory.walled if not _in_force(territory.namespaces[n].quota, resource)
+        ),
     )
+
+
+def _in_force(quota: Quota | None, resource: str) -> bool:
+    """Whether pods are counted against a wall: admission knows only what the status says."""
+    return quota is not None and resource in quota.hard and resource in quota.status_hard
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +135,7 @@ def _book(namespace: Namespace, resource: str, counts: _Counts) -> Book:
         held=held,
         implicit=quota.implicit.get(resource, 0),
         lingering=_lingering(quota, resource, used, counts.ending[namespace.name]),
+        opening=quota.opening,
     )
 
 

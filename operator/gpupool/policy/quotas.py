@@ -21,13 +21,14 @@ def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk])
     """Quota writes, lowerings before raises (law 2)."""
     timers = _timers(snapshot, desks.values())
     implicit = _implicit(desks)
-    walls = {resource: desk.walls for resource, desk in desks.items()}
     writes: list[Write] = [_drop(n.name, n.quota) for n in snapshot.stray_namespaces if n.quota is not None]
     for namespace in snapshot.namespaces:
         name = namespace.name
         if name in territory.walled:
-            hard = {r: w.get(name, 0) for r, w in walls.items()}
-            writes += _write(snapshot.pool, namespace, hard, timers.get(name, {}), implicit.get(name, {}))
+            hard = {r: _wall(d, name) for r, d in desks.items()}
+            opening = any(hard[r] < d.walls.get(name, 0) for r, d in desks.items())
+            kept = timers.get(name, {}), implicit.get(name, {})
+            writes += _write(snapshot.pool, namespace, hard, *kept, opening=opening)
         elif namespace.quota is not None and _leaving(snapshot, namespace, desks):
             hard = {
                 r: min(namespace.quota.hard.get(r, 0), d.ledger.books[name].used) for r, d in desks.items()
@@ -36,6 +37,19 @@ def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk])
         elif namespace.quota is not None:
             writes.append(_drop(name, namespace.quota))
     return tuple(sorted(writes, key=lambda a: isinstance(a, SetQuota) and a.raises))
+
+
+def _wall(desk: Desk, namespace: str) -> int:
+    """What a wall may say now: all that is granted behind it, or what runs until it may rise to that.
+
+    What was promised while no wall stood is asked room for like everything else, once every wall of the pool
+    keeps pods out: beside one that does not, anything may be taken.
+    """
+    wall, ledger = desk.walls.get(namespace, 0), desk.ledger
+    if ledger.may_rise(namespace) and (namespace not in ledger.unwalled or desk.free >= 0):
+        return wall
+    book = ledger.books[namespace]
+    return min(wall, max(book.hard, book.used))
 
 
 def _drop(namespace: str, quota: Quota) -> DropQuota:
@@ -56,9 +70,12 @@ def _write(
     hard: Mapping[str, int],
     timers: Mapping[str, Timer],
     implicit: Mapping[str, int],
+    *,
+    opening: bool = False,
 ) -> Iterable[SetQuota]:
     quota = namespace.quota or Quota(hard={}, status_hard={}, used={})
-    if (quota.pool, quota.hard, quota.timers, quota.implicit) == (pool.name, hard, timers, implicit):
+    stands = (quota.pool, quota.hard, quota.timers, quota.implicit, quota.opening)
+    if stands == (pool.name, hard, timers, implicit, opening):
         return
     yield SetQuota(
         namespace=namespace.name,
@@ -68,6 +85,7 @@ def _write(
         resource_version=quota.resource_version,
         uid=quota.uid,
         raises=any(hard[r] > quota.hard.get(r, 0) for r in hard),
+        opening=opening,
     )
 
 

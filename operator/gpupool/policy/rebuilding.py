@@ -15,6 +15,7 @@ from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Key, Namespace, ObjectRef, Priority, Request, Snapshot
 from gpupool.policy.attribution import Books, gpus, held
 from gpupool.policy.claims import Claim, guarantee_of, limit_of, remembered
+from gpupool.policy.desk import Desk
 from gpupool.policy.ledger import Ledger
 from gpupool.policy.territory import Territory
 
@@ -45,9 +46,13 @@ def claims(snapshot: Snapshot, territory: Territory, books: Books, ledger: Ledge
 
 
 def _believed(claims: Sequence[Claim], ledger: Ledger, namespace: str) -> list[Claim]:
-    """Cut what the status says to what our quota says, in serving order."""
+    """Cut what the status says to what our quota says, in serving order.
+
+    A wall that must not rise yet says nothing of it (`reopen`).
+    """
     book = ledger.books[namespace]
-    if not book.walled or not any(c.walled for c in claims):
+    rising = book.opening and ledger.unwalled
+    if not book.walled or rising or not any(c.walled for c in claims):
         return list(claims)
     left = max(0, book.hard - book.implicit)
     believed = []
@@ -58,6 +63,25 @@ def _believed(claims: Sequence[Claim], ledger: Ledger, namespace: str) -> list[C
         granted = max(allowance, min(claim.granted, lent_of)) if lent_of is not None else allowance
         believed.append(replace(claim, granted=granted, allowance=allowance))
     return believed
+
+
+def reopen(desk: Desk) -> None:
+    """Behind walls that may rise again, give back what was granted before, ahead of every new ask.
+
+    What no longer fits (somebody took it while no wall stood, or nodes are gone) waits like any other ask.
+    """
+    if desk.ledger.unwalled:
+        return
+    known = [c for c in desk.claims if desk.ledger.books[c.key.namespace].opening and not c.unowned]
+    for claim in sorted(known, key=lambda c: c.request.preemptible):
+        said = claim.request.remembered.allowance
+        if claim.stage is Stage.RECALLING or said is None:
+            continue
+        back = min(said, claim.ask) - claim.allowance
+        amount = max(0, min(back, desk.affordable(claim.key.namespace)))
+        returned = min(amount, claim.lent)
+        desk.give_back(claim.key, returned)
+        desk.give(claim.key, amount - returned)
 
 
 @dataclass(slots=True)

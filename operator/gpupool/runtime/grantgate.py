@@ -80,7 +80,7 @@ class GrantGate:
         quota = self._quota(ObjectKey(namespace, QUOTA_NAME))
         if quota is None or not quota.ours or resource not in quota.hard:
             return True
-        return quota.status_hard.get(resource, 0) >= quota.hard[resource]
+        return not quota.opening and quota.status_hard.get(resource, 0) >= quota.hard[resource]
 
 
 def _waits(status: RequestStatus, granted: int) -> RequestStatus:

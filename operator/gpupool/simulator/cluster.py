@@ -1,7 +1,7 @@
 """The API server's half of the model: objects, quota admission, controllers, the scheduler.
 
 Admission compares with `status.hard`, which the quota controller copies from `spec.hard` later; a quota whose
-status was never written admits nothing. Counts in `status.used` rise with every admitted pod and fall when
+status was never written keeps nobody out. Counts in `status.used` rise with every admitted pod and fall when
 the quota controller looks again.
 """
 
@@ -80,10 +80,10 @@ class Cluster:
     def _admit(self, namespace: str, template: Template) -> bool:
         quota = self.quotas.get(namespace)
         resource = template.resource
-        if quota is None or resource not in quota.hard:
+        if quota is None or resource not in quota.status_hard:
             return True
         used = quota.used.get(resource, 0) + template.gpus
-        if resource not in quota.status_hard or used > quota.status_hard[resource]:
+        if used > quota.status_hard[resource]:
             return False
         self.quotas[namespace] = replace(quota, used={**quota.used, resource: used})
         return True

@@ -148,6 +148,7 @@ class Engine:
             implicit=dict(action.implicit),
             resource_version=str(self.cluster.number()),
             pool=self.cluster.pool.name,
+            opening=action.opening,
         )
         return True
 

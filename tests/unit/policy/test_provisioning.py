@@ -33,7 +33,8 @@ def running(left: tuple[Node, ...], *found: Pod, gpus: int = 16) -> Plan:
 
 def test_a_pool_without_a_node_grants_up_to_what_is_declared() -> None:
     asks = a_request("train", 48), a_request("spare", 24, "nlp", min_gpus=1, preemptible=True)
-    found = make_plan(a_snapshot(POOL, *asks, nodes=()))
+    walls = {"vision": a_quota(0), "nlp": a_quota(0)}
+    found = make_plan(a_snapshot(POOL, *asks, nodes=(), quotas=walls))
     assert grants(found) == {"train": 48, "spare": 16}
     assert quotas_of(found) == {"vision": 48, "nlp": 16}
     told = condition_of(found, "Provisioning", "train")

@@ -88,7 +88,12 @@ def test_all_quotas_deleted_at_once_come_back_as_they_were() -> None:
     eager = a_request("eager", 4, "nlp", created=NOW - 30 * HOUR, preemptible=True)
     found = make_plan(a_snapshot(POOL, train, serve, eager, pods=running, labels=labels, nodes=NODES))
     assert grants(found) == {"train": 8, "serve": 4, "eager": 4}
-    assert quotas_of(found) == {"vision": 8, "nlp": 8}
+    assert quotas_of(found) == {"vision": 8, "nlp": 4}, "who runs is behind a wall first"
+    walls = {"vision": a_quota(8, 8), "nlp": a_quota(4, 4, opening=True)}
+    later = make_plan(
+        a_snapshot(POOL, train, serve, eager, pods=running, labels=labels, nodes=NODES, quotas=walls)
+    )
+    assert quotas_of(later) == {"nlp": 8}
 
 
 def test_a_wall_that_comes_back_covers_what_slipped_in_meanwhile() -> None:
