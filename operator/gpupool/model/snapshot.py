@@ -1,7 +1,6 @@
 """What a decision is made of: one pool at one moment, frozen and recordable.
 
-Counts are GPUs of one resource unless a mapping says otherwise (resource name -> GPUs). Times are the API
-server's, timezone-aware UTC.
+Counts are GPUs of one resource, or a mapping (resource -> GPUs). Times are the API server's, with zone (UTC).
 """
 
 from __future__ import annotations
@@ -157,6 +156,7 @@ class Namespace:
     system: bool = False
     uid: str = ""
     queues: tuple[str, ...] = ()
+    ending: bool = False  # being deleted: nothing can be made in it, and what its quota let in may live
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +222,8 @@ class Demand:
 class PodUsage:
     """Samples of one pod's GPUs over the window, from believed exporters.
 
-    `held_seconds` is what should have been seen (GPU-seconds), `seen_seconds` what was, `busy_seconds` the
-    part with activity > 0; `activity` is the mean in percent over what was seen; `age` is the newest
-    sample's age in seconds.
+    `held_seconds` is what should have been seen (GPU-seconds), `seen_seconds` what was, `busy_seconds` its
+    part with activity > 0; `activity` is its mean in percent; `age` is the newest sample's, in seconds.
     """
 
     key: Key
@@ -271,7 +270,7 @@ class Snapshot:
     Attributes:
         now: the API server's time, monotone per pool.
         uninterrupted_since: since when cycles of this pool have followed each other without a gap.
-        nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes.
+        nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes, or had.
         requests: those of member namespaces, and those that name this pool.
         pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
         nodes_elsewhere, namespaces_elsewhere: what the pool's spec names and another pool has -> that pool.

@@ -80,7 +80,13 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that was read, at one moment."""
+    """All that was read, at one moment.
+
+    Attributes:
+        ending: namespaces on their way out, which are in no other list: nothing can be made in them any
+            more, and their quotas stand until their last pods are gone.
+        demands, daemonsets, templates: of `namespaces` only.
+    """
 
     now: datetime
     pools: tuple[Pool, ...] = ()
@@ -92,3 +98,4 @@ class World:
     daemonsets: tuple[DaemonSetFacts, ...] = ()
     exempt_namespaces: frozenset[str] = field(default_factory=frozenset)
     templates: tuple[Template, ...] = ()
+    ending: tuple[NamespaceFacts, ...] = ()

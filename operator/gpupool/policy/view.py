@@ -27,9 +27,11 @@ def view(
     members, listed = found.members[pool.name], roster(pool)
     node_names = {n.name for n in members.nodes}
     own = {n.name for n in members.namespaces}
-    pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, own))
-    strangers = {p.key.namespace for p in pods} - own
-    facts = {n.name: n for n in world.namespaces}
+    ending = tuple(n for n in world.ending if n.quota is not None and n.quota.pool == pool.name)
+    seen = own | {n.name for n in ending}
+    pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, seen))
+    strangers = {p.key.namespace for p in pods} - seen
+    facts = {n.name: n for n in (*world.namespaces, *world.ending)}
     intolerant = _intolerant(world.daemonsets, pool, members.nodes)
     return Snapshot(
         now=world.now,
@@ -38,6 +40,7 @@ def view(
         nodes=tuple(_node(n, listed) for n in members.nodes),
         namespaces=(
             *(_namespace(n, listed) for n in members.namespaces),
+            *(_ending(n) for n in ending),
             *(_stranger(facts.get(n), n, world.exempt_namespaces) for n in sorted(strangers)),
         ),
         requests=tuple(_addressed(world.requests, pool, own)),
@@ -105,6 +108,19 @@ def _namespace(facts: NamespaceFacts, listed: Roster) -> Namespace:
         foreign=facts.foreign,
         uid=facts.uid,
         queues=facts.queues,
+    )
+
+
+def _ending(facts: NamespaceFacts) -> Namespace:
+    """A namespace on its way out, which no share has any more: what its quota lets be is committed still."""
+    return Namespace(
+        name=facts.name,
+        team=None,
+        pool_label=facts.labels.get(POOL_LABEL),
+        quota=facts.quota,
+        foreign=facts.foreign,
+        uid=facts.uid,
+        ending=True,
     )
 
 
