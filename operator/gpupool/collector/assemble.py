@@ -31,6 +31,7 @@ class Projections:
     daemonsets: Sequence[DaemonSetFacts] = ()
     refusals: Sequence[Refusal] = field(default_factory=tuple)
     queues: Sequence[Key] = ()
+    unreadable_pools: frozenset[str] = frozenset()
 
 
 def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
@@ -52,6 +53,7 @@ def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
         exempt_namespaces=exempt,
         templates=tuple(templates(makers, tree)),
         ending=tuple(n for n in namespaces if n.name in ending),
+        unreadable_pools=found.unreadable_pools,
     )
 
 

@@ -85,6 +85,8 @@ class World:
     Attributes:
         ending: namespaces on their way out, which are in no other list: nothing can be made in them any
             more, and their quotas stand until their last pods are gone.
+        unreadable_pools: names of pools that are there and break the rules of this version: they keep what
+            carries their mark.
         demands, daemonsets, templates: of `namespaces` only.
     """
 
@@ -99,3 +101,4 @@ class World:
     exempt_namespaces: frozenset[str] = field(default_factory=frozenset)
     templates: tuple[Template, ...] = ()
     ending: tuple[NamespaceFacts, ...] = ()
+    unreadable_pools: frozenset[str] = field(default_factory=frozenset)

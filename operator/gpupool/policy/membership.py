@@ -44,7 +44,7 @@ def resolve(world: World) -> Membership:
     """Assign nodes and namespaces to pools."""
     claims = rosters(world.pools)
     pools = tuple(held_back(c, world.namespaces) for c in claims) if _queued(world) else world.pools
-    on = marks(pools)
+    on = marks(pools, world.unreadable_pools)
     nodes = assign(Place(n.name, on.of_node(n.labels), _selecting(claims, n)) for n in world.nodes)
     spaces = assign(Place(n.name, on.of_namespace(n), _listing(claims, n)) for n in world.namespaces)
     own_nodes: dict[str, list[NodeFacts]] = defaultdict(list)

@@ -221,5 +221,11 @@ class Mirror:
             daemonsets=self.daemonsets.store.values(),
             refusals=self.refusals.store.values(),
             queues=self.local_queues.values(),
+            unreadable_pools=self._unreadable_pools(),
         )
         return world(found, now, self._exempt)
+
+    def _unreadable_pools(self) -> frozenset[str]:
+        """Pools that are there and of which no version was ever valid for this process."""
+        store = self.pools.store
+        return frozenset(key.name for key, _ in store.identities()) - {t.value.name for t in store.values()}

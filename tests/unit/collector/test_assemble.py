@@ -183,5 +183,7 @@ def test_time_is_cut_to_whole_seconds_as_statuses_keep_it() -> None:
     assert world(Projections(), NOW + MINUTE, frozenset()).now == NOW + MINUTE
 
 
-def test_exempt_namespaces_are_handed_on() -> None:
+def test_exempt_namespaces_and_pools_that_cannot_be_read_are_handed_on() -> None:
     assert seen().exempt_namespaces == {"kube-system"}
+    assert seen().unreadable_pools == frozenset()
+    assert seen(unreadable_pools=frozenset({"lab"})).unreadable_pools == {"lab"}
