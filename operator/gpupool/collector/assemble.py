@@ -32,6 +32,7 @@ class Projections:
     refusals: Sequence[Refusal] = field(default_factory=tuple)
     queues: Sequence[Key] = ()
     unreadable_pools: frozenset[str] = frozenset()
+    queues_known: bool = True
 
 
 def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
@@ -54,6 +55,7 @@ def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
         templates=tuple(templates(makers, tree)),
         ending=tuple(n for n in namespaces if n.name in ending),
         unreadable_pools=found.unreadable_pools,
+        queues_known=found.queues_known,
     )
 
 

@@ -297,3 +297,4 @@ class Snapshot:
     intolerant_system: tuple[str, ...] = ()  # those of them in exempt namespaces
     stray_nodes: tuple[Node, ...] = ()
     stray_namespaces: tuple[Namespace, ...] = ()
+    unsure: tuple[str, ...] = ()  # shares that wait until Kueue's queues can be listed

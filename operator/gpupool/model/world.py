@@ -87,6 +87,7 @@ class World:
             more, and their quotas stand until their last pods are gone.
         unreadable_pools: names of pools that are there and break the rules of this version: they keep what
             carries their mark.
+        queues_known: whether the namespaces' queues are all there are.
         demands, daemonsets, templates: of `namespaces` only.
     """
 
@@ -102,3 +103,4 @@ class World:
     templates: tuple[Template, ...] = ()
     ending: tuple[NamespaceFacts, ...] = ()
     unreadable_pools: frozenset[str] = field(default_factory=frozenset)
+    queues_known: bool = True

@@ -23,7 +23,7 @@ def view(
     usage: Usage | None = None,
 ) -> Snapshot:
     """What one pool may look at."""
-    pool = found.pools[pool.name]
+    asked, pool = pool, found.pools[pool.name]
     members, listed = found.members[pool.name], roster(pool)
     node_names = {n.name for n in members.nodes}
     own = {n.name for n in members.namespaces}
@@ -62,7 +62,13 @@ def view(
         stray_namespaces=tuple(
             _namespace(n, listed) for n in world.namespaces if n.name not in own and _carries(n, pool)
         ),
+        unsure=() if world.queues_known else tuple(_lowered(asked, pool)),
     )
+
+
+def _lowered(asked: Pool, acting: Pool) -> Iterable[str]:
+    """Teams whose share does not act as it is asked to."""
+    return (a.team for a, b in zip(asked.shares, acting.shares, strict=True) if a != b)
 
 
 def _carries(namespace: NamespaceFacts, pool: Pool) -> bool:
