@@ -96,8 +96,10 @@ def _projected(raw: dict[str, list[Json]]) -> Projections:
         values = (project(r) for r in raw[resource.plural])
         return [v for v in values if v is not None]
 
+    pools = of(kinds.GPU_POOLS, _valid(convert.pool))
+    names = frozenset(r["metadata"]["name"] for r in raw[kinds.GPU_POOLS.plural])
     return Projections(
-        pools=of(kinds.GPU_POOLS, _valid(convert.pool)),
+        pools=pools,
         nodes=of(kinds.NODES, see.node),
         namespaces=of(kinds.NAMESPACES, see.namespace),
         quotas=of(kinds.RESOURCE_QUOTAS, see.quota),
@@ -110,6 +112,7 @@ def _projected(raw: dict[str, list[Json]]) -> Projections:
             *of(kinds.CRON_JOBS, controllers.cronjob),
         ],
         daemonsets=of(kinds.DAEMON_SETS, see.daemonset),
+        unreadable_pools=names - {p.name for p in pools},
     )
 
 

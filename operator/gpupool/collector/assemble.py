@@ -31,23 +31,46 @@ class Projections:
     daemonsets: Sequence[DaemonSetFacts] = ()
     refusals: Sequence[Refusal] = field(default_factory=tuple)
     queues: Sequence[Key] = ()
+    unreadable_pools: frozenset[str] = frozenset()
+    queues_known: bool = True
 
 
 def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
     """The cluster at `now`, the API server's time in whole seconds, as status keeps it."""
     whole = now.replace(microsecond=0)
     tree = names(found.controllers)
+    ending = frozenset(n.name for n in found.namespaces if n.ending)
+    makers = _makers(found, ending)
+    namespaces = tuple(_namespaces(found.namespaces, found.quotas, found.queues))
     return World(
         now=whole,
         pools=tuple(found.pools),
         nodes=tuple(found.nodes),
-        namespaces=tuple(_namespaces(found.namespaces, found.quotas, found.queues)),
+        namespaces=tuple(n for n in namespaces if n.name not in ending),
         pods=tuple(_owned(p, tree) for p in found.pods),
         requests=tuple(found.requests),
-        demands=tuple(_demands(found, tree, whole)),
-        daemonsets=tuple(found.daemonsets),
+        demands=tuple(_demands(makers, tree, whole)),
+        daemonsets=tuple(makers.daemonsets),
         exempt_namespaces=exempt,
-        templates=tuple(templates(found, tree)),
+        templates=tuple(templates(makers, tree)),
+        ending=tuple(n for n in namespaces if n.name in ending),
+        unreadable_pools=found.unreadable_pools,
+        queues_known=found.queues_known,
+    )
+
+
+def _makers(found: Projections, ending: frozenset[str]) -> Projections:
+    """What can still make pods: all but what stands in a namespace on its way out, where none can be made.
+
+    Kubernetes deletes a namespace's pods first, so what made them stands for as long as one of them is stuck.
+    """
+    if not ending:
+        return found
+    return replace(
+        found,
+        pods=tuple(p for p in found.pods if p.key.namespace not in ending),
+        controllers=tuple(c for c in found.controllers if c.namespace not in ending),
+        daemonsets=tuple(d for d in found.daemonsets if d.namespace not in ending),
     )
 
 

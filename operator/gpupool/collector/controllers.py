@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.snapshot import ObjectRef
 
 REVISION = "deployment.kubernetes.io/revision"
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,13 @@ def _controller(
         refused=refused,
         suspended=suspended,
         template="" if ended or "deletionTimestamp" in meta else judged(template),
-        revision=int(meta.get("annotations", {}).get(REVISION, 0)),
+        revision=_revision(meta.get("annotations", {}).get(REVISION, "")),
     )
+
+
+def _revision(text: str) -> int:
+    """Which revision of its Deployment a ReplicaSet is; 0 where somebody wrote something else there."""
+    return int(text) if _NUMBER.fullmatch(text) else 0
 
 
 @dataclass(frozen=True, slots=True)

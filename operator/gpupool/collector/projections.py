@@ -46,19 +46,19 @@ def node(raw: Json) -> NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceLabels:
-    """A namespace's name, labels and identity."""
+    """A namespace's name, labels and identity; `ending`: it is being deleted."""
 
     name: str
     labels: Mapping[str, str]
     uid: str = ""
+    ending: bool = False
 
 
-def namespace(raw: Json) -> NamespaceLabels | None:
-    """A namespace that is not on its way out."""
+def namespace(raw: Json) -> NamespaceLabels:
+    """A namespace, also one on its way out: what is in it stands until its last pod is gone."""
     meta = raw["metadata"]
-    if meta.get("deletionTimestamp"):
-        return None
-    return NamespaceLabels(meta["name"], meta.get("labels", {}), meta.get("uid", ""))
+    ending = "deletionTimestamp" in meta
+    return NamespaceLabels(meta["name"], meta.get("labels", {}), meta.get("uid", ""), ending)
 
 
 def daemonset(raw: Json) -> DaemonSetFacts:

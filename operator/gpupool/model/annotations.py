@@ -21,6 +21,8 @@ OPENING = "gpupool.dev/opening"
 _EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""
+YEARS = range(2000, 3000)
+"""When a timer of ours can lie: whatever is added to such a moment is a moment still."""
 
 
 def read_epoch(text: str) -> int:
@@ -33,7 +35,7 @@ def read_json(text: str) -> dict[str, Any]:
     """An annotation of ours; what somebody broke by hand counts as not written."""
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -59,10 +61,10 @@ def _timer(raw: Any) -> Timer | None:
 
 
 def _moment(text: str) -> datetime:
-    """A time with its offset: one without it cannot be compared with ours."""
+    """A time that can be compared with ours and added to: with its offset, and not at the end of time."""
     found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError(f"{text} has no time zone")
+    if found.tzinfo is None or found.year not in YEARS:
+        raise ValueError(f"{text} has no time zone, or lies out of reach")
     return found
 
 

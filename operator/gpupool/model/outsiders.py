@@ -42,6 +42,11 @@ class SetOutsiders:
     homes: Mapping[str, str] = field(default_factory=dict)
     held: str = ""
 
+    @property
+    def counting(self) -> tuple[str, ...]:
+        """Resources that a pool which counts governs: pods of no pool are judged by nothing else of these."""
+        return tuple(sorted({r for p in self.pools if p.counts for r in p.resources}))
+
 
 @dataclass(frozen=True, slots=True)
 class OutsiderFacts:

@@ -1,7 +1,4 @@
-"""What a decision is made of: one pool at one moment, frozen and recordable.
-
-Counts are GPUs of one resource, or by resource name in a mapping. Times are the API server's, in UTC.
-"""
+"""What a decision is made of: one pool at one moment, frozen and recordable; times are the server's, UTC."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from gpupool.model.reasons import Phase, Stage
 from gpupool.model.selector import Selector
 
 Counts = Mapping[str, int]
+"""GPUs by resource; a plain number of GPUs counts one resource."""
 
 
 class Priority(StrEnum):
@@ -101,10 +99,10 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """An open taking, as it stands on the quota (Enforce) or in status.
+    """An open taking, as it stands on the quota (Enforce) or in status; `target` is the allowance left.
 
-    `target` is the allowance that will be left; `forced_at` is when a recall stops waiting for budgets;
-    `workload` is what the timed request is for; `granted` is the claim that a lending leaves to its owner.
+    `forced_at` is when a recall stops waiting for budgets; `workload` is what the timed request is for;
+    `granted` is the claim that a lending leaves to its owner.
     """
 
     stage: Stage
@@ -157,6 +155,7 @@ class Namespace:
     system: bool = False
     uid: str = ""
     queues: tuple[str, ...] = ()
+    ending: bool = False  # being deleted: nothing can be made in it, and what its quota let in may live
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +269,7 @@ class Snapshot:
     Attributes:
         now: the API server's time, monotone per pool.
         uninterrupted_since: since when cycles of this pool have followed each other without a gap.
-        nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes.
+        nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes, or had.
         requests: those of member namespaces, and those that name this pool.
         pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
         nodes_elsewhere, namespaces_elsewhere: what the pool's spec names and another pool has -> that pool.
@@ -297,3 +296,4 @@ class Snapshot:
     intolerant_system: tuple[str, ...] = ()  # those of them in exempt namespaces
     stray_nodes: tuple[Node, ...] = ()
     stray_namespaces: tuple[Namespace, ...] = ()
+    unsure: tuple[str, ...] = ()  # shares that wait until Kueue's queues can be listed

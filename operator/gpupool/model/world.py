@@ -80,7 +80,16 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that was read, at one moment."""
+    """All that was read, at one moment.
+
+    Attributes:
+        ending: namespaces on their way out, which are in no other list: nothing can be made in them any
+            more, and their quotas stand until their last pods are gone.
+        unreadable_pools: names of pools that are there and break the rules of this version: they keep what
+            carries their mark.
+        queues_known: whether the namespaces' queues are all there are.
+        demands, daemonsets, templates: of `namespaces` only.
+    """
 
     now: datetime
     pools: tuple[Pool, ...] = ()
@@ -92,3 +101,6 @@ class World:
     daemonsets: tuple[DaemonSetFacts, ...] = ()
     exempt_namespaces: frozenset[str] = field(default_factory=frozenset)
     templates: tuple[Template, ...] = ()
+    ending: tuple[NamespaceFacts, ...] = ()
+    unreadable_pools: frozenset[str] = field(default_factory=frozenset)
+    queues_known: bool = True

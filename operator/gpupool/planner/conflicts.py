@@ -29,7 +29,12 @@ def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
         names = _held_by(snapshot.nodes_elsewhere)
         text = "spec.nodes names nodes that another pool has until nothing of it runs there"
         yield "NodeElsewhere", f"{text}: {names}."
-
+    if snapshot.unsure:
+        text = (
+            "Kueue's LocalQueues are served and cannot be listed, so shares that are not enforced yet stay in"
+            " Observe; see that `kubectl get localqueues.kueue.x-k8s.io -A` answers, also to the operator"
+        )
+        yield "LocalQueuesUnknown", f"{text}: {some(snapshot.unsure)}."
     queues = [f"{n.name}/{q}" for n in snapshot.namespaces if n.team is not None for q in n.queues]
     if queues:
         text = (

@@ -15,11 +15,17 @@ from gpupool.policy.membership import Membership
 def plan_orphans(world: World, found: Membership) -> tuple[RequestStatus, ...]:
     """Statuses of all requests that are in no pool's view."""
     pools = {p.name for p in world.pools}
-    return tuple(s for r in world.requests if (s := _judge(r, pools, found)) is not None)
+    ending = {n.name for n in world.ending}
+    return tuple(s for r in world.requests if (s := _judge(r, pools, found, ending)) is not None)
 
 
-def _judge(request: Request, pools: AbstractSet[str], found: Membership) -> RequestStatus | None:
+def _judge(
+    request: Request, pools: AbstractSet[str], found: Membership, ending: AbstractSet[str]
+) -> RequestStatus | None:
     namespace = request.key.namespace
+    if namespace in ending:
+        text = f"Namespace {namespace} is being deleted: nothing is granted in it."
+        return _pending(request, Reason.NAMESPACE_WITHOUT_POOL, text)
     home = found.pool_of_namespace.get(namespace)
     if request.pool is not None and request.pool not in pools:
         return _pending(

@@ -159,7 +159,7 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
         if stray.pool_label == pool.name:
             yield LabelNamespace(stray.name, None, stray.uid)
     modes, isolates = _modes(snapshot), pool.isolates
-    for namespace in snapshot.namespaces:
+    for namespace in (n for n in snapshot.namespaces if not n.ending):
         wanted = modes[namespace.name] is Mode.ENFORCE
         if wanted and namespace.pool_label is None and ready:
             yield LabelNamespace(namespace.name, pool.name, namespace.uid)

@@ -43,8 +43,8 @@ class Membership:
 def resolve(world: World) -> Membership:
     """Assign nodes and namespaces to pools."""
     claims = rosters(world.pools)
-    pools = tuple(held_back(c, world.namespaces) for c in claims) if _queued(world) else world.pools
-    on = marks(pools)
+    pools = _held_back(world, claims)
+    on = marks(pools, world.unreadable_pools)
     nodes = assign(Place(n.name, on.of_node(n.labels), _selecting(claims, n)) for n in world.nodes)
     spaces = assign(Place(n.name, on.of_namespace(n), _listing(claims, n)) for n in world.namespaces)
     own_nodes: dict[str, list[NodeFacts]] = defaultdict(list)
@@ -72,8 +72,11 @@ def resolve(world: World) -> Membership:
     )
 
 
-def _queued(world: World) -> bool:
-    return any(n.queues for n in world.namespaces)
+def _held_back(world: World, claims: Iterable[Roster]) -> tuple[Pool, ...]:
+    """The pools beside Kueue's queues; in most clusters there are none."""
+    if world.queues_known and not any(n.queues for n in world.namespaces):
+        return world.pools
+    return tuple(held_back(c, world.namespaces, known=world.queues_known) for c in claims)
 
 
 def _selecting(claims: Iterable[Roster], node: NodeFacts) -> tuple[str, ...]:

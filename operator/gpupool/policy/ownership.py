@@ -2,7 +2,8 @@
 
 A mark is the label of a pool that enforces isolation or, on a namespace, our quota of a pool that enforces
 quotas. So nothing leaves a pool while it holds GPUs there, and a second pool that lists the same namespace
-takes nothing away: it is told who has it.
+takes nothing away: it is told who has it. Of a pool that cannot be read nobody knows what it enforces: every
+mark of it counts, because its walls stand.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def assign(places: Iterable[Place]) -> Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Pools whose marks count: those that enforce isolation, and those that enforce quotas."""
+    """Pools whose marks count: those that enforce isolation, or quotas, and all that cannot be read."""
 
     labelling: frozenset[str]
     walling: frozenset[str]
@@ -81,10 +82,10 @@ class Marks:
         return quota.pool if quota is not None and quota.pool in self.walling else None
 
 
-def marks(pools: Iterable[Pool]) -> Marks:
-    """Whose marks count."""
+def marks(pools: Iterable[Pool], unreadable: frozenset[str]) -> Marks:
+    """Whose marks count, and those of the pools that cannot be read."""
     known = tuple(pools)
     return Marks(
-        labelling=frozenset(p.name for p in known if p.isolates),
-        walling=frozenset(p.name for p in known if p.walls),
+        labelling=unreadable | {p.name for p in known if p.isolates},
+        walling=unreadable | {p.name for p in known if p.walls},
     )

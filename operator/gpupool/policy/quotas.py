@@ -57,8 +57,11 @@ def _drop(namespace: str, quota: Quota) -> DropQuota:
 
 
 def _leaving(snapshot: Snapshot, namespace: Namespace, desks: Mapping[str, Desk]) -> bool:
-    """A namespace that no share lists any more keeps a closing wall until it holds nothing of the pool."""
-    holds = any(d.ledger.books[namespace.name].held > 0 for d in desks.values())
+    """A namespace that no share lists any more keeps a closing wall until it holds nothing of the pool.
+
+    One that is being deleted keeps it to the end: its last pods may not be seen yet.
+    """
+    holds = namespace.ending or any(d.ledger.books[namespace.name].held > 0 for d in desks.values())
     quota_pool = namespace.quota.pool if namespace.quota is not None else ""
     ours = snapshot.pool.name in {namespace.pool_label, quota_pool}
     return namespace.team is None and ours and holds and snapshot.pool.walls

@@ -23,13 +23,15 @@ def view(
     usage: Usage | None = None,
 ) -> Snapshot:
     """What one pool may look at."""
-    pool = found.pools[pool.name]
+    asked, pool = pool, found.pools[pool.name]
     members, listed = found.members[pool.name], roster(pool)
     node_names = {n.name for n in members.nodes}
     own = {n.name for n in members.namespaces}
-    pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, own))
-    strangers = {p.key.namespace for p in pods} - own
-    facts = {n.name: n for n in world.namespaces}
+    ending = tuple(n for n in world.ending if n.quota is not None and n.quota.pool == pool.name)
+    seen = own | {n.name for n in ending}
+    pods = tuple(p for p in world.pods if _concerns(p, pool, node_names, seen))
+    strangers = {p.key.namespace for p in pods} - seen
+    facts = {n.name: n for n in (*world.namespaces, *world.ending)}
     intolerant = _intolerant(world.daemonsets, pool, members.nodes)
     return Snapshot(
         now=world.now,
@@ -38,6 +40,7 @@ def view(
         nodes=tuple(_node(n, listed) for n in members.nodes),
         namespaces=(
             *(_namespace(n, listed) for n in members.namespaces),
+            *(_ending(n) for n in ending),
             *(_stranger(facts.get(n), n, world.exempt_namespaces) for n in sorted(strangers)),
         ),
         requests=tuple(_addressed(world.requests, pool, own)),
@@ -59,7 +62,13 @@ def view(
         stray_namespaces=tuple(
             _namespace(n, listed) for n in world.namespaces if n.name not in own and _carries(n, pool)
         ),
+        unsure=() if world.queues_known else tuple(_lowered(asked, pool)),
     )
+
+
+def _lowered(asked: Pool, acting: Pool) -> Iterable[str]:
+    """Teams whose share does not act as it is asked to."""
+    return (a.team for a, b in zip(asked.shares, acting.shares, strict=True) if a != b)
 
 
 def _carries(namespace: NamespaceFacts, pool: Pool) -> bool:
@@ -105,6 +114,19 @@ def _namespace(facts: NamespaceFacts, listed: Roster) -> Namespace:
         foreign=facts.foreign,
         uid=facts.uid,
         queues=facts.queues,
+    )
+
+
+def _ending(facts: NamespaceFacts) -> Namespace:
+    """A namespace on its way out, which no share has any more: what its quota lets be is committed still."""
+    return Namespace(
+        name=facts.name,
+        team=None,
+        pool_label=facts.labels.get(POOL_LABEL),
+        quota=facts.quota,
+        foreign=facts.foreign,
+        uid=facts.uid,
+        ending=True,
     )
 
 

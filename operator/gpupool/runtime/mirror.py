@@ -142,7 +142,7 @@ class Mirror:
             group.create_task(self.local_queues.run())
 
     async def synced(self) -> None:
-        """Wait until every mirror has listed once."""
+        """Wait until every mirror has listed once; not for long for a kind of others."""
         await asyncio.gather(*(r.synced.wait() for r in self.reflectors.values()))
         await self.local_queues.settled.wait()
 
@@ -221,5 +221,12 @@ class Mirror:
             daemonsets=self.daemonsets.store.values(),
             refusals=self.refusals.store.values(),
             queues=self.local_queues.values(),
+            queues_known=self.local_queues.known,
+            unreadable_pools=self._unreadable_pools(),
         )
         return world(found, now, self._exempt)
+
+    def _unreadable_pools(self) -> frozenset[str]:
+        """Pools that are there and of which no version was ever valid for this process."""
+        store = self.pools.store
+        return frozenset(key.name for key, _ in store.identities()) - {t.value.name for t in store.values()}

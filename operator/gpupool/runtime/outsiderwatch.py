@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gpupool.applier.outsiderset import OutsiderSet
@@ -63,7 +63,9 @@ class OutsiderWatch:
             return False
         before, known = self.facts, self._asked
         templates = outside(world, found, self._kept.probe_namespace)
-        asked = outsiders(world, found, modes, self._setting, held=self._held(world, modes, templates))
+        free = outsiders(world, found, modes, self._setting)
+        held = "" if free is None else self._held(world, modes, templates, free)
+        asked = outsiders(world, found, modes, self._setting, held=held)
         await self._kept.ensure(asked, epoch=epoch)
         await self._keep_pods(world, modes, epoch)
         current = self._kept.current(asked)
@@ -80,24 +82,29 @@ class OutsiderWatch:
         await self._rehearse(asked, templates)
         return self.facts != before
 
-    def _held(self, world: World, modes: Mapping[str, Mode], templates: Iterable[Template]) -> str:
+    def _held(
+        self, world: World, modes: Mapping[str, Mode], templates: tuple[Template, ...], asked: SetOutsiders
+    ) -> str:
         """Why pods are warned and not refused yet. A gate for entering: once they are refused it is open."""
         refused = self._denies() if self._asked is None else self._asked.deny
         hurry = any(p.enforce_now and modes.get(p.name) is Mode.ENFORCE for p in world.pools)
         free = refused or hurry or self._setting is not Outsiders.AUTO
+        if not free:  # what was said before resources were governed that now are counts no more
+            self._rehearsal.look(self._scene(asked, proved=False), templates)
         replays = () if free else self._rehearsal.replays(templates)
         self._trying = any(r.refusal is None for r in replays)
         return objection(replays)
 
-    async def _rehearse(self, asked: SetOutsiders | None, templates: Iterable[Template]) -> None:
+    async def _rehearse(self, asked: SetOutsiders | None, templates: tuple[Template, ...]) -> None:
         """Try what runs outside the pools, as long as nobody there is refused."""
-        stands = None
-        if asked is not None and not asked.deny and self.facts.current:
-            version = (asked.pools, tuple(asked.homes.items()))
-            proved = self.facts.probe == ()
-            stands = Scene("outsiders", version, self._kept.rehearse, proved=proved)
+        proved = self.facts.current and self.facts.probe == ()
+        stands = None if asked is None or asked.deny else self._scene(asked, proved=proved)
         self._rehearsal.look(stands, templates)
         await self._rehearsal.turn()
+
+    def _scene(self, asked: SetOutsiders, *, proved: bool) -> Scene:
+        """What templates are tried under. Pools and homes come and go without changing an answer."""
+        return Scene("outsiders", asked.counting, self._kept.rehearse, proved=proved)
 
     def pause(self, longest: float) -> float:
         """Seconds until the next turn, when nothing happens."""

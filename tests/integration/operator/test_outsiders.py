@@ -73,6 +73,31 @@ def test_they_are_as_strict_as_the_strictest_pool_and_leave_nothing(story: Story
     story.until(lambda: let_in(story, outside, pod("again", 1)), "nobody is refused any more", LIMIT)
 
 
+def test_what_stands_in_a_namespace_on_its_way_out_keeps_nobody_waiting(story: Story) -> None:
+    story.add_nodes(1)
+    team, gone = story.team("a"), story.team("gone")
+    story.deploy(gone, "wild", 1)
+    stuck = pod("stuck")
+    stuck["metadata"]["finalizers"] = ["example.com/stuck"]
+    create(story.kube, gone, stuck)
+    story.pool(shares=[story.share(team, 8)])
+    story.until_enforced()
+    waiting = partial(_said_of, story, f"would be denied: {gone} Deployment/wild")
+    story.until(waiting, "what runs there would be denied", LIMIT)
+    assert actions(story) == ["Warn", "Audit"]
+    story.kube.delete(f"/api/v1/namespaces/{gone}")
+    try:
+        story.until(lambda: actions(story) == ["Deny", "Audit"], "outsiders are refused", LIMIT)
+        assert story.kube.exists(f"/apis/apps/v1/namespaces/{gone}/deployments/wild"), "Kubernetes keeps it"
+    finally:
+        story.kube.patch(f"/api/v1/namespaces/{gone}/pods/stuck", {"metadata": {"finalizers": None}})
+    story.until(lambda: not story.kube.exists(f"/api/v1/namespaces/{gone}"), "it goes", LIMIT)
+
+
+def _said_of(story: Story, text: str) -> bool:
+    return text in story.condition("Enforced").get("message", "")
+
+
 def test_with_the_operator_dead_they_go_with_their_last_pool(story: Story, plane: Cluster) -> None:
     story.add_nodes(1)
     team, outside = story.team("a"), story.team("outside")

@@ -93,6 +93,10 @@ def test_a_cluster_without_namespaces_to_tell_apart_has_a_policy_too() -> None:
 
 def test_each_way_in_is_probed_and_one_pod_must_pass() -> None:
     probes = {p.name: p for p in outsider_probes(SPEC)}
+    both = replace(SPEC, asked=replace(SPEC.asked, pools=(replace(FARM, counts=True), LAB)))
+    gpus: list[Any] = [p.manifest["spec"] for p in outsider_probes(both) if p.row == 21]
+    asked = [list(s["containers"][0]["resources"]["limits"]) for s in gpus]
+    assert asked == [["amd.com/gpu"], ["nvidia.com/gpu"]], "each resource is proved"
     assert [name for name, p in probes.items() if not p.expect_denied] == ["outsider"]
     assert {p.row for p in probes.values()} == {0, 1, 2, 4, 16, 21, 22}
     allowing = replace(SPEC, asked=replace(SPEC.asked, pools=(replace(LAB, cpu_pods=True),)))

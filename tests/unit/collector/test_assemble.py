@@ -10,7 +10,7 @@ from gpupool.collector.controllers import Controller, Refusal
 from gpupool.collector.projections import NamespaceLabels, QuotaFacts
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Timer
-from gpupool.model.world import NamespaceFacts, World
+from gpupool.model.world import DaemonSetFacts, NamespaceFacts, World
 from support.builders import GPU, MINUTE, NOW
 
 DEPLOYMENT = ObjectRef("apps/v1", "Deployment", "web")
@@ -153,11 +153,37 @@ def test_a_namespace_has_our_quota_and_those_of_others_apart() -> None:
     )
 
 
+def test_what_stands_in_a_namespace_on_its_way_out_makes_no_pods() -> None:
+    """Its pods are deleted first; what made them stands as long as one of them is stuck."""
+    job = a_controller(JOB, CRONJOB, wanted=2, suspended=True, template="text")
+    loose = Pod(Key("a", "bare"), "u", {GPU: 1}, template="loose")
+    owned = Pod(Key("a", "p"), "v", {GPU: 1}, owner=JOB, terminating=True)
+    found = {"controllers": (job,), "pods": (loose, owned), "daemonsets": (DaemonSetFacts("a", "d", None),)}
+    alive = seen(namespaces=(NamespaceLabels("a", {}),), **found)
+    assert [t.text for t in alive.templates] == ["text", "loose"]
+    assert (len(alive.demands), len(alive.daemonsets)) == (1, 1)
+    going = seen(namespaces=(NamespaceLabels("a", {}, ending=True), NamespaceLabels("b", {})), **found)
+    assert (going.templates, going.demands, going.daemonsets) == ((), (), ())
+    assert [p.owner for p in going.pods] == [None, CRONJOB], "what lives is known, and whose it is"
+
+
+def test_a_namespace_on_its_way_out_is_apart_with_its_quota() -> None:
+    labels = (NamespaceLabels("a", {"x": "y"}, "u", ending=True), NamespaceLabels("b", {}))
+    found = seen(namespaces=labels, quotas=(a_quota("gpupool", 8, ours=True),))
+    assert [n.name for n in found.namespaces] == ["b"]
+    (ending,) = found.ending
+    assert (ending.name, ending.labels, ending.uid) == ("a", {"x": "y"}, "u")
+    assert ending.quota is not None
+    assert ending.quota.hard == {GPU: 8}
+
+
 def test_time_is_cut_to_whole_seconds_as_statuses_keep_it() -> None:
     found = world(Projections(), NOW + timedelta(microseconds=999_999), frozenset())
     assert found.now == NOW
     assert world(Projections(), NOW + MINUTE, frozenset()).now == NOW + MINUTE
 
 
-def test_exempt_namespaces_are_handed_on() -> None:
+def test_exempt_namespaces_and_pools_that_cannot_be_read_are_handed_on() -> None:
     assert seen().exempt_namespaces == {"kube-system"}
+    assert seen().unreadable_pools == frozenset()
+    assert seen(unreadable_pools=frozenset({"lab"})).unreadable_pools == {"lab"}

@@ -127,9 +127,10 @@ def test_a_node_that_does_not_say_ready_is_not(status: str | None) -> None:
     assert (found.ready, found.schedulable, dict(found.gpus)) == (False, True, {})
 
 
-def test_a_namespace_on_its_way_out_takes_no_part() -> None:
+def test_a_namespace_on_its_way_out_is_told_apart() -> None:
     assert see.namespace({"metadata": {"name": "a"}}) == see.NamespaceLabels("a", {})
-    assert see.namespace({"metadata": {"name": "a", "deletionTimestamp": AT}}) is None
+    going = see.namespace({"metadata": {"name": "a", "uid": "u", "deletionTimestamp": AT}})
+    assert going == see.NamespaceLabels("a", {}, "u", ending=True)
 
 
 @pytest.mark.parametrize(

@@ -166,3 +166,15 @@ def test_no_pods_are_made_any_more_from_what_is_being_deleted() -> None:
     assert lives is not None
     assert goes is not None
     assert (bool(lives.template), goes.template) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "revision"),
+    [("7", 7), ("x", 0), ("", 0), ("-1", 0), (" 7", 0), ("٣", 0), ("9" * 18, 10**18 - 1), ("9" * 5000, 0)],
+)
+def test_a_revision_that_is_no_number_hides_no_controller(text: str, revision: int) -> None:
+    notes = {controllers.REVISION: text}
+    for see in (controllers.replicaset, controllers.job):
+        found = see(raw({"replicas": 2, "parallelism": 2}, annotations=notes))
+        assert found is not None
+        assert (found.wanted, found.revision) == (2, revision)

@@ -6,7 +6,20 @@ import pytest
 
 from gpupool.model import recording
 from gpupool.model.snapshot import Key, ObjectRef
-from support.builders import HOUR, a_pool, a_request, a_share, a_snapshot, a_timer, granted, pods, sampled
+from gpupool.model.world import NamespaceFacts, World
+from support.builders import (
+    HOUR,
+    NOW,
+    a_pool,
+    a_quota,
+    a_request,
+    a_share,
+    a_snapshot,
+    a_timer,
+    granted,
+    pods,
+    sampled,
+)
 
 SNAPSHOT = a_snapshot(
     a_pool(a_share("vision", 8), overridden=frozenset({"quota", "isolation"})),
@@ -35,3 +48,9 @@ def test_a_field_that_an_older_recording_lacks_has_its_default() -> None:
 def test_a_recording_of_another_version_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a recording of version 1"):
         recording.read(text)
+
+
+def test_a_world_is_read_back_the_same_too() -> None:
+    ending = NamespaceFacts("old", {}, a_quota(4))
+    world = World(NOW, ending=(ending,), unreadable_pools=frozenset({"b", "a"}), queues_known=False)
+    assert recording.decode(World, json.loads(recording.dump(world))) == world

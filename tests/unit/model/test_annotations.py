@@ -58,6 +58,9 @@ ROW = {"stage": "Warned", "since": "2030-01-07T12:00:00+00:00"}
         ROW | {"since": "2030-01-07T12:00:00"},
         ROW | {"deadline": "2030-01-07T13:00:00"},
         ROW | {"deadline": None},
+        ROW | {"deadline": "9999-12-31T23:59:59Z"},
+        ROW | {"deadline": "3000-01-01T00:00:00Z"},
+        ROW | {"since": "0001-01-01T00:00:00+14:00"},
         ROW | {"forcedAt": "later"},
         ROW | {"target": "4"},
         ROW | {"target": -1},
@@ -71,7 +74,7 @@ def test_a_timer_that_somebody_broke_counts_as_not_written_and_spares_the_others
     assert read_timers(text) == {"train": Timer(Stage.WARNED, NOON)}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"x"'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"x"', "[" * 100_000, '{"a":' * 100_000])
 def test_an_annotation_that_is_no_object_counts_as_empty(text: str) -> None:
     assert read_json(text) == {}
     assert read_timers(text) == {}

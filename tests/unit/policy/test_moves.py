@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gpupool.model.marks import NODE_LABEL, POOL_LABEL
-from gpupool.model.plan import DropQuota, LabelNamespace, Plan, SetQuota
+from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
+from gpupool.model.plan import DropQuota, LabelNamespace, MarkNode, Plan, SetQuota
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
@@ -46,6 +46,38 @@ def decided(world: World, pool: Pool) -> Plan:
 
 
 QUOTA_ONLY: dict[str, Any] = {"isolation_mode": Mode.OBSERVE}
+
+
+@pytest.mark.parametrize(
+    ("labels", "quota"),
+    [({POOL_LABEL: "broken"}, None), ({}, a_quota(8, pool="broken"))],
+    ids=["its label", "its quota alone"],
+)
+def test_a_pool_that_cannot_be_read_keeps_what_carries_its_marks(labels: dict[str, str], quota: Any) -> None:
+    """Its walls stand: eight GPUs that nobody holds yet are promised by them on the very node."""
+    nodes = (
+        NodeFacts(
+            "n1", {"group": "lab", NODE_LABEL: "broken"}, {GPU: 8}, taints=(f"{TAINT}=broken:NoSchedule",)
+        ),
+        NodeFacts("n2", {"group": "lab", NODE_LABEL: "lab"}, {GPU: 8}),
+    )
+    world = a_world(
+        LAB,
+        vision=NamespaceFacts("vision", labels, quota=quota),
+        nodes=nodes,
+        unreadable_pools=frozenset({"broken"}),
+    )
+    found = seen(world, LAB)
+    assert [n.name for n in found.nodes] == ["n2"]
+    assert found.namespaces == ()
+    plan = make_plan(found)
+    assert not [a for a in plan.actions if isinstance(a, SetQuota | DropQuota | LabelNamespace)]
+    assert "n1" not in {a.node for a in plan.actions if isinstance(a, MarkNode)}
+    told = condition_of(plan, "Conflict")
+    assert "vision (pool broken)" in told.message
+    assert "n1 (pool broken)" in told.message
+    gone = seen(replace(world, unreadable_pools=frozenset()), LAB)
+    assert [n.name for n in gone.nodes] == ["n1", "n2"], "what a pool that is gone left behind holds nothing"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from gpupool.model.snapshot import Key, ObjectRef, Pod
 from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy.membership import resolve
 from gpupool.runtime.outsiderwatch import OutsiderWatch
-from support.builders import GPU, NOW, a_pool
+from support.builders import GPU, NOW, a_pool, a_share
 
 ENFORCED = SetPolicies(enforce=True, recommend=(), nodes_labelled=True, mutate=False)
 OBSERVED = SetPolicies(enforce=False, recommend=(), nodes_labelled=True, mutate=False)
@@ -64,9 +64,14 @@ class Cluster:
         self.kept = ([p.name for p in pools], sorted(present))
 
     async def turn(
-        self, *pools: Pool, pods: tuple[Pod, ...] = (), templates: tuple[Template, ...] = ()
+        self,
+        *pools: Pool,
+        pods: tuple[Pod, ...] = (),
+        templates: tuple[Template, ...] = (),
+        more: tuple[str, ...] = (),
     ) -> bool:
-        spaces = (NamespaceFacts("vision", {"gpupool.dev/pool": "lab"}), NamespaceFacts("loners", {}))
+        labels = {"gpupool.dev/pool": "lab"}
+        spaces = (NamespaceFacts("vision", labels), *(NamespaceFacts(n, {}) for n in ("loners", *more)))
         world = World(NOW, pools=pools, pods=pods, namespaces=spaces, templates=templates)
         return await self.watch.turn(world, resolve(world), epoch=4)
 
@@ -137,6 +142,45 @@ async def test_who_runs_outside_and_would_be_let_in_holds_nobody_back() -> None:
     await cluster.turn(LAB, templates=(WILD,))
     await cluster.turn(LAB, templates=(WILD,))
     assert cluster.denies()
+
+
+CHURN = tuple(a_pool(a_share(f"team-{i}"), name=f"pool-{i}", node_selector=None) for i in range(3))
+
+
+async def test_pools_that_come_and_go_make_nobody_wait_for_answers_that_they_cannot_change() -> None:
+    cluster = Cluster()
+    cluster.modes = {p.name: ENFORCED for p in (LAB, *CHURN)}
+    cluster.refusals = {"wild": "ask for a share"}
+    for pool in CHURN:
+        cluster.watch._probed = -1000.0
+        await cluster.turn(LAB, pool, templates=(WILD,), more=tuple(pool.shares[0].namespaces))
+        assert cluster.written[-1] is not None
+        assert cluster.written[-1].homes == dict.fromkeys(pool.shares[0].namespaces, pool.name)
+    assert cluster.tried == ["wild"]
+    assert cluster.watch.facts.held.endswith("would be denied: loners Deployment/wild")
+    await cluster.turn(LAB, templates=(Template("loners", WILD.owner, "tame"),))
+    assert not cluster.denies(), "who is new is tried first"
+    await cluster.turn(LAB, CHURN[0], templates=(Template("loners", WILD.owner, "tame"),))
+    assert cluster.denies()
+    assert cluster.tried == ["wild", "tame"]
+
+
+async def test_answers_from_before_a_resource_was_governed_open_no_gate() -> None:
+    cluster = Cluster()
+    cluster.modes = {"lab": ENFORCED, "farm": ENFORCED}
+    await cluster.turn(LAB, templates=(WILD,))
+    assert cluster.tried == ["wild"]
+    farm = replace(CHURN[0], name="farm", resources=("amd.com/gpu",))
+    cluster.refusals = {"wild": "ask for a share of farm"}
+    cluster.open = ("outsider-gpu-1",)
+    await cluster.turn(LAB, farm, templates=(WILD,))
+    assert not cluster.denies()
+    assert cluster.tried == ["wild"], "not before the new policies act"
+    cluster.open, cluster.watch._probed = (), -1000.0
+    for _ in range(2):
+        await cluster.turn(LAB, farm, templates=(WILD,))
+        assert not cluster.denies()
+    assert cluster.tried == ["wild", "wild"]
 
 
 async def test_a_process_that_begins_goes_on_refusing() -> None:

@@ -28,7 +28,11 @@ def outsider_probes(spec: OutsiderSpec) -> list[ProbePod]:
     pods = [
         _attempt(spec, "outsider", 0, NO_POOL),
         *(_attempt(spec, f"outsider-{n}", row, NO_POOL, s) for n, row, s in _ways_in(pool)),
-        _attempt(spec, "outsider-gpu", 21, NO_POOL, resources=pool.resources[:1]),
+        *(
+            # Each of them: policies that stand for a moment still may know only some.
+            _attempt(spec, f"outsider-gpu-{i}" if i else "outsider-gpu", 21, NO_POOL, resources=(resource,))
+            for i, resource in enumerate(spec.asked.counting)
+        ),
         _attempt(spec, "device-env", 16, pool.name, container=reaching, policy=DEVICES),
     ]
     if not pool.cpu_pods:

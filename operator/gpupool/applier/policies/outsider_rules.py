@@ -27,7 +27,7 @@ from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gpupool.model.outsiders import OutsiderPool, SetOutsiders
+    from gpupool.model.outsiders import SetOutsiders
 
 _PREFERRED = (
     "?affinity.?nodeAffinity.?preferredDuringSchedulingIgnoredDuringExecution.orValue([])"
@@ -60,7 +60,7 @@ def _belonging(asked: SetOutsiders, probe_namespace: str) -> dict[str, str]:
     }
 
 
-def _passing(daemon: str, counting: list[str]) -> dict[str, str]:
+def _passing(daemon: str, counting: Iterable[str]) -> dict[str, str]:
     # DaemonSets bring drivers and telemetry; they may tolerate what they want, and may not hold GPUs.
     harmless = (
         f"variables.spec.?nodeName.orValue('') == '' && !{requests('variables.spec', _foreign(counting))}"
@@ -72,13 +72,8 @@ def _passing(daemon: str, counting: list[str]) -> dict[str, str]:
     }
 
 
-def _foreign(counting: list[str]) -> str:
+def _foreign(counting: Iterable[str]) -> str:
     return f"r in {literals(counting)}"
-
-
-def _counting(pools: Iterable[OutsiderPool]) -> list[str]:
-    """Resources that a pool which counts governs."""
-    return sorted({r for p in pools if p.counts for r in p.resources})
 
 
 def _may(asked: SetOutsiders) -> dict[str, str]:
@@ -97,7 +92,7 @@ def pod_variables(asked: SetOutsiders, probe_namespace: str) -> dict[str, str]:
         "spec": "object.spec",
         "created": "request.operation == 'CREATE'",
         **_belonging(asked, probe_namespace),
-        **_passing(daemon, _counting(asked.pools)),
+        **_passing(daemon, asked.counting),
         **_may(asked),
         "oldTolerations": "variables.created ? [] : oldObject.spec.?tolerations.orValue([])",
         "tolerations": "object.spec.?tolerations.orValue([]).filter(t, !(t in variables.oldTolerations))",
@@ -115,7 +110,7 @@ def template_variables(asked: SetOutsiders, probe_namespace: str) -> dict[str, s
         "spec": f"{none} ? dyn({{'containers': []}}) : ({TEMPLATE_SPEC})",
         "created": "true",
         **_belonging(asked, probe_namespace),
-        **_passing("request.kind.kind == 'DaemonSet'", _counting(asked.pools)),
+        **_passing("request.kind.kind == 'DaemonSet'", asked.counting),
         **_may(asked),
         "tolerations": "variables.spec.?tolerations.orValue([])",
         "selector": f"variables.spec.{SELECTOR}",
@@ -226,7 +221,7 @@ def _no_pool_terms() -> Rule:
 
 
 def _no_pool_gpus(asked: SetOutsiders) -> Rule:
-    counting = _counting(asked.pools)
+    counting = asked.counting
     stray = f"{_foreign(counting)} && !(r in variables.governed)"
     names = " and ".join(p.name for p in asked.pools if p.counts)
     # A namespace of a share that is not enforced keeps its GPUs.

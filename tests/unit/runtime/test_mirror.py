@@ -1,0 +1,54 @@
+"""What the mirrors hand on beside the objects themselves."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from gpupool.kube.client import KubeClient
+from gpupool.runtime.mirror import Mirror
+from gpupool.runtime.settings import Settings
+from support.builders import NOW
+
+
+def a_mirror() -> Mirror:
+    client = SimpleNamespace(server_time=lambda: NOW)
+    return Mirror(cast("KubeClient", client), Settings(), lambda _: None, mutating=False)
+
+
+class _Unlisted:
+    """Kueue's queues, settled without an answer."""
+
+    known = False
+
+    def __init__(self) -> None:
+        self.settled = asyncio.Event()
+        self.settled.set()
+
+    def values(self) -> tuple[()]:
+        return ()
+
+
+def put(mirror: Mirror, name: str, **spec: Any) -> None:
+    spec.setdefault("nodes", {"selector": {"matchLabels": {"group": name}}})
+    meta = {"name": name, "uid": f"uid-{name}", "resourceVersion": "7", "generation": 1}
+    meta |= {"creationTimestamp": "2030-01-07T12:00:00Z"}
+    mirror.pools.observe_write({"kind": "GpuPool", "metadata": meta, "spec": spec})
+
+
+async def test_queues_that_cannot_be_listed_are_not_known_and_keep_nobody_waiting() -> None:
+    mirror = a_mirror()
+    mirror.local_queues = _Unlisted()  # type: ignore[assignment] # what the mirror asks of it
+    for reflector in mirror.reflectors.values():
+        reflector.synced.set()
+    await asyncio.wait_for(mirror.synced(), 5)
+    assert mirror.complete
+    assert not mirror.mapped()[0].queues_known
+
+
+def test_pools_that_cannot_be_read_are_known_by_name() -> None:
+    mirror = a_mirror()
+    put(mirror, "lab")
+    put(mirror, "broken", reserve=-1)
+    world, _ = mirror.mapped()
+    assert [p.name for p in world.pools] == ["lab"]
+    assert world.unreadable_pools == {"broken"}
