@@ -145,6 +145,7 @@ def a_quota(hard: int, used: int = 0, status_hard: int | None = None, **more: An
     """Our quota on one resource, written by pool lab, in force unless `status_hard` says otherwise."""
     more.setdefault("resource_version", "7")
     more.setdefault("pool", "lab")
+    more.setdefault("owners", ("uid-lab",))
     more.setdefault("created", NOW - 20 * DAY)
     implicit = more.pop("implicit", 0)
     return Quota(

@@ -86,6 +86,8 @@ def _our_quota(facts: QuotaFacts) -> Quota:
         created=facts.created,
         uid=facts.uid,
         pool=facts.pool,
+        owners=facts.owners,
+        labelled=facts.labelled,
     )
 
 

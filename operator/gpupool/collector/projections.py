@@ -11,8 +11,20 @@ from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.quantities import count_of, extended, pod_gpus
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
-from gpupool.model.annotations import EPOCH, IMPLICIT, QUOTA_NAME, REQUESTS, TIMERS, read_json, read_timers
-from gpupool.model.marks import NODE_LABEL, POOL_LABEL, managed
+from gpupool.model.annotations import (
+    EPOCH,
+    IMPLICIT,
+    QUOTA_NAME,
+    REQUESTS,
+    TIMERS,
+    half_made,
+    our_quota,
+    pool_owners,
+    read_json,
+    read_timers,
+    scoped,
+)
+from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, Pod, Timer
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
@@ -125,16 +137,18 @@ class QuotaFacts:
     uid: str = ""
     pool: str = ""
     scoped: bool = False
+    owners: tuple[str, ...] = ()
+    labelled: bool = True
 
 
 def quota(raw: Json) -> QuotaFacts | None:
-    """A ResourceQuota; None where it counts nothing that could be a GPU and is not ours."""
+    """A ResourceQuota; None where it counts nothing that could be a GPU, is not ours and not in our way."""
     meta, status = raw["metadata"], raw.get("status", {})
-    ours = meta["name"] == QUOTA_NAME and managed(meta.get("labels", {}))
+    ours = our_quota(raw)
     hard = _requests(raw.get("spec", {}).get("hard", {}))
-    if not hard and not ours:
+    if not (hard or ours or (meta["name"] == QUOTA_NAME and not half_made(raw))):
         return None
-    notes = meta.get("annotations", {})
+    notes, labels, owners = meta.get("annotations", {}), meta.get("labels", {}), pool_owners(raw)
     return QuotaFacts(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -148,8 +162,10 @@ def quota(raw: Json) -> QuotaFacts | None:
         implicit=_numbers(notes.get(IMPLICIT, "")),
         epoch=notes.get(EPOCH, ""),
         uid=meta["uid"],
-        pool=meta.get("labels", {}).get(POOL_LABEL, ""),
-        scoped=bool(raw.get("spec", {}).get("scopes") or raw.get("spec", {}).get("scopeSelector")),
+        pool=labels.get(POOL_LABEL) or next((o["name"] for o in owners), ""),
+        scoped=scoped(raw),
+        owners=tuple(o["uid"] for o in owners),
+        labelled=POOL_LABEL in labels and MANAGED.items() <= labels.items(),
     )
 
 

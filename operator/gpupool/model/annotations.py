@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gpupool.model.marks import managed
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Timer
 
 QUOTA_NAME = "gpupool"
+GROUP = "gpupool.dev/"
 REQUESTS = "requests."
 TIMERS = "gpupool.dev/timers"
 IMPLICIT = "gpupool.dev/implicit"
@@ -19,6 +21,36 @@ EPOCH = "gpupool.dev/epoch"
 _EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""
+
+
+def our_quota(raw: Mapping[str, Any]) -> bool:
+    """Whether a ResourceQuota is a wall of ours, whatever somebody did to one of its marks.
+
+    Any one mark will do: labels, the epoch, the pool as its owner. One with scopes counts some pods only, and
+    never is a wall.
+    """
+    meta = raw["metadata"]
+    marked = managed(meta.get("labels", {})) or EPOCH in meta.get("annotations", {}) or bool(pool_owners(raw))
+    return meta["name"] == QUOTA_NAME and marked and not scoped(raw)
+
+
+def half_made(raw: Mapping[str, Any]) -> bool:
+    """Whether a ResourceQuota is what a first write that came no further leaves: our name, and nothing."""
+    meta = raw["metadata"]
+    bare = not (meta.get("labels") or raw.get("spec", {}).get("hard") or scoped(raw))
+    return meta["name"] == QUOTA_NAME and bare
+
+
+def scoped(raw: Mapping[str, Any]) -> bool:
+    """Whether a ResourceQuota counts some pods only."""
+    spec = raw.get("spec", {})
+    return bool(spec.get("scopes") or spec.get("scopeSelector"))
+
+
+def pool_owners(raw: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """The GpuPools that an object goes with when they are deleted."""
+    owners = raw["metadata"].get("ownerReferences", ())
+    return [o for o in owners if o["kind"] == "GpuPool" and o["apiVersion"].startswith(GROUP)]
 
 
 def read_epoch(text: str) -> int:

@@ -122,7 +122,8 @@ class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
     `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5).
+    inherits its open deadline (law 5). `owners` are uids of the pools it is collected with; `labelled`: our
+    labels are on it.
     """
 
     hard: Counts
@@ -134,6 +135,8 @@ class Quota:
     created: datetime | None = None
     pool: str = ""
     uid: str = ""
+    owners: tuple[str, ...] = ()
+    labelled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Condition, Status
-from gpupool.model.snapshot import Snapshot
+from gpupool.model.snapshot import Namespace, Snapshot
 from gpupool.planner.naming import some
 
 
@@ -30,6 +31,14 @@ def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
         text = "spec.nodes names nodes that another pool has until nothing of it runs there"
         yield "NodeElsewhere", f"{text}: {names}."
 
+    taken = [n.name for n in snapshot.namespaces if n.team is not None and _name_taken(n)]
+    if taken:
+        text = (
+            f"No wall can stand where a ResourceQuota {QUOTA_NAME} is not ours or has scopes, which leave"
+            " pods uncounted; delete it, or make it anew under another name"
+        )
+        yield "QuotaNameTaken", f"{text}: {some(taken)}."
+
     queues = [f"{n.name}/{q}" for n in snapshot.namespaces if n.team is not None for q in n.queues]
     if queues:
         text = (
@@ -37,6 +46,10 @@ def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
             " enforced before; keep the queues or the shares"
         )
         yield "LocalQueue", f"{text}: {some(queues)}."
+
+
+def _name_taken(namespace: Namespace) -> bool:
+    return any(q.name == QUOTA_NAME for q in namespace.foreign)
 
 
 def _held_by(found: Mapping[str, str]) -> str:

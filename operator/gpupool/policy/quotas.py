@@ -58,7 +58,7 @@ def _write(
     implicit: Mapping[str, int],
 ) -> Iterable[SetQuota]:
     quota = namespace.quota or Quota(hard={}, status_hard={}, used={})
-    if (quota.pool, quota.hard, quota.timers, quota.implicit) == (pool.name, hard, timers, implicit):
+    if _marked(quota, pool) and (quota.hard, quota.timers, quota.implicit) == (hard, timers, implicit):
         return
     yield SetQuota(
         namespace=namespace.name,
@@ -69,6 +69,11 @@ def _write(
         uid=quota.uid,
         raises=any(hard[r] > quota.hard.get(r, 0) for r in hard),
     )
+
+
+def _marked(quota: Quota, pool: Pool) -> bool:
+    """Whether it carries our labels and goes with this very pool: a namesake's is collected any moment."""
+    return quota.labelled and quota.pool == pool.name and pool.uid in quota.owners
 
 
 def _timers(snapshot: Snapshot, desks: Iterable[Desk]) -> dict[str, dict[str, Timer]]:

@@ -148,6 +148,8 @@ class Engine:
             implicit=dict(action.implicit),
             resource_version=str(self.cluster.number()),
             pool=self.cluster.pool.name,
+            owners=(self.cluster.pool.uid,),
+            labelled=True,
         )
         return True
 
