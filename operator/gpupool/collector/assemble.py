@@ -72,6 +72,7 @@ def _namespaces(
             foreign=tuple(foreign.get(namespace.name, ())),
             uid=namespace.uid,
             queues=tuple(sorted(queues.get(namespace.name, ()))),
+            ours=namespace.ours,
         )
 
 
@@ -88,6 +89,7 @@ def _our_quota(facts: QuotaFacts) -> Quota:
         pool=facts.pool,
         owners=facts.owners,
         labelled=facts.labelled,
+        left_out=facts.left_out,
     )
 
 

@@ -8,18 +8,21 @@ from datetime import datetime
 from typing import Any
 
 from gpupool.collector.fields import controller_of, moment
+from gpupool.collector.owning import label_is_ours, taint_is_ours
 from gpupool.collector.quantities import count_of, extended, pod_gpus
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import (
     EPOCH,
     IMPLICIT,
+    LEFT_OUT,
     QUOTA_NAME,
     REQUESTS,
     TIMERS,
     half_made,
     our_quota,
     pool_owners,
+    read_count,
     read_json,
     read_timers,
     scoped,
@@ -44,16 +47,18 @@ def node(raw: Json) -> NodeFacts:
         schedulable=not spec.get("unschedulable", False),
         taints=tuple(f"{t['key']}={t.get('value', '')}:{t['effect']}" for t in spec.get("taints", ())),
         uid=raw["metadata"].get("uid", ""),
+        ours=label_is_ours(raw, NODE_LABEL) or taint_is_ours(raw),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class NamespaceLabels:
-    """A namespace's name, labels and identity."""
+    """A namespace's name, labels and identity; `ours` says that we wrote the pool's."""
 
     name: str
     labels: Mapping[str, str]
     uid: str = ""
+    ours: bool = False
 
 
 def namespace(raw: Json) -> NamespaceLabels | None:
@@ -61,7 +66,8 @@ def namespace(raw: Json) -> NamespaceLabels | None:
     meta = raw["metadata"]
     if meta.get("deletionTimestamp"):
         return None
-    return NamespaceLabels(meta["name"], meta.get("labels", {}), meta.get("uid", ""))
+    ours = label_is_ours(raw, POOL_LABEL)
+    return NamespaceLabels(meta["name"], meta.get("labels", {}), meta.get("uid", ""), ours)
 
 
 def daemonset(raw: Json) -> DaemonSetFacts:
@@ -139,6 +145,7 @@ class QuotaFacts:
     scoped: bool = False
     owners: tuple[str, ...] = ()
     labelled: bool = True
+    left_out: int = 0
 
 
 def quota(raw: Json) -> QuotaFacts | None:
@@ -165,6 +172,7 @@ def quota(raw: Json) -> QuotaFacts | None:
         pool=labels.get(POOL_LABEL) or next((o["name"] for o in owners), ""),
         scoped=scoped(raw),
         owners=tuple(o["uid"] for o in owners),
+        left_out=read_count(notes.get(LEFT_OUT, "")),
         labelled=POOL_LABEL in labels and MANAGED.items() <= labels.items(),
     )
 

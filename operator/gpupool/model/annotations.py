@@ -17,8 +17,9 @@ GROUP = "gpupool.dev/"
 REQUESTS = "requests."
 TIMERS = "gpupool.dev/timers"
 IMPLICIT = "gpupool.dev/implicit"
+LEFT_OUT = "gpupool.dev/timers-left-out"
 EPOCH = "gpupool.dev/epoch"
-_EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""
 
@@ -55,8 +56,13 @@ def pool_owners(raw: Mapping[str, Any]) -> list[Mapping[str, str]]:
 
 def read_epoch(text: str) -> int:
     """The epoch of the leader that wrote last; 0 where none did."""
-    found = int(text) if _EPOCH.fullmatch(text) else 0
+    found = read_count(text)
     return found if found <= HIGHEST_EPOCH else 0
+
+
+def read_count(text: str) -> int:
+    """A number of ours; what somebody broke by hand counts as not written."""
+    return int(text) if _COUNT.fullmatch(text) else 0
 
 
 def read_json(text: str) -> dict[str, Any]:
@@ -106,6 +112,11 @@ def write_timers(timers: Mapping[str, Timer]) -> str:
     """Timers as compact JSON with sorted keys: the same text for the same timers."""
     rows = {name: _row(timer) for name, timer in timers.items()}
     return json.dumps(rows, sort_keys=True, separators=(",", ":"))
+
+
+def timer_size(name: str, timer: Timer) -> int:
+    """What a timer takes of `write_timers`' text, in bytes."""
+    return len(write_timers({name: timer})) - 1  # of the two braces one stands for the comma
 
 
 def _row(timer: Timer) -> dict[str, Any]:

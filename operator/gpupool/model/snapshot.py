@@ -1,7 +1,6 @@
 """What a decision is made of: one pool at one moment, frozen and recordable.
 
-Counts are GPUs of one resource unless a mapping says otherwise (resource name -> GPUs). Times are the API
-server's, timezone-aware UTC.
+Counts are GPUs of one resource, or by resource name in a mapping. Times are the API server's, in UTC.
 """
 
 from __future__ import annotations
@@ -67,15 +66,15 @@ class Node:
     selected: bool = True
     model: str = ""
     uid: str = ""
+    ours: bool = False  # its label or taint was written by us, not by an admin or an autoscaler's template
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A non-terminal pod that requests governed GPUs.
+    """A non-terminal pod that requests governed GPUs; `owner` is its top controller.
 
-    `owner` is its top controller; `running` says that a container runs or has run lately, so that a bound pod
-    which never starts is told apart from one that computes. `selects` is the pool its selector names;
-    `template` is what admission would judge of the next pod like it, where no controller shows that.
+    `running`: a container runs or has run lately, so that a bound pod which never starts is told apart.
+    `selects` is the pool its selector names; `template` is what admission would judge of the next one.
     """
 
     key: Key
@@ -102,10 +101,10 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """An open taking, as it stands on the quota (Enforce) or in status.
+    """An open taking, as it stands on the quota (Enforce) or in status; `target` is the allowance left.
 
-    `target` is the allowance that will be left; `forced_at` is when a recall stops waiting for budgets;
-    `workload` is what the timed request is for; `granted` is the claim that a lending leaves to its owner.
+    `forced_at` is when a recall stops waiting for budgets; `workload` is what the timed request is for;
+    `granted` is the claim that a lending leaves to its owner.
     """
 
     stage: Stage
@@ -122,8 +121,7 @@ class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
     `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5). `owners` are uids of the pools it is collected with; `labelled`: our
-    labels are on it.
+    inherits its open deadline (law 5). `owners` are uids of the pools it is collected with.
     """
 
     hard: Counts
@@ -136,7 +134,8 @@ class Quota:
     pool: str = ""
     uid: str = ""
     owners: tuple[str, ...] = ()
-    labelled: bool = True
+    labelled: bool = True  # our labels are on it
+    left_out: int = 0  # timers of live requests that found no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +159,14 @@ class Namespace:
     system: bool = False
     uid: str = ""
     queues: tuple[str, ...] = ()
+    ours: bool = False  # its label was written by us
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """What a request's status says from earlier cycles; None where nothing was written yet.
 
-    `released` is the number a claim ended at after `releaseAfter`; it holds until `spec.gpus` changes.
+    `released` is what a claim ended at after `releaseAfter`; it holds until `spec.gpus` changes.
     """
 
     granted: int | None = None
@@ -226,8 +226,7 @@ class PodUsage:
     """Samples of one pod's GPUs over the window, from believed exporters.
 
     `held_seconds` is what should have been seen (GPU-seconds), `seen_seconds` what was, `busy_seconds` the
-    part with activity > 0; `activity` is the mean in percent over what was seen; `age` is the newest
-    sample's age in seconds.
+    part with activity > 0; `activity` is their mean in percent; `age` is the newest sample's, in seconds.
     """
 
     key: Key
@@ -275,8 +274,7 @@ class Snapshot:
         now: the API server's time, monotone per pool.
         uninterrupted_since: since when cycles of this pool have followed each other without a gap.
         nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes.
-        requests: those of member namespaces, and those that name this pool.
-        pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
+        requests, pods: those of member namespaces, those that name this pool, those on member nodes.
         nodes_elsewhere, namespaces_elsewhere: what the pool's spec names and another pool has -> that pool.
         moving: member namespaces that no share lists any more -> the pool whose share does.
         stray_nodes, stray_namespaces: no members, and they carry this pool's label (or quota): it goes.
