@@ -118,10 +118,9 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
+    """Our ResourceQuota in a namespace, per resource, written by `pool`, collected with `owners` (uids).
 
-    `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5). `owners` are uids of the pools it is collected with.
+    `timers` are keyed by request name and carry the workload: one recreated under either inherits it (law 5).
     """
 
     hard: Counts
