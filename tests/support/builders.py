@@ -75,6 +75,7 @@ def nodes(count: int = 1, gpus: int = 8, *, prefix: str = "node", **more: Any) -
     """Member nodes, labelled and in order."""
     more.setdefault("pool_label", "lab")
     more.setdefault("taints", ("gpupool.dev/pool=lab:NoSchedule",))
+    more.setdefault("ours", True)
     return tuple(Node(f"{prefix}-{i + 1}", {GPU: gpus}, **more) for i in range(count))
 
 
@@ -145,6 +146,7 @@ def a_quota(hard: int, used: int = 0, status_hard: int | None = None, **more: An
     """Our quota on one resource, written by pool lab, in force unless `status_hard` says otherwise."""
     more.setdefault("resource_version", "7")
     more.setdefault("pool", "lab")
+    more.setdefault("owners", ("uid-lab",))
     more.setdefault("created", NOW - 20 * DAY)
     implicit = more.pop("implicit", 0)
     return Quota(
@@ -195,7 +197,9 @@ def a_snapshot(pool: Pool, *requests: Request, **more: Any) -> Snapshot:
     quotas: Mapping[str, Quota] = more.pop("quotas", {})
     labels: Mapping[str, str] = more.pop("labels", {})
     listed = tuple(
-        Namespace(n, s.team, pool_label=labels.get(n, pool.name if quotas else None), quota=quotas.get(n))
+        Namespace(
+            n, s.team, pool_label=labels.get(n, pool.name if quotas else None), quota=quotas.get(n), ours=True
+        )
         for s in pool.shares
         for n in s.namespaces
     )

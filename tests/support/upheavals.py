@@ -78,6 +78,25 @@ def resize(team: str, guaranteed: int, limit: int, reserve: int) -> Change:
     return do
 
 
+class Reapplied:
+    """The pool is deleted and made again: the collector takes every wall that still goes with the old one."""
+
+    def make(self, engine: Engine) -> None:
+        """The same pool under another uid; somebody rubs the labels off its walls on the way."""
+        cluster = engine.cluster
+        cluster.pool = replace(cluster.pool, uid=f"uid-{cluster.number()}")
+        for name, quota in cluster.quotas.items():
+            cluster.quotas[name] = replace(quota, labelled=False)
+
+    def collect(self, engine: Engine) -> None:
+        """What the collector finds a cycle or more later: nothing, where there was one."""
+        cluster = engine.cluster
+        doomed = [n for n, q in cluster.quotas.items() if cluster.pool.uid not in q.owners or not q.labelled]
+        assert engine.down or not doomed, f"walls of a pool that is gone: {doomed}"
+        for name in doomed:
+            del cluster.quotas[name]
+
+
 class OldLeader:
     """A leader that is frozen with its plan in hand, replaced, and wakes later.
 
@@ -146,10 +165,13 @@ def rulings(draw: st.DrawFn) -> Event:
 
 @st.composite
 def hauntings(draw: st.DrawFn) -> Event:
-    """An old leader wakes late, or pods do not go."""
+    """An old leader wakes late, the pool is made anew, or pods do not go."""
     if draw(st.booleans()):
         leader = OldLeader()
         return Event("an old leader", leader.freeze, *draw(pauses), leader.wake)
+    if draw(st.booleans()):
+        pool = Reapplied()
+        return Event("the pool is made anew", pool.make, *draw(pauses), pool.collect)
     finalizer = Finalizer()
     return Event("a finalizer", finalizer.put, *draw(pauses), finalizer.take)
 

@@ -6,7 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 
 from gpupool.kube.resources import Json
-from gpupool.model.annotations import EPOCH, IMPLICIT, OPENING, QUOTA_NAME, REQUESTS, TIMERS, write_timers
+from gpupool.model.annotations import (
+    EPOCH,
+    IMPLICIT,
+    LEFT_OUT,
+    OPENING,
+    QUOTA_NAME,
+    REQUESTS,
+    TIMERS,
+    write_timers,
+)
 from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL, TAINT
 from gpupool.model.plan import LabelNamespace, MarkNode, SetQuota
 from gpupool.model.pool import Pool
@@ -17,6 +26,8 @@ def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
     annotations = {EPOCH: str(epoch)}
     if action.timers:
         annotations[TIMERS] = write_timers(action.timers)
+    if action.left_out:
+        annotations[LEFT_OUT] = str(action.left_out)
     if action.implicit:
         annotations[IMPLICIT] = json.dumps(dict(action.implicit), sort_keys=True, separators=(",", ":"))
     if action.opening:

@@ -15,7 +15,7 @@ from gpupool.applier.evict import BlockedByBudget, delete_pod, evict
 from gpupool.applier.fence import lower
 from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
-from gpupool.errors import KubeError
+from gpupool.errors import Conflict, KubeError
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import (
@@ -31,6 +31,9 @@ from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.pool import Pool
+
+ATTEMPTS = 3
+"""How often a node's taints may change between two of our writes."""
 
 
 @dataclass(slots=True)
@@ -138,23 +141,36 @@ class Executor:
         """Write the labels and the taint of one node or namespace."""
         if isinstance(action, LabelNamespace):
             body = bodies.namespace_label(action)
-            await self._label(NAMESPACES, body, POOL_LABEL, action.pool, epoch)
+            await self._label(NAMESPACES, body, POOL_LABEL, action, epoch)
         else:
             await self._mark(action, epoch)
 
     async def _mark(self, action: MarkNode, epoch: int) -> None:
-        """Label by server-side apply; the taint by a guarded patch, because that list has no owners."""
-        body = bodies.node_label(action)
-        node = await self._label(NODES, body, NODE_LABEL, action.pool, epoch)
-        present = node.get("spec", {}).get("taints", [])
-        wanted = bodies.taints(present, action.pool if action.taint else None)
-        if wanted != present:
-            await self._patch(NODES, node, {"op": "add", "path": "/spec/taints", "value": wanted}, epoch)
+        """Label by server-side apply; the taint by a guarded patch, because that list has no owners.
 
-    async def _label(self, resource: Resource, body: Json, key: str, pool: str | None, epoch: int) -> Json:
-        """Write our label, or remove it, also where it was somebody else who wrote it."""
+        Others write to nodes all the time. Once its label is off a node nobody looks for the taint: it is
+        tried on the node as it is then.
+        """
+        for last in (False,) * ATTEMPTS + (True,):
+            node = await self._label(NODES, bodies.node_label(action), NODE_LABEL, action, epoch)
+            present = node.get("spec", {}).get("taints", [])
+            wanted = bodies.taints(present, action.pool if action.taint else None)
+            if wanted == present:
+                return
+            try:
+                await self._patch(NODES, node, {"op": "add", "path": "/spec/taints", "value": wanted}, epoch)
+            except Conflict:
+                if last:
+                    raise
+            else:
+                return
+
+    async def _label(
+        self, resource: Resource, body: Json, key: str, action: LabelNamespace | MarkNode, epoch: int
+    ) -> Json:
+        """Write our label, or give it up; somebody else's too is removed where the action says so."""
         obj = await self._writer.apply(resource, body, epoch=epoch, force=True)
-        if pool is not None or key not in obj["metadata"].get("labels", {}):
+        if action.pool is not None or not action.theirs or key not in obj["metadata"].get("labels", {}):
             return obj
         path = f"/metadata/labels/{key.replace('/', '~1')}"
         return await self._patch(resource, obj, {"op": "remove", "path": path}, epoch)

@@ -15,8 +15,7 @@ from gpupool.errors import Conflict, FencedError, NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import Precondition
 from gpupool.kube.resources import RESOURCE_QUOTAS, Json, ObjectKey, Selection, key_of
-from gpupool.model.annotations import EPOCH, QUOTA_NAME, read_epoch
-from gpupool.model.marks import managed
+from gpupool.model.annotations import EPOCH, QUOTA_NAME, half_made, our_quota, read_epoch
 
 ATTEMPTS = 20
 """How often a quota may change under the stamp; its use is counted by others all the time."""
@@ -38,15 +37,9 @@ async def stamp(client: KubeClient, writer: Writer, epoch: int) -> int:
         KubeError: the server did not take it; nothing may be raised.
     """
     found = await client.list_all(Selection(RESOURCE_QUOTAS, fields=f"metadata.name={QUOTA_NAME}"))
-    ours = [raw for raw in found if is_ours(raw)]
+    ours = [raw for raw in found if our_quota(raw) or half_made(raw)]
     await asyncio.gather(*(_stamp(client, writer, raw, epoch) for raw in ours))
     return len(ours)
-
-
-def is_ours(raw: Mapping[str, Any]) -> bool:
-    """Whether a quota of our name carries our label, or nothing at all yet."""
-    labels = raw["metadata"].get("labels", {})
-    return managed(labels) or not raw.get("spec", {}).get("hard")
 
 
 def epoch_of(raw: Mapping[str, Any]) -> int:

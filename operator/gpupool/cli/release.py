@@ -20,7 +20,7 @@ from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
-from gpupool.model.annotations import QUOTA_NAME
+from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
@@ -139,7 +139,7 @@ class _Release:
     async def delete(self, resource: Resource) -> None:
         """Delete our objects of one kind."""
         try:
-            found = await self._client.list_all(Selection(resource, labels=OURS))
+            found = await self._client.list_all(_ours(resource))
         except NotFound:  # this server does not serve the kind
             return
         for raw in found:
@@ -197,10 +197,17 @@ class _Release:
         self._say(f"release: {what}: {error}")
 
 
+def _ours(resource: Resource) -> Selection:
+    """What may be ours: by our labels, but quotas by their name, because a wall without labels is one too."""
+    if resource is kinds.RESOURCE_QUOTAS:
+        return Selection(resource, fields=f"metadata.name={QUOTA_NAME}")
+    return Selection(resource, labels=OURS)
+
+
 def _written_by_us(resource: Resource, raw: Json) -> bool:
     """Whether it is ours beyond its labels, which anybody may write."""
     if resource is kinds.RESOURCE_QUOTAS:
-        return bool(raw["metadata"]["name"] == QUOTA_NAME)
+        return our_quota(raw)
     if resource is kinds.PODS:
         return any(g["name"] == GATE for g in raw["spec"].get("schedulingGates", []))
     return True

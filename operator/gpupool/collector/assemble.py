@@ -95,6 +95,7 @@ def _namespaces(
             foreign=tuple(foreign.get(namespace.name, ())),
             uid=namespace.uid,
             queues=tuple(sorted(queues.get(namespace.name, ()))),
+            ours=namespace.ours,
         )
 
 
@@ -110,6 +111,9 @@ def _our_quota(facts: QuotaFacts) -> Quota:
         uid=facts.uid,
         pool=facts.pool,
         opening=facts.opening,
+        owners=facts.owners,
+        labelled=facts.labelled,
+        left_out=facts.left_out,
     )
 
 

@@ -8,20 +8,27 @@ from datetime import datetime
 from typing import Any
 
 from gpupool.collector.fields import controller_of, moment
+from gpupool.collector.owning import label_is_ours, taint_is_ours
 from gpupool.collector.quantities import count_of, extended, pod_gpus
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import (
     EPOCH,
     IMPLICIT,
+    LEFT_OUT,
     OPENING,
     QUOTA_NAME,
     REQUESTS,
     TIMERS,
+    half_made,
+    our_quota,
+    pool_owners,
+    read_count,
     read_json,
     read_timers,
+    scoped,
 )
-from gpupool.model.marks import NODE_LABEL, POOL_LABEL, managed
+from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL
 from gpupool.model.selector import Selector
 from gpupool.model.snapshot import Key, Pod, Timer
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
@@ -41,24 +48,31 @@ def node(raw: Json) -> NodeFacts:
         schedulable=not spec.get("unschedulable", False),
         taints=tuple(f"{t['key']}={t.get('value', '')}:{t['effect']}" for t in spec.get("taints", ())),
         uid=raw["metadata"].get("uid", ""),
+        ours=label_is_ours(raw, NODE_LABEL) or taint_is_ours(raw),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class NamespaceLabels:
-    """A namespace's name, labels and identity; `ending`: it is being deleted."""
+    """A namespace's name, labels and identity; `ending`: being deleted; `ours`: we wrote the pool's label."""
 
     name: str
     labels: Mapping[str, str]
     uid: str = ""
     ending: bool = False
+    ours: bool = False
 
 
 def namespace(raw: Json) -> NamespaceLabels:
     """A namespace, also one on its way out: what is in it stands until its last pod is gone."""
     meta = raw["metadata"]
-    ending = "deletionTimestamp" in meta
-    return NamespaceLabels(meta["name"], meta.get("labels", {}), meta.get("uid", ""), ending)
+    return NamespaceLabels(
+        name=meta["name"],
+        labels=meta.get("labels", {}),
+        uid=meta.get("uid", ""),
+        ending="deletionTimestamp" in meta,
+        ours=label_is_ours(raw, POOL_LABEL),
+    )
 
 
 def daemonset(raw: Json) -> DaemonSetFacts:
@@ -135,16 +149,19 @@ class QuotaFacts:
     pool: str = ""
     scoped: bool = False
     opening: bool = False
+    owners: tuple[str, ...] = ()
+    labelled: bool = True
+    left_out: int = 0
 
 
 def quota(raw: Json) -> QuotaFacts | None:
-    """A ResourceQuota; None where it counts nothing that could be a GPU and is not ours."""
+    """A ResourceQuota; None where it counts nothing that could be a GPU, is not ours and not in our way."""
     meta, status = raw["metadata"], raw.get("status", {})
-    ours = meta["name"] == QUOTA_NAME and managed(meta.get("labels", {}))
+    ours = our_quota(raw)
     hard = _requests(raw.get("spec", {}).get("hard", {}))
-    if not hard and not ours:
+    if not (hard or ours or (meta["name"] == QUOTA_NAME and not half_made(raw))):
         return None
-    notes = meta.get("annotations", {})
+    notes, labels, owners = meta.get("annotations", {}), meta.get("labels", {}), pool_owners(raw)
     return QuotaFacts(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -158,9 +175,12 @@ def quota(raw: Json) -> QuotaFacts | None:
         implicit=_numbers(notes.get(IMPLICIT, "")),
         epoch=notes.get(EPOCH, ""),
         uid=meta["uid"],
-        pool=meta.get("labels", {}).get(POOL_LABEL, ""),
-        scoped=bool(raw.get("spec", {}).get("scopes") or raw.get("spec", {}).get("scopeSelector")),
+        pool=labels.get(POOL_LABEL) or next((o["name"] for o in owners), ""),
+        scoped=scoped(raw),
         opening=notes.get(OPENING) == "true",
+        owners=tuple(o["uid"] for o in owners),
+        left_out=read_count(notes.get(LEFT_OUT, "")),
+        labelled=POOL_LABEL in labels and MANAGED.items() <= labels.items(),
     )
 
 

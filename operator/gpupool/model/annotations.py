@@ -8,27 +8,65 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from gpupool.model.marks import managed
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Timer
 
 QUOTA_NAME = "gpupool"
+GROUP = "gpupool.dev/"
 REQUESTS = "requests."
 TIMERS = "gpupool.dev/timers"
 IMPLICIT = "gpupool.dev/implicit"
+LEFT_OUT = "gpupool.dev/timers-left-out"
 EPOCH = "gpupool.dev/epoch"
 OPENING = "gpupool.dev/opening"
 """On a wall that says less than is granted behind it, until every wall of the pool is in force."""
-_EPOCH = re.compile(r"[0-9]{1,9}", re.ASCII)
+_COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""
 YEARS = range(2000, 3000)
 """When a timer of ours can lie: whatever is added to such a moment is a moment still."""
 
 
+def our_quota(raw: Mapping[str, Any]) -> bool:
+    """Whether a ResourceQuota is a wall of ours, whatever somebody did to one of its marks.
+
+    Any one mark will do: labels, the epoch, the pool as its owner. One with scopes counts some pods only, and
+    never is a wall.
+    """
+    meta = raw["metadata"]
+    marked = managed(meta.get("labels", {})) or EPOCH in meta.get("annotations", {}) or bool(pool_owners(raw))
+    return meta["name"] == QUOTA_NAME and marked and not scoped(raw)
+
+
+def half_made(raw: Mapping[str, Any]) -> bool:
+    """Whether a ResourceQuota is what a first write that came no further leaves: our name, and nothing."""
+    meta = raw["metadata"]
+    bare = not (meta.get("labels") or raw.get("spec", {}).get("hard") or scoped(raw))
+    return meta["name"] == QUOTA_NAME and bare
+
+
+def scoped(raw: Mapping[str, Any]) -> bool:
+    """Whether a ResourceQuota counts some pods only."""
+    spec = raw.get("spec", {})
+    return bool(spec.get("scopes") or spec.get("scopeSelector"))
+
+
+def pool_owners(raw: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """The GpuPools that an object goes with when they are deleted."""
+    owners = raw["metadata"].get("ownerReferences", ())
+    return [o for o in owners if o["kind"] == "GpuPool" and o["apiVersion"].startswith(GROUP)]
+
+
 def read_epoch(text: str) -> int:
     """The epoch of the leader that wrote last; 0 where none did."""
-    found = int(text) if _EPOCH.fullmatch(text) else 0
+    found = read_count(text)
     return found if found <= HIGHEST_EPOCH else 0
+
+
+def read_count(text: str) -> int:
+    """A number of ours; what somebody broke by hand counts as not written."""
+    return int(text) if _COUNT.fullmatch(text) else 0
 
 
 def read_json(text: str) -> dict[str, Any]:
@@ -78,6 +116,11 @@ def write_timers(timers: Mapping[str, Timer]) -> str:
     """Timers as compact JSON with sorted keys: the same text for the same timers."""
     rows = {name: _row(timer) for name, timer in timers.items()}
     return json.dumps(rows, sort_keys=True, separators=(",", ":"))
+
+
+def timer_size(name: str, timer: Timer) -> int:
+    """What a timer takes of `write_timers`' text, in bytes."""
+    return len(write_timers({name: timer})) - 1  # of the two braces one stands for the comma
 
 
 def _row(timer: Timer) -> dict[str, Any]:

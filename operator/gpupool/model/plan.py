@@ -14,7 +14,10 @@ from gpupool.model.snapshot import Counts, Key, Timer
 
 @dataclass(frozen=True, slots=True)
 class SetQuota:
-    """Write our ResourceQuota. `raises` ones carry the resourceVersion they were decided on (law 2)."""
+    """Write our ResourceQuota. `raises` ones carry the resourceVersion they were decided on (law 2).
+
+    `left_out` is how many timers of live requests found no room beside `timers`.
+    """
 
     namespace: str
     hard: Counts
@@ -24,6 +27,7 @@ class SetQuota:
     raises: bool
     uid: str = ""
     opening: bool = False
+    left_out: int = 0
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{k}={v}" for k, v in sorted(self.hard.items()))
@@ -44,11 +48,15 @@ class DropQuota:
 
 @dataclass(frozen=True, slots=True)
 class LabelNamespace:
-    """Set or remove (None) the pool label of a namespace; `uid` tells it from a namesake made later."""
+    """Set or remove (None) the pool label of a namespace; `uid` tells it from a namesake made later.
+
+    Removed is what we wrote, with `theirs` also what somebody else did.
+    """
 
     namespace: str
     pool: str | None
     uid: str = ""
+    theirs: bool = False
 
     def __str__(self) -> str:
         return f"label namespace {self.namespace}: {self.pool or 'none'}"
@@ -56,12 +64,16 @@ class LabelNamespace:
 
 @dataclass(frozen=True, slots=True)
 class MarkNode:
-    """Set or remove the pool label and taint of a node; `uid` tells it from a namesake made later."""
+    """Set or remove the pool label and taint of a node; `uid` tells it from a namesake made later.
+
+    Removed is the label that we wrote, with `theirs` also one that somebody else did.
+    """
 
     node: str
     pool: str | None
     taint: bool
     uid: str = ""
+    theirs: bool = False
 
     def __str__(self) -> str:
         return f"mark node {self.node}: label {self.pool or 'none'}, taint {'on' if self.taint else 'off'}"

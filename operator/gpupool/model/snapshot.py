@@ -64,15 +64,15 @@ class Node:
     selected: bool = True
     model: str = ""
     uid: str = ""
+    ours: bool = False  # its label or taint was written by us, not by an admin or an autoscaler's template
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A non-terminal pod that requests governed GPUs.
+    """A non-terminal pod that requests governed GPUs; `owner` is its top controller.
 
-    `owner` is its top controller; `running` says that a container runs or has run lately, so that a bound pod
-    which never starts is told apart from one that computes. `selects` is the pool its selector names;
-    `template` is what admission would judge of the next pod like it, where no controller shows that.
+    `running`: a container runs or has run lately, so that a bound pod which never starts is told apart.
+    `selects` is the pool its selector names; `template` is what admission would judge of the next one.
     """
 
     key: Key
@@ -116,7 +116,7 @@ class Timer:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
+    """Our ResourceQuota in a namespace, per resource, written by `pool`, collected with `owners` (uids).
 
     `timers` are keyed by request name and carry the workload: one recreated under either inherits it (law 5).
     `opening`: it says less than is granted behind it, until every wall of the pool is in force.
@@ -132,6 +132,9 @@ class Quota:
     pool: str = ""
     uid: str = ""
     opening: bool = False
+    owners: tuple[str, ...] = ()
+    labelled: bool = True  # our labels are on it
+    left_out: int = 0  # timers of live requests that found no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +159,12 @@ class Namespace:
     uid: str = ""
     queues: tuple[str, ...] = ()
     ending: bool = False  # being deleted: nothing can be made in it, and what its quota let in may live
+    ours: bool = False  # its label was written by us
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What a request's status says from earlier cycles; None where nothing was written yet.
-
-    `released` is the number a claim ended at after `releaseAfter`; it holds until `spec.gpus` changes.
-    """
+    """What a request's status says from earlier cycles; `released` is what a claim to lent GPUs ended at."""
 
     granted: int | None = None
     allowance: int | None = None
@@ -270,8 +271,7 @@ class Snapshot:
         now: the API server's time, monotone per pool.
         uninterrupted_since: since when cycles of this pool have followed each other without a gap.
         nodes, namespaces: members only; of namespaces also those that hold GPUs on member nodes, or had.
-        requests: those of member namespaces, and those that name this pool.
-        pods: non-terminal pods requesting a governed resource, on member nodes or in member namespaces.
+        requests, pods: those of member namespaces, those that name this pool, those on member nodes.
         nodes_elsewhere, namespaces_elsewhere: what the pool's spec names and another pool has -> that pool.
         moving: member namespaces that no share lists any more -> the pool whose share does.
         stray_nodes, stray_namespaces: no members, and they carry this pool's label (or quota): it goes.

@@ -13,7 +13,10 @@ from gpupool.model.snapshot import Counts, Demand, ForeignQuota, ObjectRef, Pod,
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """A node: `gpus` is allocatable of every resource whose name has a domain."""
+    """A node: `gpus` is allocatable of every resource whose name has a domain.
+
+    `ours`: the pool's label or taint on it was written by us.
+    """
 
     name: str
     labels: Mapping[str, str]
@@ -22,11 +25,15 @@ class NodeFacts:
     schedulable: bool = True
     taints: tuple[str, ...] = ()
     uid: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NamespaceFacts:
-    """A namespace with the quotas that count GPUs in it, and the names of Kueue's LocalQueues."""
+    """A namespace with the quotas that count GPUs in it, and the names of Kueue's LocalQueues.
+
+    `ours`: the pool's label on it was written by us.
+    """
 
     name: str
     labels: Mapping[str, str]
@@ -34,6 +41,7 @@ class NamespaceFacts:
     foreign: tuple[ForeignQuota, ...] = ()
     uid: str = ""
     queues: tuple[str, ...] = ()
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Condition, Status
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.naming import some
+from gpupool.policy.ledger import name_taken
 
 
 def conflict(snapshot: Snapshot) -> Condition:
@@ -35,6 +37,15 @@ def _causes(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
             " Observe; see that `kubectl get localqueues.kueue.x-k8s.io -A` answers, also to the operator"
         )
         yield "LocalQueuesUnknown", f"{text}: {some(snapshot.unsure)}."
+
+    taken = [n.name for n in snapshot.namespaces if n.team is not None and name_taken(n)]
+    if taken:
+        text = (
+            f"No wall can stand where a ResourceQuota {QUOTA_NAME} is not ours or has scopes, which leave"
+            " pods uncounted; delete it, or make it anew under another name"
+        )
+        yield "QuotaNameTaken", f"{text}: {some(taken)}."
+
     queues = [f"{n.name}/{q}" for n in snapshot.namespaces if n.team is not None for q in n.queues]
     if queues:
         text = (

@@ -1,4 +1,7 @@
-"""What is left of pools that are gone: labels and taints. Their quotas and policies go with their owner."""
+"""What we left of pools that are gone: labels and taints. Their quotas and policies go with their owner.
+
+What others wrote stays, as the labels that an admin gives nodes before there is a pool.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def sweep(world: World) -> tuple[LabelNamespace | MarkNode, ...]:
 def _namespaces(world: World, pools: set[str]) -> Iterable[LabelNamespace]:
     for namespace in world.namespaces:
         pool = namespace.labels.get(POOL_LABEL)
-        if pool is not None and pool not in pools:
+        if namespace.ours and pool is not None and pool not in pools:
             yield LabelNamespace(namespace.name, None, namespace.uid)
 
 
@@ -26,5 +29,5 @@ def _nodes(world: World, pools: set[str]) -> Iterable[MarkNode]:
     for node in world.nodes:
         tainted = {t.partition("=")[2].partition(":")[0] for t in node.taints if t.startswith(f"{TAINT}=")}
         marks = tainted | {p for p in (node.labels.get(NODE_LABEL),) if p is not None}
-        if marks - pools:
+        if node.ours and marks - pools:
             yield MarkNode(node.name, None, taint=False, uid=node.uid)

@@ -144,6 +144,8 @@ def _timer(quota: Quota | None, request: Request, siblings: frozenset[str]) -> T
         lent = memory.timer is not None and memory.timer.stage is Stage.LENT
         return memory.timer if lent else None
     own = quota.timers.get(request.key.name)
+    if own is None and quota.left_out and memory.timer is not None and memory.timer.stage is Stage.LENT:
+        return memory.timer  # there was no room for it, and a claim that is lent out does not end by that
     if own is not None or memory.granted is not None:
         return own
     left = ((n, t) for n, t in sorted(quota.timers.items()) if n not in siblings)

@@ -1,12 +1,14 @@
 """The pool's own objects around pods: node labels and taints, namespace labels, policies.
 
 Going forward nodes come first, so that nobody is sent to a node that does not carry the label yet; going
-back the namespaces come first. Back in Observe nothing of ours is left (law 12).
+back the namespaces come first. Back in Observe nothing that we wrote is left, and what an admin or an
+autoscaler's template wrote stands as before (law 12).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gpupool.model.marks import TAINT
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
@@ -108,16 +110,20 @@ def _nodes(snapshot: Snapshot) -> Iterable[MarkNode]:
     # A taint that stands stays; a new one waits until nobody is left whom it would strand.
     tainting = taints(snapshot)
     adding = tainting and not _unjudged(snapshot) and not stranded(snapshot)
-    yield from (_unmark(n) for n in snapshot.stray_nodes)
+    yield from (_unmark(n) for n in snapshot.stray_nodes if n.ours)
     for node in snapshot.nodes:
         if isolates:
             tainted = tainting if _tainted(node) else adding
             wanted = _mark(snapshot.pool, node, tainting=tainted, in_use=node.name in busy)
         else:
-            ours = node.pool_label == snapshot.pool.name
-            wanted = _unmark(node) if ours else None
+            wanted = _unmark(node) if _ours(node, snapshot.pool) else None
         if wanted is not None and (wanted.pool != node.pool_label or not _tainted_as(wanted, node)):
             yield wanted
+
+
+def _ours(node: Node, pool: Pool) -> bool:
+    """Whether a mark of the pool that we wrote is on a node."""
+    return node.ours and (node.pool_label == pool.name or f"{TAINT}={pool.name}:NoSchedule" in node.taints)
 
 
 def _tainted_as(wanted: MarkNode, node: Node) -> bool:
@@ -133,7 +139,7 @@ def _tainted(node: Node) -> list[str]:
 def _mark(pool: Pool, node: Node, *, tainting: bool, in_use: bool) -> MarkNode | None:
     """The marks of one node under enforced isolation; None where it is left as it is."""
     if not node.selected:
-        return None if in_use else _unmark(node)
+        return None if in_use else replace(_unmark(node), theirs=True)
     # A new node gets its label first; the taint waits until the device plugin has published GPUs. One that
     # arrives with both, as an autoscaler's template makes it, keeps them; so does one that lost its label to
     # somebody's hand, so that nothing is open while it is set back.
@@ -156,14 +162,15 @@ def _namespaces(snapshot: Snapshot, held: dict[str, int]) -> Iterable[LabelNames
     # injecting one takes effect a moment after the denying one, and nobody is to fall in between.
     ready = all(n.pool_label == pool.name for n in snapshot.nodes if n.selected) and _proved(snapshot)
     for stray in snapshot.stray_namespaces:
-        if stray.pool_label == pool.name:
+        if stray.pool_label == pool.name and stray.ours:
             yield LabelNamespace(stray.name, None, stray.uid)
     modes, isolates = _modes(snapshot), pool.isolates
     for namespace in (n for n in snapshot.namespaces if not n.ending):
         wanted = modes[namespace.name] is Mode.ENFORCE
         if wanted and namespace.pool_label is None and ready:
             yield LabelNamespace(namespace.name, pool.name, namespace.uid)
-        elif not wanted and namespace.pool_label == pool.name:
+        elif not wanted and namespace.pool_label == pool.name and (isolates or namespace.ours):
             leaving = namespace.team is None and isolates
             if not (leaving and held.get(namespace.name, 0) > 0):
-                yield LabelNamespace(namespace.name, None, namespace.uid)
+                # While a pool judges anybody, whom it judges is said by it alone.
+                yield LabelNamespace(namespace.name, None, namespace.uid, theirs=isolates)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.snapshot import Namespace, Quota, Snapshot
 from gpupool.policy.territory import Territory
 
@@ -77,15 +78,20 @@ def build(snapshot: Snapshot, territory: Territory, resource: str) -> Ledger:
         reserve=reserve,
         system=system,
         books={n.name: _book(n, resource, counts) for n in snapshot.namespaces if not n.system},
-        unwalled=frozenset(
-            n for n in territory.walled if not _in_force(territory.namespaces[n].quota, resource)
-        ),
+        unwalled=frozenset(n for n in territory.walled if _open(territory.namespaces[n], resource)),
     )
 
 
-def _in_force(quota: Quota | None, resource: str) -> bool:
-    """Whether pods are counted against a wall: admission knows only what the status says."""
-    return quota is not None and resource in quota.hard and resource in quota.status_hard
+def name_taken(namespace: Namespace) -> bool:
+    """Whether somebody's quota has the name of ours: no wall can stand there, and the pool says so."""
+    return any(q.name == QUOTA_NAME for q in namespace.foreign)
+
+
+def _open(namespace: Namespace, resource: str) -> bool:
+    """Whether a wall that is to stand keeps nobody out yet: admission knows only what the status says."""
+    quota = namespace.quota
+    counted = quota is not None and resource in quota.hard and resource in quota.status_hard
+    return not counted and not name_taken(namespace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from gpupool.model.plan import DropQuota, SetQuota
 from gpupool.model.pool import Pool
-from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Namespace, Quota, Snapshot, Timer
+from gpupool.model.snapshot import Namespace, Quota, Snapshot
 from gpupool.policy.desk import Desk
-from gpupool.policy.rebuilding import timer_name
 from gpupool.policy.territory import Territory
+from gpupool.policy.timers import NONE, Kept, kept
 
 Write = SetQuota | DropQuota
 
 
 def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk]) -> tuple[Write, ...]:
     """Quota writes, lowerings before raises (law 2)."""
-    timers = _timers(snapshot, desks.values())
+    timers = kept(snapshot, desks.values())
     implicit = _implicit(desks)
     writes: list[Write] = [_drop(n.name, n.quota) for n in snapshot.stray_namespaces if n.quota is not None]
     for namespace in snapshot.namespaces:
@@ -27,13 +24,13 @@ def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk])
         if name in territory.walled:
             hard = {r: _wall(d, name) for r, d in desks.items()}
             opening = any(hard[r] < d.walls.get(name, 0) for r, d in desks.items())
-            kept = timers.get(name, {}), implicit.get(name, {})
-            writes += _write(snapshot.pool, namespace, hard, *kept, opening=opening)
+            said = timers.get(name, NONE), implicit.get(name, {})
+            writes += _write(snapshot.pool, namespace, hard, *said, opening=opening)
         elif namespace.quota is not None and _leaving(snapshot, namespace, desks):
             hard = {
                 r: min(namespace.quota.hard.get(r, 0), d.ledger.books[name].used) for r, d in desks.items()
             }
-            writes += _write(snapshot.pool, namespace, hard, {}, {})
+            writes += _write(snapshot.pool, namespace, hard, NONE, {})
         elif namespace.quota is not None:
             writes.append(_drop(name, namespace.quota))
     return tuple(sorted(writes, key=lambda a: isinstance(a, SetQuota) and a.raises))
@@ -71,19 +68,20 @@ def _write(
     pool: Pool,
     namespace: Namespace,
     hard: Mapping[str, int],
-    timers: Mapping[str, Timer],
+    timers: Kept,
     implicit: Mapping[str, int],
     *,
     opening: bool = False,
 ) -> Iterable[SetQuota]:
     quota = namespace.quota or Quota(hard={}, status_hard={}, used={})
-    stands = (quota.pool, quota.hard, quota.timers, quota.implicit, quota.opening)
-    if stands == (pool.name, hard, timers, implicit, opening):
+    said = (quota.hard, quota.timers, quota.left_out, quota.implicit, quota.opening)
+    if _marked(quota, pool) and said == (hard, timers.rows, timers.left_out, implicit, opening):
         return
     yield SetQuota(
         namespace=namespace.name,
         hard=hard,
-        timers=timers,
+        timers=timers.rows,
+        left_out=timers.left_out,
         implicit=implicit,
         resource_version=quota.resource_version,
         uid=quota.uid,
@@ -92,32 +90,9 @@ def _write(
     )
 
 
-def _timers(snapshot: Snapshot, desks: Iterable[Desk]) -> dict[str, dict[str, Timer]]:
-    found = _left_behind(snapshot)
-    for desk in desks:
-        for claim in desk.claims:
-            if claim.timer is not None:
-                timer = replace(claim.timer, workload=claim.request.workload)
-                found[claim.key.namespace][timer_name(claim)] = timer
-    return found
-
-
-def _left_behind(snapshot: Snapshot) -> defaultdict[str, dict[str, Timer]]:
-    """Open takings of requests that were deleted: recreated within a window, they go on (law 5)."""
-    live = {(r.key.namespace, word) for r in snapshot.requests for word in (r.key.name, r.workload)}
-    found: defaultdict[str, dict[str, Timer]] = defaultdict(dict)
-    for namespace in snapshot.namespaces:
-        for name, timer in namespace.quota.timers.items() if namespace.quota else ():
-            taken = {(namespace.name, name), (namespace.name, timer.workload)} & live
-            if not taken and "/" not in name and _still_counts(snapshot, timer):
-                found[namespace.name][name] = timer
-    return found
-
-
-def _still_counts(snapshot: Snapshot, timer: Timer) -> bool:
-    if timer.stage is Stage.RECALLING or timer.deadline is None:
-        return False
-    return snapshot.now < timer.deadline + snapshot.pool.reclaim.window
+def _marked(quota: Quota, pool: Pool) -> bool:
+    """Whether it carries our labels and goes with this very pool: a namesake's is collected any moment."""
+    return quota.labelled and quota.pool == pool.name and pool.uid in quota.owners
 
 
 def _implicit(desks: Mapping[str, Desk]) -> dict[str, dict[str, int]]:

@@ -101,6 +101,7 @@ def _node(facts: NodeFacts, listed: Roster) -> Node:
         selected=listed.selects(facts.name, facts.labels),
         model=facts.labels.get("nvidia.com/gpu.product", ""),
         uid=facts.uid,
+        ours=facts.ours,
     )
 
 
@@ -114,6 +115,7 @@ def _namespace(facts: NamespaceFacts, listed: Roster) -> Namespace:
         foreign=facts.foreign,
         uid=facts.uid,
         queues=facts.queues,
+        ours=facts.ours,
     )
 
 

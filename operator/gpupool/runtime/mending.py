@@ -146,7 +146,8 @@ def _stands(snapshot: Snapshot) -> Marks:
     for namespace in snapshot.namespaces:
         found[SPACE, namespace.name] = namespace.pool_label or ""
         if namespace.quota is not None:
-            found[WALL, namespace.name] = _wall(namespace.quota.hard)
+            unmarked = "" if namespace.quota.labelled else " without labels"
+            found[WALL, namespace.name] = _wall(namespace.quota.hard) + unmarked
     return found
 
 

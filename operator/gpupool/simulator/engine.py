@@ -64,7 +64,8 @@ class Engine:
         holders = dict.fromkeys(p.key.namespace for p in cluster.pods.values())
         marked = [*cluster.quotas, *cluster.labels]
         for name in dict.fromkeys((*listed, *marked, *holders)):
-            yield Namespace(name, listed.get(name), cluster.labels.get(name), cluster.quotas.get(name))
+            label, quota = cluster.labels.get(name), cluster.quotas.get(name)
+            yield Namespace(name, listed.get(name), label, quota, ours=label is not None)
 
     # ------------------------------------------------------------------ cycles
 
@@ -128,8 +129,9 @@ class Engine:
             cluster.labels |= {action.namespace: action.pool} if action.pool else {}
         elif isinstance(action, MarkNode):
             taints = (f"{TAINT}={action.pool}:NoSchedule",) if action.taint else ()
-            node = replace(cluster.nodes[action.node], pool_label=action.pool, taints=taints)
-            cluster.nodes[action.node] = node
+            node = cluster.nodes[action.node]
+            ours = action.pool is not None
+            cluster.nodes[action.node] = replace(node, pool_label=action.pool, taints=taints, ours=ours)
         else:
             self.policies = action
         return True
@@ -149,6 +151,9 @@ class Engine:
             resource_version=str(self.cluster.number()),
             pool=self.cluster.pool.name,
             opening=action.opening,
+            owners=(self.cluster.pool.uid,),
+            labelled=True,
+            left_out=action.left_out,
         )
         return True
 

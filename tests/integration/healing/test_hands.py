@@ -76,6 +76,9 @@ HANDS: dict[str, Hand] = {
     "a quota is deleted": lambda story, kube: kube.delete(quota(story, kube)),
     "a quota is raised": quota_hard("8"),
     "a quota is lowered": quota_hard("1"),
+    "a quota loses its labels": lambda story, kube: _done(
+        kube.patch(quota(story, kube), {"metadata": {"labels": None}})
+    ),
     **{f"{kind} are deleted": each(kind, lambda kube, path: kube.delete(path)) for kind in POLICIES},
     "bindings only audit": each(POLICIES[1], lambda kube, path: kube.patch(path, BLUNT)),
     "policies never match": each(

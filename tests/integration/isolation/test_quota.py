@@ -89,6 +89,21 @@ def test_row_12_even_broad_rights_do_not_reach_our_quota(
     rescuer.delete(_quota(team), dry_run=True)
 
 
+def test_row_12_a_wall_is_guarded_where_quotas_alone_are_enforced(
+    pools: Callable[..., Pool], namespace: Callable[..., str], as_user: Callable[..., Kube]
+) -> None:
+    team, elsewhere = team_namespace(pools(), labelled=False, hard=1), namespace("elsewhere")
+    platform = as_user(unique("platform"), ["system:masters"])
+    for attempt in (
+        partial(platform.patch, _quota(team), {"spec": {"hard": {f"requests.{GPU}": "99"}}}),
+        partial(platform.patch, _quota(team), {"metadata": {"labels": None}}),
+        partial(platform.delete, _quota(team)),
+    ):
+        assert "written by the gpupool operator alone" in refusal(attempt).message
+    create(platform, elsewhere, _named("gpupool", {"pods": "50"}))
+    platform.delete(_quota(elsewhere))
+
+
 def test_the_quota_goes_with_its_namespace(kube: Kube, pools: Callable[..., Pool]) -> None:
     team = team_namespace(pools(), hard=1)
     kube.delete(f"/api/v1/namespaces/{team}")

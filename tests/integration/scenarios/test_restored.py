@@ -21,6 +21,12 @@ def _quota(story: Story, team: str) -> str:
     return "" if found is None else str(found["metadata"]["uid"])
 
 
+def _owners(story: Story, team: str) -> list[str]:
+    """The uids of what our quota is collected with."""
+    found = story.kube.find(f"/api/v1/namespaces/{team}/resourcequotas/gpupool") or {}
+    return [o["uid"] for o in found.get("metadata", {}).get("ownerReferences", [])]
+
+
 def _full_pool(story: Story) -> tuple[str, str]:
     """Two teams that hold all eight GPUs, and an ask that waits behind them."""
     story.add_nodes(1)
@@ -66,6 +72,18 @@ def test_all_quotas_deleted_by_hand_come_back_over_the_same_pods(story: Story, o
     story.until(lambda: story.hard(one) == story.hard(two) == 4, "as they were", LONG)
     assert (_granted(story, one, "work"), _granted(story, two, "work")) == (4, 4)
     assert _granted(story, one, "later") == 0
+    assert {team: _uids(story, team) for team in (one, two)} == before
+
+
+def test_a_pool_made_anew_at_once_has_the_walls_and_the_collector_takes_none(story: Story) -> None:
+    one, two = _full_pool(story)
+    before = {team: _uids(story, team) for team in (one, two)}
+    path = f"/apis/gpupool.dev/v1alpha1/gpupools/{story.name}"
+    story.kube.delete(path)
+    story.pool(shares=[story.share(one, 4), story.share(two, 4)])
+    uid = story.kube.get(path)["metadata"]["uid"]
+    story.until(lambda: _owners(story, one) == _owners(story, two) == [uid], "walls go with it", LONG)
+    story.until(lambda: story.hard(one) == story.hard(two) == 4, "as they were", LONG)
     assert {team: _uids(story, team) for team in (one, two)} == before
 
 

@@ -14,7 +14,7 @@ from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.snapshot import Key
 from support.builders import GPU, a_pool
-from support.notedwriter import NotedWriter
+from support.notedwriter import NotedWriter, Write
 
 POOL = a_pool()
 POLICIES = SetPolicies(enforce=True, recommend=(), nodes_labelled=True, mutate=False)
@@ -131,10 +131,34 @@ async def test_a_node_whose_taints_are_right_is_not_patched() -> None:
     assert writer.told == ["apply Node n1", "apply Node n2"]
 
 
-async def test_a_label_that_somebody_else_wrote_is_removed_too() -> None:
+async def test_what_somebody_else_wrote_too_stays_when_we_give_ours_up() -> None:
+    label = {"metadata": {"labels": {"gpupool.dev/pool": "lab", NODE_LABEL: "lab"}}}
+    writer = NotedWriter(shows={"a": label, "n1": label | {"spec": {"taints": [TAINT]}}})
+    await run(writer, LabelNamespace("a", None), MarkNode("n1", None, taint=False))
+    assert writer.told == ["apply Namespace a", "apply Node n1", "patch Node n1"]
+    assert writer.writes[2].body[1] == [{"op": "add", "path": "/spec/taints", "value": []}]
+
+
+@pytest.mark.parametrize(("times", "failed"), [(1, 0), (9, 1)])
+async def test_a_taint_is_tried_again_where_the_node_changed_meanwhile(times: int, failed: int) -> None:
+    writer = NotedWriter(shows={"n1": {"spec": {"taints": [TAINT]}}})
+    refused: list[Write] = []
+
+    def refuse(write: Write) -> None:
+        if write.verb == "patch" and len(refused) < times:
+            refused.append(write)
+            raise error(Conflict)
+
+    writer.on_write = refuse
+    results = await run(writer, MarkNode("n1", None, taint=False))
+    assert len(results.failed) == failed
+    assert writer.told[:3] == ["apply Node n1", "patch Node n1", "apply Node n1"]
+
+
+async def test_a_label_that_somebody_else_wrote_is_removed_where_a_pool_enforces() -> None:
     labels = {"gpupool.dev/pool": "lab"}
     writer = NotedWriter(shows={"a": {"metadata": {"labels": labels}}})
-    await run(writer, LabelNamespace("a", None))
+    await run(writer, LabelNamespace("a", None, theirs=True))
     assert writer.told == ["apply Namespace a", "patch Namespace a"]
     assert writer.writes[1].body == (101, [{"op": "remove", "path": "/metadata/labels/gpupool.dev~1pool"}])
 

@@ -191,6 +191,46 @@ def test_our_quota_without_numbers_yet_is_ours() -> None:
     assert (found.ours, found.hard, found.status_hard) == (True, {}, {})
 
 
+OWNER = {"apiVersion": "gpupool.dev/v1alpha1", "kind": "GpuPool", "name": "lab", "uid": "uid-lab"}
+
+
+@pytest.mark.parametrize(
+    ("meta", "pool", "owners", "labelled"),
+    [
+        ({"labels": {}, "annotations": {"gpupool.dev/epoch": "3"}}, "", (), False),
+        ({"labels": {}, "ownerReferences": [OWNER]}, "lab", ("uid-lab",), False),
+        ({"labels": {"app.kubernetes.io/managed-by": "gpupool"}}, "", (), False),
+        ({"labels": OURS, "ownerReferences": [OWNER]}, "lab", ("uid-lab",), False),
+        ({"labels": OURS | {"app.kubernetes.io/name": "gpupool"}}, "lab", (), True),
+        ({"labels": {"gpupool.dev/pool": "other"}, "ownerReferences": [OWNER]}, "other", ("uid-lab",), False),
+    ],
+)
+def test_any_one_mark_tells_our_quota_whatever_happened_to_the_others(
+    meta: dict[str, Any], pool: str, owners: tuple[str, ...], labelled: bool
+) -> None:
+    found = a_quota({f"requests.{GPU}": "8"}, **meta)
+    assert found is not None
+    assert (found.ours, found.pool, found.owners, found.labelled) == (True, pool, owners, labelled)
+
+
+@pytest.mark.parametrize(
+    "scope", [{"scopes": ["Terminating"]}, {"scopeSelector": {"matchExpressions": [{}]}}]
+)
+def test_a_quota_with_scopes_is_no_wall_whatever_marks_it_carries(scope: dict[str, Any]) -> None:
+    meta = {"namespace": "a", "name": "gpupool", "uid": "u", "resourceVersion": "7", "labels": OURS}
+    found = see.quota({"metadata": meta, "spec": {"hard": {f"requests.{GPU}": "8"}} | scope})
+    assert found is not None
+    assert (found.ours, found.scoped) == (False, True)
+
+
+def test_a_stranger_by_our_name_is_seen_whatever_it_counts_and_what_a_first_write_left_is_none() -> None:
+    stranger = a_quota({"requests.cpu": "4"}, labels={})
+    assert stranger is not None
+    assert (stranger.ours, stranger.hard) == (False, {})
+    assert a_quota({}, labels={}) is None
+    assert a_quota({}, labels={"team": "x"}) is not None, "somebody's own, though it is empty"
+
+
 @pytest.mark.parametrize(
     ("name", "labels"),
     [("team", OURS), ("gpupool", {}), ("gpupool", {"app.kubernetes.io/managed-by": "Helm"})],

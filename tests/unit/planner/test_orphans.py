@@ -86,14 +86,16 @@ def test_marks_of_pools_that_are_gone_are_taken_back_and_others_stay() -> None:
         now=NOW,
         pools=(LAB,),
         namespaces=(
-            NamespaceFacts("a", {POOL_LABEL: "gone"}),
+            NamespaceFacts("a", {POOL_LABEL: "gone"}, ours=True),
             NamespaceFacts("b", {POOL_LABEL: "lab"}),
             NamespaceFacts("c", {}),
+            NamespaceFacts("an admin's", {POOL_LABEL: "gone"}),
         ),
         nodes=(
-            NodeFacts("labelled", {NODE_LABEL: "gone"}, {}),
-            NodeFacts("tainted", {}, {}, taints=(taint,)),
-            NodeFacts("ours", {NODE_LABEL: "lab"}, {}, taints=("other=x:NoSchedule",)),
+            NodeFacts("labelled", {NODE_LABEL: "gone"}, {}, ours=True),
+            NodeFacts("tainted", {}, {}, taints=(taint,), ours=True),
+            NodeFacts("ours", {NODE_LABEL: "lab"}, {}, taints=("other=x:NoSchedule",), ours=True),
+            NodeFacts("a template's", {NODE_LABEL: "to-come"}, {}, taints=(f"{TAINT}=to-come:NoSchedule",)),
         ),
     )
     assert sweep(found) == (

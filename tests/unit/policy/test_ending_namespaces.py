@@ -33,7 +33,7 @@ def a_world(quota: Any, **more: Any) -> World:
     return World(
         now=NOW,
         nodes=NODES,
-        namespaces=(NamespaceFacts("new", LABELS, a_quota(0)),),
+        namespaces=(NamespaceFacts("new", LABELS, a_quota(0), ours=True),),
         ending=(NamespaceFacts("old", LABELS, quota, more.pop("foreign", ()), uid="u"),),
         **{"pools": (POOL,), "requests": (request, a_request("gone", 4, "old"))} | more,
     )

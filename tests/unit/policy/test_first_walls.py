@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gpupool.model.plan import Plan, SetQuota
-from gpupool.model.snapshot import Quota
+from gpupool.model.snapshot import ForeignQuota, Quota
 from gpupool.planner.planner import make_plan
 from gpupool.policy.ledger import build
 from gpupool.policy.territory import territory_of
@@ -99,3 +99,10 @@ def test_a_resource_that_the_quota_does_not_count_yet_is_not_walled() -> None:
     found = a_snapshot(pool, quotas={"vision": a_quota(4), "nlp": a_quota(4)})
     counts = {r: build(found, territory_of(found), r).unwalled for r in pool.resources}
     assert counts == {GPU: frozenset(), mig: {"vision", "nlp"}}
+
+
+def test_where_no_wall_can_stand_nobody_waits_for_one() -> None:
+    found = a_snapshot(POOL, a_request("train", 4), nodes=TWO, quotas={"vision": a_quota(0)})
+    theirs = (ForeignQuota("gpupool", {GPU: 4}),)
+    spaces = tuple(replace(n, foreign=theirs) if n.name == "nlp" else n for n in found.namespaces)
+    assert quotas_of(make_plan(replace(found, namespaces=spaces)))["vision"] == 4

@@ -124,6 +124,36 @@ def test_observe_on_a_clean_cluster_writes_nothing() -> None:
     assert found == (SetPolicies(enforce=False, recommend=(), nodes_labelled=False, mutate=False),)
 
 
+def test_what_an_admin_or_a_template_marked_before_stands_in_a_pool_that_never_enforced() -> None:
+    space = Namespace("gone", None, pool_label="lab")
+    theirs = observed(nodes=nodes(ours=False), stray_nodes=nodes(prefix="old", ours=False))
+    spaces = tuple(replace(n, pool_label="lab", ours=False) for n in theirs.namespaces)
+    found = make_plan(replace(theirs, namespaces=spaces, stray_namespaces=(space,))).actions
+    assert [type(a) for a in found] == [SetPolicies]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"taints": ()}, {"pool_label": None}, {"pool_label": "other"}],
+    ids=["only the label", "only the taint", "the taint beside another's label"],
+)
+def test_back_in_observe_any_mark_that_we_wrote_goes(more: dict[str, Any]) -> None:
+    assert written(observed(nodes=nodes(**more)))[-1] == "mark node node-1: label none, taint off"
+    assert len(written(observed(nodes=nodes(**more, ours=False)))) == 1
+
+
+def test_a_node_that_a_template_marked_is_a_node_of_an_enforced_pool_as_it_is() -> None:
+    judged = {"vision": "lab", "nlp": "lab"}
+    assert written(fresh(nodes=nodes(ours=False), labels=judged)) == [POLICIES]
+
+
+def test_a_label_that_somebody_else_put_on_a_namespace_goes_while_a_pool_enforces() -> None:
+    pool = replace(POOL, shares=(POOL.shares[0], replace(POOL.shares[1], mode=Mode.OBSERVE)))
+    snapshot = fresh(pool=pool, nodes=nodes(), labels={"vision": "lab", "nlp": "lab"})
+    theirs = replace(snapshot, namespaces=tuple(replace(n, ours=False) for n in snapshot.namespaces))
+    assert LabelNamespace("nlp", None, theirs=True) in make_plan(theirs).actions
+
+
 def test_recommend_names_the_namespaces_that_are_warned() -> None:
     pool = replace(POOL, isolation_mode=Mode.RECOMMEND)
     policies = next(a for a in make_plan(fresh(pool=pool)).actions if isinstance(a, SetPolicies))
@@ -137,7 +167,7 @@ def test_a_share_in_observe_is_not_judged() -> None:
 
 
 def test_strays_are_freed_whatever_the_mode() -> None:
-    stray = Namespace("gone", None, pool_label="lab", quota=a_quota(3))
+    stray = Namespace("gone", None, pool_label="lab", quota=a_quota(3), ours=True)
     elsewhere = Namespace("moved", None, pool_label="other", quota=a_quota(3))
     found = make_plan(
         fresh(stray_nodes=nodes(1, prefix="old"), stray_namespaces=(stray, elsewhere), nodes=nodes())
@@ -162,13 +192,13 @@ def test_a_namespace_that_no_share_lists_keeps_a_closing_wall_until_it_is_empty(
     actions = make_plan(leaving(2)).actions
     quota = next(a for a in actions if isinstance(a, SetQuota) and a.namespace == "gone")
     assert (quota.hard, quota.raises) == ({GPU: 2}, False)
-    assert LabelNamespace("gone", None) not in actions
+    assert not [a for a in actions if isinstance(a, LabelNamespace) and a.namespace == "gone"]
 
 
 def test_an_empty_namespace_that_no_share_lists_is_let_go() -> None:
     actions = make_plan(leaving(0)).actions
     assert DropQuota("gone", resource_version="7") in actions
-    assert LabelNamespace("gone", None) in actions
+    assert LabelNamespace("gone", None, theirs=True) in actions
 
 
 # ------------------------------------------------------------------ conditions

@@ -141,7 +141,7 @@ def test_an_empty_namespace_that_moves_is_let_go(modes: dict[str, Any]) -> None:
     old, _ = moving(0, **modes)
     assert DropQuota("vision", "u-q", "7") in old.actions
     assert [a for a in old.actions if isinstance(a, LabelNamespace)] == (
-        [] if modes else [LabelNamespace("vision", None, "u-ns")]
+        [] if modes else [LabelNamespace("vision", None, "u-ns", theirs=True)]
     )
     assert "now it holds nothing" in status_of(old, "train").verdict.message
 

@@ -63,8 +63,8 @@ class Rig:
             raise LookupError("no answer of the API server yet")
         return World(
             NOW,
-            nodes=(NodeFacts("n1", {NODE_LABEL: "lab"}, {GPU: 8}),),
-            namespaces=(NamespaceFacts("vision", {POOL_LABEL: "lab"}),),
+            nodes=(NodeFacts("n1", {NODE_LABEL: "lab"}, {GPU: 8}, ours=True),),
+            namespaces=(NamespaceFacts("vision", {POOL_LABEL: "lab"}, ours=True),),
             requests=(a_request("train", 8, pool="lab"),),
         )
 

@@ -14,7 +14,8 @@ from support.builders import GPU, NOW, a_pool
 POOL = a_pool()
 TAINT = f"gpupool.dev/pool={POOL.name}:NoSchedule"
 NODE = Node("n1", {GPU: 8}, pool_label=POOL.name, taints=(TAINT,))
-SPACE = Namespace("team", "vision", pool_label=POOL.name, quota=Quota({GPU: 4}, {GPU: 4}, {}))
+QUOTA = Quota({GPU: 4}, {GPU: 4}, {})
+SPACE = Namespace("team", "vision", pool_label=POOL.name, quota=QUOTA)
 MARK = MarkNode("n1", POOL.name, taint=True)
 LABEL = LabelNamespace("team", POOL.name)
 WALL = SetQuota("team", {GPU: 4}, {}, {}, "7", raises=False)
@@ -47,6 +48,7 @@ CHANGES = [
     (world(space=replace(SPACE, pool_label=None)), LABEL, "label of namespace team"),
     (world(space=replace(SPACE, quota=None)), WALL, "quota of namespace team"),
     (world(space=replace(SPACE, quota=Quota({GPU: 8}, {GPU: 8}, {}))), WALL, "quota of namespace team"),
+    (world(space=replace(SPACE, quota=replace(QUOTA, labelled=False))), WALL, "quota of namespace team"),
 ]
 
 
@@ -58,6 +60,13 @@ def test_a_change_by_somebody_else_is_told_when_it_was_set_back(
     assert turn(mending, world()) == []
     assert turn(mending, found, action) == [f"Somebody else changed the {what}: it was set back."]
     assert turn(mending, world()) == []
+
+
+def test_a_wall_that_goes_over_to_a_pool_made_anew_is_no_repair() -> None:
+    mending = Mending(Clock())
+    before = world(space=replace(SPACE, quota=replace(QUOTA, owners=("uid-of-the-pool-before",))))
+    assert turn(mending, before, WALL) == []
+    assert turn(mending, before, WALL) == []
 
 
 def test_what_is_written_for_the_first_time_is_no_repair() -> None:
