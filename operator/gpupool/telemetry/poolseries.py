@@ -5,7 +5,7 @@ from typing import Final
 
 from gpupool.model.plan import Plan, PoolStatus, RequestStatus, ShareRow
 from gpupool.model.reasons import Phase
-from gpupool.model.snapshot import Counts, Snapshot
+from gpupool.model.snapshot import Counts, Key, Snapshot
 from gpupool.policy.attribution import Books, attribute, gpus
 from gpupool.telemetry import catalog
 from gpupool.telemetry.catalog import Metric
@@ -121,13 +121,14 @@ def _pods(series: Series, snapshot: Snapshot, books: Books) -> None:
             continue
         for resource in snapshot.pool.resources:
             if count := pod.gpus.get(resource, 0):
-                booked = request.get((pod.key.namespace, pod.key.name), "")
+                booked = request.get((pod.key, resource), "")
                 labels = (pod.key.namespace, pod.key.name, pod.node, booked, snapshot.pool.name, resource)
                 _put(series, catalog.POD, labels, count)
 
 
-def _requests_of(books: Books) -> Mapping[tuple[str, str], str]:
-    return {(p.key.namespace, p.key.name): key.name for key, pods in books.pods.items() for p in pods}
+def _requests_of(books: Books) -> Mapping[tuple[Key, str], str]:
+    """The request's name by pod and resource."""
+    return {(p.key, r): key.name for key, pods in books.pods.items() for p in pods for r in p.gpus}
 
 
 def merged(all_series: Iterable[Series]) -> Series:
