@@ -151,6 +151,9 @@ class Observer:
         assert timer.stage is Stage.WARNED
         assert timer.deadline is not None
         assert timer.deadline <= snapshot.now, "law 5: taken before its deadline"
+        quota = self.engine.cluster.quotas[status.key.namespace]
+        used = self.engine.cluster.charged(status.key.namespace, GPU)
+        assert quota.hard[GPU] >= used, "law 3: hard was lowered by more than hard - used"
         assert status.allowance >= (timer.target or 0), "law 5: more was taken than was announced"
         assert status.granted == old.granted, "law 7: lending took the claim"
         assert snapshot.pool.reclaim.mode is Mode.ENFORCE

@@ -103,6 +103,21 @@ def wants_more(e: Evidence) -> Objection | None:
     return Objection(Answer.NO, "InDemand", f"Its controllers want {e.claim.demand} GPUs more.")
 
 
+def counted_as_used(e: Evidence) -> Objection | None:
+    """What quota counts is used, also where no pod is seen: a shrink lowers hard by at most hard - used.
+
+    Quota and pods may each be ahead of the other for a moment; that puts off and takes nothing away.
+    """
+    if e.unseen == 0:
+        return None
+    namespace = e.claim.key.namespace
+    return Objection(
+        Answer.UNKNOWN,
+        "UsedUnseen",
+        f"Quota counts {e.unseen} GPUs in namespace {namespace} beyond those of the pods that are seen.",
+    )
+
+
 def used_as_promised(e: Evidence) -> Objection | None:
     """Below `threshold` percent of the expected utilisation a request is under-used."""
     expected = e.claim.request.expected_utilization
@@ -125,6 +140,7 @@ STILL_UNUSED: tuple[Rule, ...] = (
     telemetry_stale,
     bad_data_nearby,
     short_history,
+    counted_as_used,
     used_as_promised,
 )
 """What must hold for as long as something is lent, and again when the claim to it ends."""

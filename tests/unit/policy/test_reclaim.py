@@ -45,7 +45,8 @@ def under_used(timer: Timer | None = None, request: Request | None = None, **mor
     asked = request or granted("train", 16, timer=timer)
     more.setdefault("pods", RUNNING)
     more.setdefault("usage", sampled(more["pods"], peaks={KEY: 4}))
-    more.setdefault("quotas", {"vision": a_quota(16, 4, timers={} if timer is None else {"train": timer})})
+    used = sum(p.gpus[GPU] for p in more["pods"])
+    more.setdefault("quotas", {"vision": a_quota(16, used, timers={} if timer is None else {"train": timer})})
     pool: Pool = more.pop("pool", POOL)
     return a_snapshot(pool, asked, *more.pop("others", ()), nodes=nodes(4), **more)
 
@@ -131,6 +132,14 @@ def short() -> Snapshot:
     return under_used(usage=sampled(RUNNING, peaks={KEY: 4}, history=600.0))
 
 
+def unseen() -> Snapshot:
+    return under_used(quotas={"vision": a_quota(16, 5)})
+
+
+def no_pods_at_all() -> Snapshot:
+    return under_used(pods=(), usage=sampled((), peaks={KEY: 0}), quotas={"vision": a_quota(16, 8)})
+
+
 def as_promised() -> Snapshot:
     request = replace(granted("train", 16), expected_utilization=25)
     return under_used(request=request)
@@ -158,6 +167,8 @@ def nothing() -> Snapshot:
         (spoilt_nearby(), "DataPartial", "Unknown"),
         (unrecorded(), "ShortHistory", "Unknown"),
         (short(), "ShortHistory", "Unknown"),
+        (unseen(), "UsedUnseen", "Unknown"),
+        (no_pods_at_all(), "UsedUnseen", "Unknown"),
         (as_promised(), "UsedAsPromised", "False"),
         (all_held(), "AllHeld", "False"),
     ],
@@ -239,6 +250,29 @@ def test_what_cannot_be_proved_at_the_deadline_waits_and_is_not_taken(usage: Any
     assert status.allowance == 16
     assert status.timer is not None
     assert status.timer.deadline == NOW + HOUR
+
+
+def test_what_quota_counts_is_not_lent_where_no_pod_is_seen() -> None:
+    unseen_ = under_used(
+        replace(DUE, target=1),
+        pods=(),
+        usage=sampled((), peaks={KEY: 0}),
+        quotas={"vision": a_quota(16, 8, timers={"train": replace(DUE, target=1)})},
+    )
+    status = status_of(make_plan(unseen_), "train")
+    assert status.allowance == 16
+    assert status.timer is not None
+    assert status.timer.deadline == NOW + HOUR
+    message = condition_of(make_plan(unseen_), "UnderUsed", "train").message
+    assert message == "Quota counts 8 GPUs in namespace vision beyond those of the pods that are seen."
+
+
+def test_what_quota_counts_beyond_the_pods_keeps_a_lent_claim_from_ending() -> None:
+    timer = replace(LENT, deadline=NOW)
+    status = status_of(
+        make_plan(lent(timer, quotas={"vision": a_quota(5, 5, timers={"train": timer})})), "train"
+    )
+    assert (status.granted, status.released) == (16, None)
 
 
 def test_demand_withdraws_the_notice() -> None:

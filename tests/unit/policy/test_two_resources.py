@@ -36,7 +36,7 @@ def snapshot(found: tuple[Pod, ...], *names: str, due: bool = True) -> Snapshot:
         "whole": granted("whole", 4, timer=timer),
         "slices": granted("slices", 4, resource=MIG, timer=timer),
     }
-    timers = {} if timer is None else {n: timer for n in names} | {f"Namespace/unattributed/{MIG}": timer}
+    timers = {} if timer is None else dict.fromkeys(names, timer) | {f"Namespace/unattributed/{MIG}": timer}
     hard = {GPU: 4, MIG: 4}
     quota = Quota(
         hard=hard,
