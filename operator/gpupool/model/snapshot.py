@@ -1,8 +1,4 @@
-"""What a decision is made of: one pool at one moment, frozen and recordable.
-
-Counts are GPUs of one resource unless a mapping says otherwise (resource name -> GPUs). Times are the API
-server's, timezone-aware UTC.
-"""
+"""What a decision is made of: one pool at one moment, frozen and recordable; times are the server's, UTC."""
 
 from __future__ import annotations
 
@@ -15,8 +11,10 @@ from gpupool.model.enforcement import Enforcement
 from gpupool.model.pool import Pool
 from gpupool.model.reasons import Phase, Stage
 from gpupool.model.selector import Selector
+from gpupool.model.senses import Senses
 
 Counts = Mapping[str, int]
+"""GPUs by resource; a plain number of GPUs counts one resource."""
 
 
 class Priority(StrEnum):
@@ -121,8 +119,7 @@ class Timer:
 class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
-    `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5).
+    `timers` are keyed by request name and carry the workload: recreated under either, it goes on (law 5).
     """
 
     hard: Counts
@@ -223,8 +220,7 @@ class PodUsage:
     """Samples of one pod's GPUs over the window, from believed exporters.
 
     `held_seconds` is what should have been seen (GPU-seconds), `seen_seconds` what was, `busy_seconds` the
-    part with activity > 0; `activity` is the mean in percent over what was seen; `age` is the newest
-    sample's age in seconds.
+    part with activity > 0; `activity` is the mean of it in percent; `age` is the newest sample's in seconds.
     """
 
     key: Key
@@ -242,15 +238,16 @@ class PodUsage:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The most a request used over the lookback, and how long our own series reaches back, in seconds."""
+    """The most a request used over the lookback, how long and how much of the last window it was recorded."""
 
     used: int
     history: float
+    recent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """All that Prometheus said in this cycle. `fresh` is the precondition of any taking for under-use.
+    """All that Prometheus said when `asked`. `fresh` is the precondition of any taking for under-use.
 
     `problem` and `reason` (one word) say why it is not; `findings` what is wrong with single nodes and pods.
     """
@@ -262,6 +259,7 @@ class Usage:
     peaks: Mapping[Key, Peak] = field(default_factory=dict)
     reason: str = "NotConfigured"
     findings: tuple[str, ...] = ()
+    asked: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +275,7 @@ class Snapshot:
         nodes_elsewhere, namespaces_elsewhere: what the pool's spec names and another pool has -> that pool.
         moving: member namespaces that no share lists any more -> the pool whose share does.
         stray_nodes, stray_namespaces: no members, and they carry this pool's label (or quota): it goes.
+        senses: how far all of it may be rested on.
     """
 
     now: datetime
@@ -298,3 +297,4 @@ class Snapshot:
     intolerant_system: tuple[str, ...] = ()  # those of them in exempt namespaces
     stray_nodes: tuple[Node, ...] = ()
     stray_namespaces: tuple[Namespace, ...] = ()
+    senses: Senses = field(default_factory=Senses)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from gpupool.model.pool import Pool
 from gpupool.model.selector import Selector
+from gpupool.model.senses import Senses
 from gpupool.model.snapshot import Counts, Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
 
 
@@ -92,3 +93,4 @@ class World:
     daemonsets: tuple[DaemonSetFacts, ...] = ()
     exempt_namespaces: frozenset[str] = field(default_factory=frozenset)
     templates: tuple[Template, ...] = ()
+    senses: Senses = field(default_factory=Senses)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from gpupool.model.plan import Condition, Status
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.naming import some
+from gpupool.policy.naming import some
 
 
 def conflict(snapshot: Snapshot) -> Condition:

@@ -12,6 +12,7 @@ from gpupool.policy.attribution import Books
 from gpupool.policy.explain import convene
 from gpupool.policy.foreign import smallest
 from gpupool.policy.measure import Measures
+from gpupool.policy.senses import cannot_give
 from gpupool.policy.territory import Territory
 
 
@@ -35,6 +36,7 @@ def write(
             decision.outcome,
             decision.need,
             foreign=smallest(snapshot, decision.desk.ledger.resource),
+            blind=cannot_give(snapshot),
         )
         for claim in decision.desk.claims:
             if not claim.unowned:

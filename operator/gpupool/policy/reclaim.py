@@ -19,6 +19,7 @@ from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
 from gpupool.policy.evidence import Evidence, evidence, look_around
 from gpupool.policy.measure import Measures
+from gpupool.policy.senses import cannot_give
 from gpupool.policy.underuse import STILL_UNUSED, Answer, Objection, object_to
 
 RESUME_GRACE = timedelta(minutes=10)
@@ -73,7 +74,7 @@ def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
     if claim.stage is Stage.RECALLING or (claim.fresh and claim.granted == 0):
         return
     if finding.mode is not Mode.ENFORCE:
-        _undo(desk, claim)
+        _undo(snapshot, desk, claim)
         return
     if claim.stage is Stage.NONE:
         _warn(snapshot, desk, finding)
@@ -83,11 +84,11 @@ def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
         _release(snapshot, desk, finding)
 
 
-def _undo(desk: Desk, claim: Claim) -> None:
+def _undo(snapshot: Snapshot, desk: Desk, claim: Claim) -> None:
     """Nothing is taken any more: notices end, and what is lent returns as far as it is free (law 2)."""
     if claim.stage is Stage.WARNED:
         desk.mark(replace(claim, timer=None))
-    elif claim.lent > 0:
+    elif claim.lent > 0 and cannot_give(snapshot) is None:
         desk.give_back(claim.key, min(claim.lent, desk.affordable(claim.key.namespace)))
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from gpupool.model.reasons import DataState, Stage
 from gpupool.policy.evidence import Evidence
+from gpupool.policy.senses import cannot_take
 
 
 class Answer(StrEnum):
@@ -55,6 +56,12 @@ def starting_up(e: Evidence) -> Objection | None:
     if since is not None and e.snapshot.now - since >= e.young:
         return None
     return Objection(Answer.NO, "StartingUp", f"The grant is younger than {_text(e.young)}.")
+
+
+def out_of_sight(e: Evidence) -> Objection | None:
+    """Nothing is said about use while the API server's own facts are old (law 1)."""
+    blind = cannot_take(e.snapshot)
+    return None if blind is None else Objection(Answer.UNKNOWN, blind.reason, blind.message)
 
 
 def telemetry_stale(e: Evidence) -> Objection | None:
@@ -135,6 +142,7 @@ def all_held(e: Evidence) -> Objection | None:
 
 
 STILL_UNUSED: tuple[Rule, ...] = (
+    out_of_sight,
     wants_more,
     others_use_it,
     telemetry_stale,

@@ -17,7 +17,7 @@ from gpupool.model.marks import TAINT
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, Notice, SetPolicies, SetQuota
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Key, Node, Snapshot
-from gpupool.planner.naming import some
+from gpupool.policy.naming import some
 
 Target = tuple[str, str]
 """What is kept, and on which object."""
