@@ -186,7 +186,8 @@ def sampled(found: Iterable[Pod], *, busy: float = 1.0, seen: float = 1.0, **mor
         fresh=more.get("fresh", True),
         problem=more.get("problem", ""),
         pods=(*rows, *more.get("dead", ())),
-        peaks={k: Peak(n, history) for k, n in peaks.items()},
+        peaks={k: Peak(n, history, more.get("recent", history)) for k, n in peaks.items()},
+        asked=more.get("asked", NOW),
     )
 
 

@@ -92,6 +92,16 @@ def short_history(e: Evidence) -> Objection | None:
     return Objection(Answer.UNKNOWN, "ShortHistory", f"Use is recorded for {have}s of {_text(e.window)}.")
 
 
+def unrecorded_lately(e: Evidence) -> Objection | None:
+    """It must have been watched in the last window, not in any: nobody saw what ran while we were away."""
+    part = int(100 * (e.peak.recent if e.peak else 0.0) / e.window.total_seconds())
+    floor = e.snapshot.pool.reclaim.coverage
+    if part >= floor:
+        return None
+    message = f"Use is recorded for {part} % of the last {_text(e.window)}, and {floor} % are needed."
+    return Objection(Answer.UNKNOWN, "UseUnrecorded", message)
+
+
 def others_use_it(e: Evidence) -> Objection | None:
     """While a namespace has unattributed or overdrawn GPUs, no sibling is blamed for unheld ones."""
     if e.claim.unowned or e.unattributed + e.overdrawn == 0:
@@ -148,6 +158,7 @@ STILL_UNUSED: tuple[Rule, ...] = (
     telemetry_stale,
     bad_data_nearby,
     short_history,
+    unrecorded_lately,
     counted_as_used,
     used_as_promised,
 )

@@ -112,15 +112,17 @@ def test_peaks_carry_how_long_they_were_recorded() -> None:
     found = past(
         [request_sample(8, "a"), request_sample(6, "a", job="two"), request_sample(0, "")],
         [request_sample(12, "a"), request_sample(20, "", **{RAW: "yes"})],
+        [request_sample(40, "a"), request_sample(30, "a", job="two")],
         unit=300,
+        step=15,
     )
-    assert found.peaks == {Key("team", "a"): Peak(8, 3600), Key("team", ""): Peak(0, 0)}
+    assert found.peaks == {Key("team", "a"): Peak(8, 3600, 600), Key("team", ""): Peak(0, 0, 0)}
     assert found.recorded == 300
     assert found.kept
 
 
 def test_without_any_recorded_value_the_rules_kept_nothing() -> None:
-    assert not past([], [request_sample(40, "a", **{RAW: "yes"})], 300).kept
+    assert not past([], [request_sample(40, "a", **{RAW: "yes"})], [], unit=300, step=300).kept
 
 
 def test_signs_of_foul_play_and_of_death_are_read_per_series() -> None:

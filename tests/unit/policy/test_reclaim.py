@@ -132,6 +132,10 @@ def short() -> Snapshot:
     return under_used(usage=sampled(RUNNING, peaks={KEY: 4}, history=600.0))
 
 
+def watched_before_and_not_lately() -> Snapshot:
+    return under_used(usage=sampled(RUNNING, peaks={KEY: 4}, recent=0.89 * 3600))
+
+
 def unseen() -> Snapshot:
     return under_used(quotas={"vision": a_quota(16, 5)})
 
@@ -167,6 +171,7 @@ def nothing() -> Snapshot:
         (spoilt_nearby(), "DataPartial", "Unknown"),
         (unrecorded(), "ShortHistory", "Unknown"),
         (short(), "ShortHistory", "Unknown"),
+        (watched_before_and_not_lately(), "UseUnrecorded", "Unknown"),
         (unseen(), "UsedUnseen", "Unknown"),
         (no_pods_at_all(), "UsedUnseen", "Unknown"),
         (as_promised(), "UsedAsPromised", "False"),
@@ -297,6 +302,19 @@ def test_after_downtime_nothing_is_lent_at_once(since: datetime, deadline: datet
     assert status.timer.deadline == deadline
 
 
+def test_what_ran_while_the_operator_was_away_is_not_taken_for_idle() -> None:
+    """Warned at 10:00; away from 10:05 to 12:30, when eight pods ran for two hours; 12:40 is now."""
+    gone = sampled((), peaks={KEY: 0}, history=3.4 * 3600, recent=900.0)
+    away = under_used(replace(DUE, target=1), pods=(), usage=gone, uninterrupted_since=NOW - 10 * MINUTE)
+    found = make_plan(away)
+    assert status_of(found, "train").allowance == 16
+    told = condition_of(found, "UnderUsed", "train")
+    assert (told.reason, told.status) == ("UseUnrecorded", "Unknown")
+    assert told.message == "Use is recorded for 25 % of the last 1h, and 90 % are needed."
+    watched = replace(away, usage=sampled((), peaks={KEY: 0}, recent=0.9 * 3600))
+    assert status_of(make_plan(watched), "train").allowance == 1
+
+
 def test_a_grant_that_grew_after_the_notice_withdraws_it() -> None:
     request = granted("train", 16, granted_at=NOW - 10 * MINUTE, timer=DUE)
     quotas = {"vision": a_quota(16, 4, timers={"train": DUE})}
@@ -401,7 +419,7 @@ def test_when_all_is_back_the_taking_is_over() -> None:
 def unowned(timer: Timer | None, **more: Any) -> Snapshot:
     timers = {} if timer is None else {f"Namespace/unattributed/{GPU}": timer}
     stray = pods(1, prefix="stray", labels={"app": "x"})
-    more.setdefault("usage", replace(sampled(stray), peaks={Key("vision", ""): Peak(1, 9e9)}))
+    more.setdefault("usage", replace(sampled(stray), peaks={Key("vision", ""): Peak(1, 9e9, 9e9)}))
     return a_snapshot(POOL, pods=stray, quotas={"vision": a_quota(6, 1, implicit=6, timers=timers)}, **more)
 
 
@@ -417,7 +435,7 @@ def test_unheld_gpus_of_nobody_end_with_the_notice() -> None:
 
 def test_an_implicit_grant_is_not_lowered_below_what_overdrawn_siblings_run_on_it() -> None:
     running = pods(4, "train")
-    usage = replace(sampled(running), peaks={Key("vision", ""): Peak(0, 9e9)})
+    usage = replace(sampled(running), peaks={Key("vision", ""): Peak(0, 9e9, 9e9)})
     timers = {f"Namespace/unattributed/{GPU}": replace(DUE, target=0)}
     snapshot = a_snapshot(
         POOL,

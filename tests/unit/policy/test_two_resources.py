@@ -49,7 +49,7 @@ def snapshot(found: tuple[Pod, ...], *names: str, due: bool = True) -> Snapshot:
         pool="lab",
     )
     usage = sampled(found, peaks={WHOLE: 0, SLICES: 0})
-    usage = replace(usage, peaks={**usage.peaks, NOBODY: Peak(0, 9e9)})
+    usage = replace(usage, peaks={**usage.peaks, NOBODY: Peak(0, 9e9, 9e9)})
     return Snapshot(
         now=NOW,
         uninterrupted_since=NOW - DAY,

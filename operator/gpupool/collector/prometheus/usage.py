@@ -1,4 +1,4 @@
-"""Use of a pool's GPUs, read in one go: thirteen questions, whatever the pool holds."""
+"""Use of a pool's GPUs, read in one go: fourteen questions, whatever the pool holds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -125,6 +125,7 @@ class UsageReader:
             peaks=own.past.peaks,
             reason=problem.reason if problem else "Fresh",
             findings=findings(pool, pods, found, readings, scene.targets),
+            asked=now,
         )
 
     async def _scene(self, pool: Pool) -> Scene:
@@ -161,10 +162,11 @@ class UsageReader:
     async def _own(self, pool: Pool, at: float) -> Own:
         reclaim = pool.reclaim
         ask = own_queries(pool.name, reclaim.window, reclaim.lookback, self._own_jobs)
-        held, size, peak, history = await self._all(
-            (ask.held.promql, ask.size, ask.peak, ask.history.promql), at
+        held, size, peak, history, recent = await self._all(
+            (ask.held.promql, ask.size, ask.peak, ask.history.promql, ask.recent.promql), at
         )
-        return Own(own_pods(held, size, ask.held.unit), past(peak, history, ask.history.unit))
+        told = past(peak, history, recent, unit=ask.history.unit, step=ask.recent.unit)
+        return Own(own_pods(held, size, ask.held.unit), told)
 
     async def _all(self, questions: Sequence[str], at: float) -> list[list[Sample]]:
         return list(await asyncio.gather(*(self._client.query(q, at) for q in questions)))
