@@ -131,9 +131,18 @@ def _due(snapshot: Snapshot, desk: Desk, finding: Finding, objection: Objection 
         return False
     resumed = snapshot.uninterrupted_since + min(RESUME_GRACE, finding.evidence.window)
     if objection is None and snapshot.now >= resumed:
-        return True
+        # Proof at the moment of taking: the next answer is asked for at once, and is no reason for a delay.
+        return not awaits_proof(snapshot, timer)
     desk.mark(replace(finding.claim, timer=replace(timer, deadline=_later(snapshot, finding, resumed))))
     return False
+
+
+def awaits_proof(snapshot: Snapshot, timer: Timer) -> bool:
+    """Whether a taking for under-use is due, and what is known of use was asked before it was."""
+    if timer.stage not in {Stage.WARNED, Stage.LENT} or timer.deadline is None:
+        return False
+    asked = snapshot.usage.asked
+    return timer.deadline <= snapshot.now and (asked is None or asked < timer.deadline)
 
 
 def _later(snapshot: Snapshot, finding: Finding, resumed: datetime) -> datetime:

@@ -21,6 +21,7 @@ from gpupool.planner.planner import make_plan
 from gpupool.planner.recheck import recheck
 from gpupool.policy.isolation import policies_of
 from gpupool.policy.readiness import hold
+from gpupool.policy.reclaim import awaits_proof
 from gpupool.policy.view import view
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
@@ -72,6 +73,7 @@ class PoolLoop:
         self._continuity = Continuity(context.settings.cycle_interval)
         self._usage: tuple[float, Usage] | None = None
         self._answered_within = 0.0
+        self._proof = Alarm()
         self._probe: tuple[float, tuple[str, ...]] | None = None
         self._templates: tuple[Template, ...] = ()
         self._mending = Mending()
@@ -143,6 +145,8 @@ class PoolLoop:
         }
         self._cycles += 1
         self._due = _next_deadline(plan, snapshot.now)
+        if any(r.timer is not None and awaits_proof(snapshot, r.timer) for r in plan.requests):
+            self._proof.ring()
         self._publisher.cycle(snapshot, plan, results, Cycle(self._cycles, written, steps, len(refused)))
         return plan
 
@@ -272,14 +276,13 @@ class PoolLoop:
         return max(FASTEST_USAGE, min(self._context.settings.cycle_interval, window / 10))
 
     async def _measure(self) -> None:
-        """Ask Prometheus at a pace of its own: giving never waits for it."""
+        """Ask Prometheus at a pace of its own, which giving never waits for, and when a taking falls due."""
         while self._context.usage is not None:
             try:
                 await self._ask(self._context.usage)
             except Exception:
-                # Use stays unknown meanwhile, which takes nothing; giving goes on.
-                log.exception("use not measured", extra={"pool": self.name})
-            await asyncio.sleep(self._usage_pause())
+                log.exception("use not measured", extra={"pool": self.name})  # unknown meanwhile: not idle
+            await self._proof.wait(self._usage_pause())
 
     async def _ask(self, reader: UsageReader) -> None:
         snapshot = self._collect()

@@ -11,6 +11,7 @@ from gpupool.model.pool import Mode, Pool
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Demand, Key, ObjectRef, Peak, Request, Snapshot, Timer
 from gpupool.planner.planner import make_plan
+from gpupool.policy.reclaim import awaits_proof
 from gpupool.simulator.engine import remember
 from support.builders import (
     DAY,
@@ -278,6 +279,28 @@ def test_what_quota_counts_beyond_the_pods_keeps_a_lent_claim_from_ending() -> N
         make_plan(lent(timer, quotas={"vision": a_quota(5, 5, timers={"train": timer})})), "train"
     )
     assert (status.granted, status.released) == (16, None)
+
+
+@pytest.mark.parametrize("asked", [None, NOW - MINUTE / 60], ids=["never told", "a second before"])
+def test_an_answer_from_before_the_deadline_is_no_proof_at_the_moment_of_taking(
+    asked: datetime | None,
+) -> None:
+    usage = sampled(RUNNING, peaks={KEY: 4}, asked=asked)
+    status = status_of(make_plan(under_used(DUE, usage=usage)), "train")
+    assert status.allowance == 16
+    assert status.timer is not None
+    assert status.timer.deadline == NOW, "it is due still, and taken with the next answer"
+    ending = status_of(make_plan(lent(replace(LENT, deadline=NOW), usage=usage)), "train")
+    assert (ending.granted, ending.released) == (16, None)
+
+
+def test_only_takings_for_under_use_that_are_due_wait_for_an_answer() -> None:
+    early = replace(under_used(), usage=sampled(RUNNING, asked=NOW - MINUTE))
+    due = [a_timer(stage, timedelta()) for stage in (Stage.WARNED, Stage.LENT, Stage.RECALLING)]
+    assert [awaits_proof(early, t) for t in due] == [True, True, False]
+    later = [a_timer(Stage.WARNED, MINUTE), Timer(Stage.WARNED, NOW)]
+    assert [awaits_proof(early, t) for t in later] == [False, False]
+    assert not awaits_proof(under_used(), due[0])
 
 
 def test_demand_withdraws_the_notice() -> None:

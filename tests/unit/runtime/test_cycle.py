@@ -18,7 +18,8 @@ from gpupool.runtime.cycle import PoolLoop
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
-from support.builders import GPU, HOUR, MINUTE, NOW, a_pool
+from support.builders import GPU, HOUR, MINUTE, NOW, a_pool, a_snapshot
+from support.polling import eventually
 
 INTERVAL = 10.0
 STATUS = RequestStatus(
@@ -143,6 +144,25 @@ def test_the_pace_of_a_pool_that_is_gone_is_the_fastest() -> None:
     rig = Rig()
     rig.pools.clear()
     assert rig.loop._usage_pause() == cycle.FASTEST_USAGE
+
+
+async def test_a_taking_that_falls_due_has_prometheus_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments: list[datetime] = []
+
+    async def read(_pool: Any, _pods: Any, now: datetime, _nodes: Any) -> Usage:
+        moments.append(now)
+        return Usage(fresh=True, asked=now)
+
+    rig = Rig(reader=SimpleNamespace(read=read))
+    monkeypatch.setattr(rig.loop, "_collect", lambda: a_snapshot(a_pool(), now=rig.server.now))
+    asking = asyncio.create_task(rig.loop._measure())
+    async with asyncio.timeout(INTERVAL / 2):
+        await eventually(lambda: moments == [NOW])
+        rig.server.now = NOW + MINUTE
+        rig.loop._proof.ring()
+        await eventually(lambda: moments == [NOW, NOW + MINUTE])
+    assert rig.loop._fresh_usage().asked == NOW + MINUTE
+    asking.cancel()
 
 
 # ------------------------------------------------------------------ life
