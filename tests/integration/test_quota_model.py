@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gpupool.model.snapshot import Key, Quota
+from gpupool.model.objects import Key, Quota
 from gpupool.simulator.cluster import Cluster as Model
 from gpupool.simulator.workloads import Template
 from localplane.cluster import Cluster

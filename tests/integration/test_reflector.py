@@ -143,7 +143,7 @@ async def test_an_unreadable_object_and_a_failing_callback_do_not_end_it(
         put(kube, home, "odd", "not a number")
         put(kube, home, "fine", "3")
         await eventually(lambda: reflector.store.get(ObjectKey(home, "fine")) == 3)
-        assert reflector.counters.rejected == 1
+        assert [str(found) for found in reflector.unread()] == [f"configmaps {home}/odd"]
         assert ObjectKey(home, "fine") in seen
         logged = {record.getMessage() for record in caplog.records}
         assert {"object cannot be read", "on_change failed"} <= logged

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import Notice
-from gpupool.model.snapshot import Key
 from gpupool.telemetry.events import event
 from localplane.kube import Kube, KubeError
 from support.usage import moment

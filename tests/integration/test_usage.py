@@ -12,9 +12,10 @@ import pytest
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.model.objects import Key
 from gpupool.model.plan import Plan
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key, PodUsage
+from gpupool.model.usage import PodUsage
 from gpupool.telemetry.metrics import Metrics
 from localplane.cluster import Cluster
 from localplane.kube import Kube

@@ -11,8 +11,9 @@ import pytest
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.model.objects import Key, Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Pod, Usage
+from gpupool.model.usage import Usage
 from localplane.cluster import Cluster
 from localplane.ports import free_port
 from support.usage import a_pool, moment, page, scraped

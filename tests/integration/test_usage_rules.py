@@ -225,4 +225,8 @@ def test_history_is_what_was_recorded_and_not_what_is_long_ago(story: Story) -> 
     ask = own_queries("lab", timedelta(minutes=20), timedelta(minutes=20))
     # 21 samples from 0, a gap until 15m, 21 from then on; the reach is twice the window.
     story.asks(f"{ask.history.promql} * {ask.history.unit:g}", "20m", {REQUEST: 630})
+    # Of the last window only what came after the gap.
+    story.asks(f"{ask.recent.promql} * {ask.recent.unit:g}", "20m", {REQUEST: 615})
+    recent = own_queries("lab", timedelta(minutes=10), timedelta(minutes=20)).recent
+    story.asks(f"{recent.promql} * {recent.unit:g}", "20m", {REQUEST: 302.5})
     story.holds()

@@ -7,24 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gpupool.model.objects import Key, Namespace, Node, ObjectRef, Pod, Quota, Remembered, Request, Timer
 from gpupool.model.plan import Condition, Plan, RequestStatus, SetQuota
 from gpupool.model.pool import Mode, Pool, Recall, Reclaim, Share
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import (
-    Key,
-    Namespace,
-    Node,
-    ObjectRef,
-    Peak,
-    Pod,
-    PodUsage,
-    Quota,
-    Remembered,
-    Request,
-    Snapshot,
-    Timer,
-    Usage,
-)
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import Peak, PodUsage, Usage
 
 GPU = "nvidia.com/gpu"
 NOW = datetime(2030, 1, 7, 12, 0, tzinfo=UTC)
@@ -188,7 +176,8 @@ def sampled(found: Iterable[Pod], *, busy: float = 1.0, seen: float = 1.0, **mor
         fresh=more.get("fresh", True),
         problem=more.get("problem", ""),
         pods=(*rows, *more.get("dead", ())),
-        peaks={k: Peak(n, history) for k, n in peaks.items()},
+        peaks={k: Peak(n, history, more.get("recent", history)) for k, n in peaks.items()},
+        asked=more.get("asked", NOW),
     )
 
 

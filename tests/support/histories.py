@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from gpupool.model.objects import Key, ObjectRef, Priority
 from gpupool.model.pool import Mode, Pool, Recall
-from gpupool.model.snapshot import Key, ObjectRef, Priority
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.engine import Engine
 from gpupool.simulator.workloads import Samples, Template, Workload
@@ -220,6 +220,47 @@ def outages(draw: st.DrawFn) -> Event:
     return Event(f"{name} {bad}", _set(name, value=bad), *draw(pauses), _set(name, value=not bad))
 
 
+def _freeze(engine: Engine) -> None:
+    engine.frozen = engine.pods()
+
+
+def _thaw(engine: Engine) -> None:
+    engine.frozen = None
+
+
+@st.composite
+def silences(draw: st.DrawFn) -> Event:
+    """Nothing is heard of pods for a while, and meanwhile somebody changes what runs."""
+    team, slot = draw(teams), draw(slots)
+    count, template = draw(replicas), draw(templates)
+
+    def do(engine: Engine) -> None:
+        _freeze(engine)
+        _run(team, slot, count, template)(engine)
+
+    return Event(f"nobody hears that {team}/{slot} runs {count}", do, *draw(pauses), _thaw)
+
+
+@st.composite
+def absences(draw: st.DrawFn) -> Event:
+    """Somebody works on what is granted while the operator is away, and is done before it is back."""
+    team, slot = draw(teams), draw(slots)
+    count, template = draw(replicas), draw(templates)
+
+    def do(engine: Engine) -> None:
+        engine.down = True
+        _run(team, slot, count, template)(engine)
+
+    def undo(engine: Engine) -> None:
+        _run(team, slot, 0, template)(engine)
+        engine.advance(MINUTE)
+        engine.advance(2 * MINUTE)
+        engine.down = False
+
+    pause, step = draw(pauses.filter(lambda p: p[0] > MINUTE))
+    return Event(f"nobody sees that {team}/{slot} runs {count}", do, pause, step, undo)
+
+
 @st.composite
 def upheavals(draw: st.DrawFn) -> Event:
     """A node comes, goes or is cordoned; the mode changes."""
@@ -263,6 +304,7 @@ def histories(
     """
     borrowers = st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), max_size=2)
     prologue = draw(st.one_of(borrowers, borrowers, lenders()))
-    kinds = [hires(), edits()] if calm else [hires(), edits(), edits(), outages(), upheavals()]
+    kinds = [hires(), edits()]
+    kinds += [] if calm else [edits(), outages(), upheavals(), silences(), absences()]
     kinds += [] if beside is None else [beside, beside]
     return prologue + draw(st.lists(st.one_of(*kinds), min_size=1, max_size=size))

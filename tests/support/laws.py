@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from gpupool.model.objects import Key, Timer
 from gpupool.model.plan import Action, Evict, Plan, RequestStatus
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
+from gpupool.policy.attribution import attribute, gpus
 from gpupool.simulator.engine import Engine
 from gpupool.simulator.workloads import Samples
 from support.builders import GPU, MINUTE
@@ -35,6 +37,7 @@ class Observer:
     calm_since: datetime | None = None
     trusted: bool = True
     slack: timedelta = SLACK
+    used: dict[Key, list[tuple[datetime, int]]] = field(default_factory=dict)
     changes: list[tuple[datetime, Key, int, int]] = field(default_factory=list)
 
     def live(self, history: Iterable[Event]) -> None:
@@ -60,6 +63,7 @@ class Observer:
         engine.advance(step)
         for name, most in before.items():
             assert admitted(cluster, name) <= most, "tenants got more than was committed"
+        self._note_use()
         if engine.down:
             self.trusted = False
             return
@@ -167,11 +171,24 @@ class Observer:
         assert timer.stage is Stage.WARNED
         assert timer.deadline is not None
         assert timer.deadline <= snapshot.now, "law 5: taken before its deadline"
+        quota = self.engine.cluster.quotas[status.key.namespace]
+        used = self.engine.cluster.charged(status.key.namespace, GPU)
+        assert quota.hard[GPU] >= used, "law 3: hard was lowered by more than hard - used"
         assert status.allowance >= (timer.target or 0), "law 5: more was taken than was announced"
         assert status.granted == old.granted, "law 7: lending took the claim"
         assert snapshot.pool.reclaim.mode is Mode.ENFORCE
         assert snapshot.now >= snapshot.uninterrupted_since + min(10 * MINUTE, snapshot.pool.reclaim.window)
         self._data_was_good(snapshot, status.key.namespace)
+        since = snapshot.now - snapshot.pool.reclaim.window
+        lately = max((n for t, n in self.used.get(status.key, ()) if t > since), default=0)
+        assert status.allowance >= lately, f"law 3: {status.key} used {lately} in the window, seen or not"
+
+    def _note_use(self) -> None:
+        """What every request really uses, whether anybody sees it or not."""
+        now = self.engine.cluster.now
+        truth = replace(self.engine.snapshot(), pods=self.engine.pods())
+        for key, pods in attribute(truth).pods.items():
+            self.used.setdefault(key, []).append((now, gpus(pods, GPU)))
 
     def _data_was_good(self, snapshot: Snapshot, namespace: str) -> None:
         """No pod was unseen, and together the namespace's were seen for the part the pool asks."""
@@ -217,6 +234,7 @@ class Observer:
         engine = self.engine
         works = engine.cluster.quota_works and not engine.loses_statuses and not engine.down
         works &= not any(p.stuck for p in engine.cluster.pods.values())
+        works &= engine.frozen is None
         works &= all(s.namespaces for s in engine.cluster.pool.shares)
         pool = engine.cluster.pool
         promised = sum(s.guaranteed[GPU] for s in pool.shares) + pool.reserve[GPU]
@@ -236,8 +254,8 @@ class Observer:
         borrowed = dict.fromkeys(promised, 0)
         for status in plan.requests:
             granted[status.key.namespace] += status.granted
-        for team, gpus in granted.items():
-            borrowed[team] = max(0, gpus - promised[team])
+        for team, count in granted.items():
+            borrowed[team] = max(0, count - promised[team])
         # Pods beyond every grant are nobody's loan: an owner's decrease evicts nothing.
         over = any(c.type == "Overdrawn" for s in plan.requests for c in s.conditions)
         for status in plan.requests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpupool.model.snapshot import Quota
+from gpupool.model.objects import Quota
 from gpupool.simulator.cluster import Cluster
 from support.builders import GPU
 

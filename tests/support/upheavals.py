@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from gpupool.model.objects import Key, Remembered
 from gpupool.model.plan import Action, DropQuota, SetQuota
-from gpupool.model.snapshot import Key, Remembered
 from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import Engine
 from support.builders import GPU

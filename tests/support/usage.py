@@ -13,9 +13,11 @@ from typing_extensions import override
 
 from gpupool.collector.projections import pod as project_pod
 from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.model.objects import Key, Namespace, Node, Pod, Request
 from gpupool.model.pool import Mode, Pool, Recall, Reclaim
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key, Namespace, Node, Pod, PodUsage, Request, Snapshot, Usage
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import PodUsage, Usage
 from gpupool.policy.attribution import attribute
 from gpupool.policy.measure import Measure, measure
 from localplane.cluster import Cluster

@@ -8,8 +8,8 @@ from typing import Final
 from gpupool.collector.prometheus.activity import duration, quoted
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.model.objects import Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Pod
 from gpupool.telemetry import catalog
 
 LONGEST: Final = 600.0

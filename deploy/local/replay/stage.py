@@ -12,8 +12,8 @@ import httpx
 
 from gpupool.api.convert import pool as read_pool
 from gpupool.collector.projections import pod as read_pod
+from gpupool.model.objects import Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Pod
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.nodes import all_ready, create_nodes, node_manifest

@@ -14,8 +14,8 @@ from gpupool.api.purposes import DEFAULTS
 from gpupool.api.v1alpha1.gpupool_parts import ShareSpec
 from gpupool.model import pool as model
 from gpupool.model import selector as selectors
+from gpupool.model.objects import Key, ObjectRef, Priority, Remembered, Request, Timer
 from gpupool.model.reasons import Phase, Stage
-from gpupool.model.snapshot import Key, ObjectRef, Priority, Remembered, Request, Timer
 
 ENFORCE_NOW = "gpupool.dev/enforce-now"
 """Annotation of a pool that opens the gate of readiness."""

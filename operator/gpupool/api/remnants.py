@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from gpupool.api import convert
 from gpupool.api.v1alpha1.capacityrequest import Workload
-from gpupool.model.snapshot import Key, ObjectRef, Request
+from gpupool.model.objects import Key, ObjectRef, Request
 
 JUDGED_BY_NOTHING = 0
 """An expected utilisation that no use falls below: what it was cannot be read."""

@@ -16,9 +16,9 @@ from gpupool.applier.policyset import PolicyContext
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Conflict, Forbidden, KubeError
 from gpupool.kube.resources import PODS
+from gpupool.model.objects import Pod
 from gpupool.model.outsiders import SetOutsiders
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Pod
 from gpupool.model.world import Template
 
 log = logging.getLogger(__name__)

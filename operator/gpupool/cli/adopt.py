@@ -15,7 +15,8 @@ from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
-from gpupool.model.snapshot import ForeignQuota, Snapshot
+from gpupool.model.objects import ForeignQuota
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.drafting.adopt import Adoption, adopt
 from gpupool.planner.drafting.draft import Draft
 

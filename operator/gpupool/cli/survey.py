@@ -20,8 +20,9 @@ from gpupool.errors import GpupoolError
 from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, Resource, Selection
+from gpupool.model.objects import Key
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.drafting.draft import Hints
 from gpupool.policy.membership import resolve
 from gpupool.policy.view import view

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from gpupool.collector.controllers import Controller, Refusal, names
 from gpupool.collector.projections import NamespaceLabels, QuotaFacts
+from gpupool.model.objects import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Request
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Request
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, Template, World
 
 REFUSAL_HOLDS = timedelta(minutes=30)

@@ -12,7 +12,7 @@ from gpupool.collector.quantities import pod_gpus
 from gpupool.collector.templates import template as judged
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import QUOTA_NAME
-from gpupool.model.snapshot import ObjectRef
+from gpupool.model.objects import ObjectRef
 
 REVISION = "deployment.kubernetes.io/revision"
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)

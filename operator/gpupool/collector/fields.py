@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from gpupool.model.snapshot import ObjectRef
+from gpupool.model.objects import ObjectRef
 
 
 def moment(text: str | None) -> datetime | None:

@@ -29,8 +29,8 @@ from gpupool.model.annotations import (
     scoped,
 )
 from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL
+from gpupool.model.objects import Key, Pod, Timer
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Key, Pod, Timer
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
 
 # ------------------------------------------------------------------ nodes, namespaces, daemonsets

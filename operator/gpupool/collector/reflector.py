@@ -21,11 +21,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from gpupool.collector.guard import Guard
 from gpupool.collector.store import Change, Entry, Store
 from gpupool.errors import Gone, KubeError, TooManyRequests, Unreachable
 from gpupool.kube.client import PAGE, KubeClient
 from gpupool.kube.messages import EventKind, WatchEvent
 from gpupool.kube.resources import Json, ObjectKey, Selection, key_of
+from gpupool.model.senses import Unread
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -64,7 +66,6 @@ class Counters:
         reconnects: watches that broke or fell silent.
         failures: attempts that ended in any error.
         drifts: counts that differed from the server's, each followed by a list.
-        rejected: objects that could not be projected.
     """
 
     lists: int = 0
@@ -73,7 +74,6 @@ class Counters:
     reconnects: int = 0
     failures: int = 0
     drifts: int = 0
-    rejected: int = 0
 
 
 class Reflector(Generic[T]):
@@ -83,7 +83,7 @@ class Reflector(Generic[T]):
         client: where to read.
         selection: what to mirror.
         project: raw object to value, None for "not of interest". An object it cannot project is
-            logged, counted as rejected and left out.
+            logged, named as unread and left out.
         on_change: called in the event loop for every value that changed; it must be quick.
         pace: sizes and times.
         rng: spreads watches and pauses, so that a restarted server is not met by all at once.
@@ -109,7 +109,8 @@ class Reflector(Generic[T]):
         self.selection = selection
         self.counters = Counters()
         self.synced = asyncio.Event()
-        self.store: Store[T] = Store(self._guarded(project))
+        self._guard = Guard(project, selection)
+        self.store: Store[T] = Store(self._guard)
         self._client = client
         self._on_change = on_change
         self._pace = pace or Pace()
@@ -122,8 +123,16 @@ class Reflector(Generic[T]):
         self._silent_in_row = 0
 
     def age(self) -> float:
-        """Seconds since the server last told anything about this selection."""
+        """Seconds since the store was last known to be what the server has."""
         return self._monotonic() - self._heard_at
+
+    def overdue(self) -> bool:
+        """Whether that is too long ago to rest on: silence ends in a list after so many watches (SILENT)."""
+        return self.age() > SILENT * self._pace.inactivity + self._pace.pause[1]
+
+    def unread(self) -> tuple[Unread, ...]:
+        """Objects that are there and could not be projected."""
+        return self._guard.unread(self.store.version_of)
 
     def observe_write(self, raw: Json) -> None:
         """Take the server's answer to our own write of an object of this selection."""
@@ -188,11 +197,11 @@ class Reflector(Generic[T]):
                     entries.clear()
                 entries.extend(self.store.entry(raw) for raw in page.items)
                 version = page.version
-                self._heard()
         self._must_list = False
         self.counters.lists += 1
         for change in self.store.replace(entries, version):
             self._emit(change)
+        self._heard()
         self._counted_at = self._monotonic()
         self.synced.set()
 
@@ -262,17 +271,6 @@ class Reflector(Generic[T]):
         return there == self.store.identities()
 
     # ----------------------------------------------------------------- small
-
-    def _guarded(self, project: Callable[[Json], T | None]) -> Callable[[Json], T | None]:
-        def guarded(raw: Json) -> T | None:
-            try:
-                return project(raw)
-            except Exception:  # one odd object must not blind us to all others
-                self.counters.rejected += 1
-                log.exception("object cannot be read", extra=self._keys() | {"object": "/".join(key_of(raw))})
-                return None
-
-        return guarded
 
     def _emit(self, change: Change[T] | None) -> None:
         if change is None:

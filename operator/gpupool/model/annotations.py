@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from gpupool.model.marks import managed
+from gpupool.model.objects import Timer
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Timer
 
 QUOTA_NAME = "gpupool"
 GROUP = "gpupool.dev/"

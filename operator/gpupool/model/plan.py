@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from gpupool.model.enforcement import Replay
+from gpupool.model.objects import Counts, Key, Timer
 from gpupool.model.reasons import DataState, Phase, Reason
-from gpupool.model.snapshot import Counts, Key, Timer
 
 
 @dataclass(frozen=True, slots=True)

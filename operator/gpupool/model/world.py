@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from gpupool.model.objects import Counts, Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
 from gpupool.model.pool import Pool
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Counts, Demand, ForeignQuota, ObjectRef, Pod, Quota, Request
+from gpupool.model.senses import Senses
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +113,4 @@ class World:
     ending: tuple[NamespaceFacts, ...] = ()
     unreadable_pools: frozenset[str] = field(default_factory=frozenset)
     queues_known: bool = True
+    senses: Senses = field(default_factory=Senses)

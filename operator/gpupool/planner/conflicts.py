@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from gpupool.model.annotations import QUOTA_NAME
 from gpupool.model.plan import Condition, Status
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.naming import some
 from gpupool.policy.ledger import name_taken
+from gpupool.policy.naming import some
 
 
 def conflict(snapshot: Snapshot) -> Condition:

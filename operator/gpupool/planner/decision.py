@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import Evict
-from gpupool.model.snapshot import Key
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.desk import Desk
 from gpupool.policy.recall import Need

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gpupool.model.annotations import QUOTA_NAME
+from gpupool.model.objects import Key, Quota, Request, Timer
 from gpupool.model.plan import Action, Evict, Notice, RequestStatus
 from gpupool.model.reasons import Phase, Reason, Stage
-from gpupool.model.snapshot import Key, Quota, Request, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.decision import Decision
 from gpupool.policy.claims import Claim
 from gpupool.policy.rebuilding import timer_name

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
+from gpupool.model.objects import Request
 from gpupool.model.plan import RequestStatus, Verdict
 from gpupool.model.reasons import Phase, Reason
-from gpupool.model.snapshot import Request
 from gpupool.model.world import World
 from gpupool.planner.request_report import outside
 from gpupool.policy.membership import Membership

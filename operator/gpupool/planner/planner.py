@@ -7,12 +7,13 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.planner import report
 from gpupool.planner.decision import Decision
 from gpupool.policy import isolation, ledger, quotas, rebuilding, recall, reclaim
-from gpupool.policy.allocation import allocate
+from gpupool.policy.allocation import Outcome, allocate
 from gpupool.policy.attribution import Books, attribute
 from gpupool.policy.desk import Desk
 from gpupool.policy.eviction import evictions
 from gpupool.policy.measure import Measures, measure
 from gpupool.policy.provisioning import provisioning
+from gpupool.policy.senses import cannot_give, cannot_take, seen
 from gpupool.policy.territory import Territory, territory_of
 
 
@@ -29,7 +30,7 @@ def make_plan(snapshot: Snapshot) -> Plan:
         if not n.system
     }
     actions: tuple[Action, ...] = (
-        *quotas.actions(snapshot, territory, desks),
+        *seen(snapshot, quotas.actions(snapshot, territory, desks)),
         *isolation.actions(snapshot, held),
         *(e for d in decisions.values() for e in d.evictions),
     )
@@ -57,9 +58,9 @@ def decide_resource(
     recall.lower(desk)
     rebuilding.reopen(desk)
     findings = reclaim.advance(snapshot, desk, books, measures)
-    outcome = allocate(desk)
+    outcome = allocate(desk) if cannot_give(snapshot) is None else Outcome()
     need = recall.decide(snapshot, desk, outcome)
     reclaim.settle(snapshot, desk)
-    leaving = evictions(snapshot, desk, books, need.pods)
+    leaving = evictions(snapshot, desk, books, need.pods) if cannot_take(snapshot) is None else ()
     said = reclaim.look_again(snapshot, desk, findings)
     return Decision(desk, outcome, need, said, leaving, provisioning(snapshot, desk))

@@ -9,10 +9,11 @@ from gpupool.model.plan import Condition, Status
 from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.conflicts import conflict
-from gpupool.planner.naming import some
 from gpupool.planner.readiness_report import readiness
 from gpupool.policy.isolation import stranded, tainted, taints, unlabelled
 from gpupool.policy.measure import Measures
+from gpupool.policy.naming import some
+from gpupool.policy.senses import cannot_give, cannot_take
 from gpupool.policy.territory import Territory
 
 
@@ -34,7 +35,7 @@ def conditions(
         short: GPUs granted within guarantees beyond all that exist, per resource.
     """
     return (
-        _ready(snapshot),
+        _seen(snapshot) or _ready(snapshot),
         _enforced(snapshot, territory),
         _overcommitted(over, short),
         _telemetry(snapshot, measures),
@@ -43,6 +44,15 @@ def conditions(
         *_heterogeneous(snapshot),
         readiness(snapshot),
     )
+
+
+def _seen(snapshot: Snapshot) -> Condition | None:
+    """What is not known well enough to act on, which comes before anything that is said of it."""
+    blind = cannot_take(snapshot)
+    if blind is None:
+        return None
+    waits = "granted, lent or evicted" if cannot_give(snapshot) else "lent or evicted"
+    return Condition("Ready", Status.FALSE, blind.reason, f"{blind.message} Nothing is {waits} meanwhile.")
 
 
 def _ready(snapshot: Snapshot) -> Condition:

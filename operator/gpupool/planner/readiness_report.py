@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gpupool.model.enforcement import Replay
+from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import Key, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.readiness import Rehearsed, rehearsed, waiting
 
 READY = "ReadyToEnforce"

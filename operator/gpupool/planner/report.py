@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import Action, Notice, Plan, RequestStatus
-from gpupool.model.snapshot import Key, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner import notices, pool_report, readiness_report, request_report
 from gpupool.planner.decision import Decision
 from gpupool.policy.attribution import Books
 from gpupool.policy.explain import convene
 from gpupool.policy.foreign import smallest
 from gpupool.policy.measure import Measures
+from gpupool.policy.senses import cannot_give
 from gpupool.policy.territory import Territory
 
 
@@ -35,6 +37,7 @@ def write(
             decision.outcome,
             decision.need,
             foreign=smallest(snapshot, decision.desk.ledger.resource),
+            blind=cannot_give(snapshot),
         )
         for claim in decision.desk.claims:
             if not claim.unowned:

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from gpupool.model.objects import Request
 from gpupool.model.plan import Condition, RequestStatus, Status, Verdict
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Phase, Reason, Stage
-from gpupool.model.snapshot import Request, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.decision import Decision
 from gpupool.policy.attribution import Books, held
 from gpupool.policy.claims import Claim

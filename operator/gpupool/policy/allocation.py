@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
+from gpupool.model.objects import Key
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk, queues
 from gpupool.policy.refusal import refuse

@@ -2,15 +2,17 @@
 
 The first hit wins: the pod's label, its top controller, the selector, the only live request of the
 namespace; else the GPUs are unattributed. Only requests for a resource that the pod asks for are candidates.
+A pod that asks for several resources is booked once for each, every time with that resource alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from gpupool.model.snapshot import Demand, Key, ObjectRef, Pod, Request, Snapshot
+from gpupool.model.objects import Demand, Key, ObjectRef, Pod, Request
+from gpupool.model.snapshot import Snapshot
 
 REQUEST_LABEL = "gpupool.dev/request"
 
@@ -20,8 +22,8 @@ class Books:
     """Pods by request and by namespace, for all resources of a pool.
 
     Attributes:
-        pods: pods booked on a request.
-        unattributed: pods of a namespace that no request answers for.
+        pods: pods booked on a request, each with the request's resource.
+        unattributed: pods of a namespace with the resources that no request answers for.
         demand: GPUs that controllers of a request want beyond what exists.
         pod_size: GPUs of a request's largest pod, existing or wanted.
         overlaps: requests that match a pod booked on an older one, with the other's name.
@@ -94,15 +96,32 @@ def _register(requests: Iterable[Request]) -> Registry:
     return found
 
 
-def _of_pod(registry: Registry, pod: Pod) -> Sequence[Request]:
-    """Claimants for the first of the pod's resources that anybody claims; pods ask for one as a rule."""
+@dataclass(frozen=True, slots=True)
+class _Booking:
+    """One pod in the books: by claimants (older first) what it asks for, and the part nobody answers for."""
+
+    claimed: tuple[tuple[Sequence[Request], Pod], ...] = ()
+    left: Pod | None = None
+
+
+def _book(registry: Registry, pod: Pod, governed: Collection[str]) -> _Booking:
+    # A pod that no controller owns is its own: `workload.ref` may name it.
+    owner = pod.owner or ObjectRef("v1", "Pod", pod.key.name)
+    found: dict[str, Sequence[Request]] = {}
     for resource, count in sorted(pod.gpus.items()):
-        # A pod that no controller owns is its own: `workload.ref` may name it.
-        owner = pod.owner or ObjectRef("v1", "Pod", pod.key.name)
         claimants = registry.get((pod.key.namespace, resource), NOBODY).claimants(pod.labels, owner)
         if count > 0 and claimants:
-            return claimants
-    return ()
+            found[resource] = claimants
+    left = [r for r in pod.gpus if r not in found and (r in governed or not found)]
+    claimed = tuple((claimants, _part(pod, [r])) for r, claimants in found.items())
+    return _Booking(claimed, _part(pod, left) if left else None)
+
+
+def _part(pod: Pod, resources: Collection[str]) -> Pod:
+    """The pod with some of its resources."""
+    if len(resources) == len(pod.gpus):
+        return pod
+    return replace(pod, gpus={r: pod.gpus[r] for r in resources})
 
 
 def attribute(snapshot: Snapshot) -> Books:
@@ -112,14 +131,14 @@ def attribute(snapshot: Snapshot) -> Books:
     unattributed: dict[str, list[Pod]] = defaultdict(list)
     overlaps: dict[Key, Key] = {}
     for pod in snapshot.pods:
-        found = _of_pod(registry, pod)
-        if not found:
-            unattributed[pod.key.namespace].append(pod)
-            continue
-        pods[found[0].key].append(pod)
-        for other in found[1:]:
-            overlaps[other.key] = found[0].key
-            overlaps[found[0].key] = found[1].key
+        booking = _book(registry, pod, snapshot.pool.resources)
+        if booking.left is not None:
+            unattributed[pod.key.namespace].append(booking.left)
+        for found, part in booking.claimed:
+            pods[found[0].key].append(part)
+            for other in found[1:]:
+                overlaps[other.key] = found[0].key
+                overlaps[found[0].key] = found[1].key
     demand, sizes = _demand(snapshot.demands, registry)
     resources = {r.key: r.resource for r in snapshot.requests}
     for key, own in pods.items():

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from gpupool.model.objects import Key, Quota, Request, Timer
 from gpupool.model.pool import Share
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key, Quota, Request, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.attribution import Books, gpus, held
 from gpupool.policy.ledger import Ledger
 from gpupool.policy.territory import Territory

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from gpupool.model.snapshot import Key
+from gpupool.model.objects import Key
 from gpupool.policy.claims import Claim, guarantee_of, limit_of
 from gpupool.policy.ledger import Ledger
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from gpupool.model.objects import Pod, Timer
 from gpupool.model.plan import Evict
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Pod, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from gpupool.model.snapshot import Peak, Snapshot
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import Peak
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
@@ -29,6 +30,8 @@ class Evidence:
     peak: Peak | None
     granted_at: datetime | None
     quiet_since: datetime | None
+    unseen: int = 0
+    """GPUs that our quota counts in the namespace beyond those of all pods that are seen there."""
     foreign: int | None = None
     """GPUs that the smallest quota of somebody else allows in the namespace; None without one."""
 
@@ -80,6 +83,7 @@ class Surroundings:
     books: Books
     measures: Measures
     overdrawn: Mapping[str, int]
+    unseen: Mapping[str, int]
     quota_created: Mapping[str, datetime | None]
     foreign: Mapping[str, int]
 
@@ -89,7 +93,24 @@ def look_around(snapshot: Snapshot, desk: Desk, books: Books, measures: Measures
     created = {n.name: n.quota.created for n in snapshot.namespaces if n.quota is not None}
     resource = desk.ledger.resource
     foreign = {name: quota.hard[resource] for name, quota in smallest(snapshot, resource).items()}
-    return Surroundings(snapshot, books, measures, overdrafts(desk), created, foreign)
+    return Surroundings(
+        snapshot=snapshot,
+        books=books,
+        measures=measures,
+        overdrawn=overdrafts(desk),
+        unseen=_unseen(snapshot, resource),
+        quota_created=created,
+        foreign=foreign,
+    )
+
+
+def _unseen(snapshot: Snapshot, resource: str) -> dict[str, int]:
+    """GPUs per namespace that quota counts and no pod explains: the server knows more than we see."""
+    seen: dict[str, int] = defaultdict(int)
+    for pod in snapshot.pods:
+        seen[pod.key.namespace] += pod.gpus.get(resource, 0)
+    counted = {n.name: n.quota.used.get(resource, 0) for n in snapshot.namespaces if n.quota is not None}
+    return {name: max(0, used - seen[name]) for name, used in counted.items()}
 
 
 def evidence(around: Surroundings, claim: Claim) -> Evidence:
@@ -106,5 +127,6 @@ def evidence(around: Surroundings, claim: Claim) -> Evidence:
         peak=around.snapshot.usage.peaks.get(claim.key),
         granted_at=around.quota_created.get(namespace) if claim.unowned else memory.granted_at,
         quiet_since=memory.quiet_since,
+        unseen=around.unseen.get(namespace, 0),
         foreign=around.foreign.get(namespace),
     )

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gpupool.model.objects import ForeignQuota, Key
 from gpupool.model.plan import Verdict
 from gpupool.model.pool import Visibility
 from gpupool.model.reasons import Reason, Stage
-from gpupool.model.snapshot import ForeignQuota, Key
 from gpupool.policy import blockers
 from gpupool.policy.allocation import Outcome, waits
 from gpupool.policy.blockers import Holders
@@ -17,6 +17,7 @@ from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
 from gpupool.policy.recall import Need
 from gpupool.policy.refusal import refuse
+from gpupool.policy.senses import Blindness
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Court:
     heads: dict[str, Claim]
     holders: Holders
     foreign: Mapping[str, ForeignQuota] = field(default_factory=dict)
+    blind: Blindness | None = None
 
 
 def convene(
@@ -42,8 +44,12 @@ def convene(
     need: Need,
     *,
     foreign: Mapping[str, ForeignQuota] | None = None,
+    blind: Blindness | None = None,
 ) -> Court:
-    """Prepare positions and holders. `foreign` are the tightest quotas of others by namespace."""
+    """Prepare positions and holders.
+
+    `foreign` are the tightest quotas of others by namespace; `blind` is why nothing may be given.
+    """
     positions: dict[Key, int] = {}
     counters: dict[str, int] = defaultdict(int)
     heads: dict[str, Claim] = {}
@@ -62,6 +68,7 @@ def convene(
         heads=heads,
         holders=blockers.rank(visibility, desk.claims),
         foreign=foreign or {},
+        blind=blind,
     )
 
 
@@ -91,7 +98,7 @@ def _explain(court: Court, claim: Claim) -> Verdict:
     if claim.missing == 0:
         return _whole(claim)
     refused = refuse(claim, court.desk.ledger)
-    verdict = _waiting(court, claim) if refused is None else _with_hint(court, claim, refused)
+    verdict = _unserved(court, claim) if refused is None else _with_hint(court, claim, refused)
     if claim.granted == 0:
         return verdict
     reason = Reason.INCREASE_QUEUED if _increase(claim) else Reason.GRANTED_IN_PART
@@ -120,6 +127,15 @@ def _lent(claim: Claim) -> str:
     if claim.stage is not Stage.LENT:
         return ""
     return f" {claim.lent} of them are lent out while nobody asks for them; they return on demand."
+
+
+def _unserved(court: Court, claim: Claim) -> Verdict:
+    """Why nothing more is given now: nobody in the queue is served while it is not known what is there."""
+    if court.blind is None or not waits(claim):
+        return _waiting(court, claim)
+    where = f"position {court.positions.get(claim.key, 0)} in the queue of share {claim.share.team}"
+    message = f"{court.blind.message} Nothing is granted meanwhile; {where}."
+    return Verdict(court.blind.reason, message, arithmetic(court))
 
 
 def _waiting(court: Court, claim: Claim) -> Verdict:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gpupool.model.snapshot import ForeignQuota, Snapshot
+from gpupool.model.objects import ForeignQuota
+from gpupool.model.snapshot import Snapshot
 
 
 def smallest(snapshot: Snapshot, resource: str) -> Mapping[str, ForeignQuota]:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gpupool.model.marks import TAINT
+from gpupool.model.objects import Node
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies
 from gpupool.model.pool import Mode, Pool
-from gpupool.model.snapshot import Node, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.readiness import waiting
 
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpupool.model.annotations import QUOTA_NAME
-from gpupool.model.snapshot import Namespace, Quota, Snapshot
+from gpupool.model.objects import Namespace, Quota
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.territory import Territory
 
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from gpupool.model.objects import Key, Pod
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key, Pod, PodUsage, Snapshot
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import PodUsage
 from gpupool.policy.attribution import Books
 
 FRESH_SCRAPES = 3
@@ -56,17 +58,21 @@ class Measures:
 
 def measure(snapshot: Snapshot, books: Books) -> Measures:
     """Book every pod's samples, dead pods by the request our own series remembers."""
-    owner = {pod.key: key for key, pods in books.pods.items() for pod in pods}
+    owners: dict[Key, list[tuple[Key, int]]] = defaultdict(list)
+    nobodys = {Key(namespace, ""): pods for namespace, pods in books.unattributed.items()}
+    for request, pods in (*books.pods.items(), *nobodys.items()):
+        for pod in pods:
+            owners[pod.key].append((request, sum(pod.gpus.values())))
     sampled = {s.key for s in snapshot.usage.pods}
     unsampled = (_unsampled(snapshot, p) for p in snapshot.pods if p.node and p.key not in sampled)
     by_request: dict[Key, list[PodUsage]] = defaultdict(list)
     by_namespace: dict[str, list[PodUsage]] = defaultdict(list)
     for sample in (*snapshot.usage.pods, *unsampled):
-        by_namespace[sample.key.namespace].append(sample)
-        key = owner.get(sample.key)
-        if key is None and not sample.alive and sample.request:
-            key = Key(sample.key.namespace, sample.request)
-        by_request[key or Key(sample.key.namespace, "")].append(sample)
+        namespace = sample.key.namespace
+        by_namespace[namespace].append(sample)
+        told = "" if sample.alive else sample.request or ""
+        for key, gpus in owners.get(sample.key, [(Key(namespace, told), sample.gpus)]):
+            by_request[key].append(_part(sample, gpus))
     floor = snapshot.pool.reclaim.coverage
     stale_after = FRESH_SCRAPES * snapshot.usage.scrape_interval
     requests = {k: _join(v, floor, stale_after) for k, v in by_request.items()}
@@ -76,6 +82,21 @@ def measure(snapshot: Snapshot, books: Books) -> Measures:
         if namespaces[key.namespace].state is DataState.OK:
             namespaces[key.namespace] = replace(namespaces[key.namespace], state=found.state)
     return Measures(requests, namespaces)
+
+
+def _part(sample: PodUsage, gpus: int) -> PodUsage:
+    """What of a pod's samples is one request's: which of its devices are whose, no sample tells."""
+    if gpus >= sample.gpus:
+        return sample
+    part = gpus / sample.gpus
+    return replace(
+        sample,
+        gpus=gpus,
+        held_seconds=part * sample.held_seconds,
+        seen_seconds=part * sample.seen_seconds,
+        busy_seconds=min(part * sample.held_seconds, sample.busy_seconds),
+        busy_gpus=min(gpus, sample.busy_gpus),
+    )
 
 
 def _unsampled(snapshot: Snapshot, pod: Pod) -> PodUsage:

@@ -5,7 +5,8 @@ The autoscaler acts on Pending pods, so a grant is given, and its quota written,
 
 from __future__ import annotations
 
-from gpupool.model.snapshot import Key, Snapshot
+from gpupool.model.objects import Key
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.desk import Desk
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gpupool.model.objects import Namespace, Quota
 from gpupool.model.plan import DropQuota, SetQuota
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Namespace, Quota, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.desk import Desk
 from gpupool.policy.territory import Territory
 from gpupool.policy.timers import NONE, Kept, kept

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from gpupool.model.enforcement import Replay
+from gpupool.model.objects import Namespace
 from gpupool.model.pool import Mode, Pool, Share, weaker
-from gpupool.model.snapshot import Namespace, Snapshot
+from gpupool.model.snapshot import Snapshot
 
 ISOLATION, QUOTA, RECLAIM = "isolation", "quota", "reclaim"
 

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gpupool.model.objects import Key, Namespace, ObjectRef, Priority, Request
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key, Namespace, ObjectRef, Priority, Request, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.attribution import Books, gpus, held
 from gpupool.policy.claims import Claim, guarantee_of, limit_of, remembered
 from gpupool.policy.desk import Desk

@@ -11,12 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gpupool.model.objects import Key, Timer
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
 from gpupool.policy.returning import Returning, returning, target_of
+from gpupool.policy.senses import cannot_take
 from gpupool.policy.shortage import wanted_by_guarantees
 
 
@@ -51,6 +53,8 @@ def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
     settling = desk.settling()
     under_way = settling + sum(standing.coming.values())
     need = _need(desk, outcome, settling, under_way + sum(v.gpus for v in victims))
+    if cannot_take(snapshot) is not None:
+        return need
     for key, gpus in standing.coming.items():
         if need.gpus == 0 or gpus == 0:
             desk.mark(replace(desk.claim(key), timer=None))

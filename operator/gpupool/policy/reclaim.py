@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from gpupool.model.objects import Key, Timer
 from gpupool.model.pool import Mode, weaker
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.attribution import Books
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
 from gpupool.policy.evidence import Evidence, evidence, look_around
 from gpupool.policy.measure import Measures
+from gpupool.policy.senses import cannot_give
 from gpupool.policy.underuse import STILL_UNUSED, Answer, Objection, object_to
 
 RESUME_GRACE = timedelta(minutes=10)
@@ -73,7 +75,7 @@ def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
     if claim.stage is Stage.RECALLING or (claim.fresh and claim.granted == 0):
         return
     if finding.mode is not Mode.ENFORCE:
-        _undo(desk, claim)
+        _undo(snapshot, desk, claim)
         return
     if claim.stage is Stage.NONE:
         _warn(snapshot, desk, finding)
@@ -83,11 +85,11 @@ def _step(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
         _release(snapshot, desk, finding)
 
 
-def _undo(desk: Desk, claim: Claim) -> None:
+def _undo(snapshot: Snapshot, desk: Desk, claim: Claim) -> None:
     """Nothing is taken any more: notices end, and what is lent returns as far as it is free (law 2)."""
     if claim.stage is Stage.WARNED:
         desk.mark(replace(claim, timer=None))
-    elif claim.lent > 0:
+    elif claim.lent > 0 and cannot_give(snapshot) is None:
         desk.give_back(claim.key, min(claim.lent, desk.affordable(claim.key.namespace)))
 
 
@@ -130,9 +132,18 @@ def _due(snapshot: Snapshot, desk: Desk, finding: Finding, objection: Objection 
         return False
     resumed = snapshot.uninterrupted_since + min(RESUME_GRACE, finding.evidence.window)
     if objection is None and snapshot.now >= resumed:
-        return True
+        # Proof at the moment of taking: the next answer is asked for at once, and is no reason for a delay.
+        return not awaits_proof(snapshot, timer)
     desk.mark(replace(finding.claim, timer=replace(timer, deadline=_later(snapshot, finding, resumed))))
     return False
+
+
+def awaits_proof(snapshot: Snapshot, timer: Timer) -> bool:
+    """Whether a taking for under-use is due, and what is known of use was asked before it was."""
+    if timer.stage not in {Stage.WARNED, Stage.LENT} or timer.deadline is None:
+        return False
+    asked = snapshot.usage.asked
+    return timer.deadline <= snapshot.now and (asked is None or asked < timer.deadline)
 
 
 def _later(snapshot: Snapshot, finding: Finding, resumed: datetime) -> datetime:

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpupool.model.objects import Key
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Key
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
 

@@ -6,7 +6,7 @@ borrowers return theirs, as to any owner whose demand shows. A cordoned or NotRe
 
 from __future__ import annotations
 
-from gpupool.model.snapshot import Key
+from gpupool.model.objects import Key
 from gpupool.policy.desk import Desk
 
 

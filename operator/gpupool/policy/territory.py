@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpupool.model.objects import Namespace
 from gpupool.model.pool import Mode, Share
-from gpupool.model.snapshot import Namespace, Snapshot
+from gpupool.model.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gpupool.model.annotations import timer_size
+from gpupool.model.objects import Timer
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.desk import Desk
 from gpupool.policy.rebuilding import timer_name
 

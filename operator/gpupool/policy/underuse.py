@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from gpupool.model.reasons import DataState, Stage
 from gpupool.policy.evidence import Evidence
+from gpupool.policy.senses import cannot_take
 
 
 class Answer(StrEnum):
@@ -57,6 +58,12 @@ def starting_up(e: Evidence) -> Objection | None:
     return Objection(Answer.NO, "StartingUp", f"The grant is younger than {_text(e.young)}.")
 
 
+def out_of_sight(e: Evidence) -> Objection | None:
+    """Nothing is said about use while the API server's own facts are old (law 1)."""
+    blind = cannot_take(e.snapshot)
+    return None if blind is None else Objection(Answer.UNKNOWN, blind.reason, blind.message)
+
+
 def telemetry_stale(e: Evidence) -> Objection | None:
     """Nothing is said about use unless Prometheus answers freshly in this cycle (law 1)."""
     if e.snapshot.usage.fresh:
@@ -85,6 +92,16 @@ def short_history(e: Evidence) -> Objection | None:
     return Objection(Answer.UNKNOWN, "ShortHistory", f"Use is recorded for {have}s of {_text(e.window)}.")
 
 
+def unrecorded_lately(e: Evidence) -> Objection | None:
+    """It must have been watched in the last window, not in any: nobody saw what ran while we were away."""
+    part = int(100 * (e.peak.recent if e.peak else 0.0) / e.window.total_seconds())
+    floor = e.snapshot.pool.reclaim.coverage
+    if part >= floor:
+        return None
+    message = f"Use is recorded for {part} % of the last {_text(e.window)}, and {floor} % are needed."
+    return Objection(Answer.UNKNOWN, "UseUnrecorded", message)
+
+
 def others_use_it(e: Evidence) -> Objection | None:
     """While a namespace has unattributed or overdrawn GPUs, no sibling is blamed for unheld ones."""
     if e.claim.unowned or e.unattributed + e.overdrawn == 0:
@@ -101,6 +118,21 @@ def wants_more(e: Evidence) -> Objection | None:
     if e.claim.demand == 0:
         return None
     return Objection(Answer.NO, "InDemand", f"Its controllers want {e.claim.demand} GPUs more.")
+
+
+def counted_as_used(e: Evidence) -> Objection | None:
+    """What quota counts is used, also where no pod is seen: a shrink lowers hard by at most hard - used.
+
+    Quota and pods may each be ahead of the other for a moment; that puts off and takes nothing away.
+    """
+    if e.unseen == 0:
+        return None
+    namespace = e.claim.key.namespace
+    return Objection(
+        Answer.UNKNOWN,
+        "UsedUnseen",
+        f"Quota counts {e.unseen} GPUs in namespace {namespace} beyond those of the pods that are seen.",
+    )
 
 
 def used_as_promised(e: Evidence) -> Objection | None:
@@ -120,11 +152,14 @@ def all_held(e: Evidence) -> Objection | None:
 
 
 STILL_UNUSED: tuple[Rule, ...] = (
+    out_of_sight,
     wants_more,
     others_use_it,
     telemetry_stale,
     bad_data_nearby,
     short_history,
+    unrecorded_lately,
+    counted_as_used,
     used_as_promised,
 )
 """What must hold for as long as something is lent, and again when the claim to it ends."""

@@ -7,8 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
+from gpupool.model.objects import Key, Namespace, Node, Pod, Request
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Namespace, Node, Pod, Request, Snapshot, Usage
+from gpupool.model.senses import NODES, Senses
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import Usage
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, World
 from gpupool.policy.membership import Membership
 from gpupool.policy.roster import Roster, roster
@@ -47,6 +50,7 @@ def view(
         pods=pods,
         demands=tuple(d for d in world.demands if d.namespace in own and d.resource in pool.resources),
         usage=usage or Usage(),
+        senses=_senses(world.senses, node_names, own),
         nodes_claimed_twice=members.nodes_claimed_twice,
         namespaces_claimed_twice=members.namespaces_claimed_twice,
         nodes_elsewhere=members.nodes_elsewhere,
@@ -69,6 +73,12 @@ def view(
 def _lowered(asked: Pool, acting: Pool) -> Iterable[str]:
     """Teams whose share does not act as it is asked to."""
     return (a.team for a, b in zip(asked.shares, acting.shares, strict=True) if a != b)
+
+
+def _senses(found: Senses, nodes: set[str], namespaces: set[str]) -> Senses:
+    """Of a node that cannot be read nobody knows whose it is; of others their place tells."""
+    unread = (u for u in found.unread if u.kind == NODES or u.namespace in namespaces or u.node in nodes)
+    return replace(found, unread=tuple(unread))
 
 
 def _carries(namespace: NamespaceFacts, pool: Pool) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from gpupool.collector.projections import QuotaFacts
 from gpupool.collector.store import Change
 from gpupool.kube import resources as kinds
-from gpupool.model.snapshot import Pod
+from gpupool.model.objects import Pod
 from gpupool.policy.membership import Membership
 from gpupool.runtime.reading import Tracked
 

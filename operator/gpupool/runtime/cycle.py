@@ -9,22 +9,23 @@ from dataclasses import replace
 from datetime import datetime
 
 from gpupool.applier.execute import Results
-from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import FencedError
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.enforcement import Enforcement
 from gpupool.model.plan import Action, Plan
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Snapshot, Usage
+from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import Template, World
 from gpupool.planner.planner import make_plan
 from gpupool.planner.recheck import recheck
 from gpupool.policy.isolation import policies_of
 from gpupool.policy.readiness import hold
+from gpupool.policy.reclaim import awaits_proof
 from gpupool.policy.view import view
 from gpupool.runtime.clockwork import Alarm, Continuity
 from gpupool.runtime.context import Context
 from gpupool.runtime.grantgate import GrantGate
+from gpupool.runtime.measuring import Measuring
 from gpupool.runtime.mending import Mending
 from gpupool.runtime.publisher import Cycle, Publisher
 from gpupool.runtime.rehearsal import Rehearsal, scene
@@ -34,10 +35,6 @@ log = logging.getLogger(__name__)
 
 PROBE_PAUSE = 30.0
 """Seconds between two probes of policies that nobody touched."""
-FASTEST_USAGE = 1.0
-"""Seconds between two looks at Prometheus, at least."""
-ANSWERING = 4.0
-"""Seconds by which Prometheus may take longer than last time before its last answer counts no more."""
 SOONEST = 0.5
 """Seconds between two cycles that only time brought about, at least."""
 FIRST_PAUSE = 1.0
@@ -70,17 +67,22 @@ class PoolLoop:
         self._due: datetime | None = None
         self._gate = GrantGate(context.mirror.quota)
         self._continuity = Continuity(context.settings.cycle_interval)
-        self._usage: tuple[float, Usage] | None = None
-        self._answered_within = 0.0
         self._probe: tuple[float, tuple[str, ...]] | None = None
         self._templates: tuple[Template, ...] = ()
         self._mending = Mending()
         self._rehearsal = Rehearsal(self.alarm.ring)
+        self._measuring = Measuring(
+            name,
+            context.usage,
+            look=self._collect,
+            interval=context.settings.cycle_interval,
+            answered=self.alarm.ring,
+        )
 
     async def run(self) -> None:
         """Cycle until ended or cancelled; what goes wrong is logged, counted and tried again."""
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(self._measure()), group.create_task(self._rehearsal.run())]
+            beside = [group.create_task(self._measuring.run()), group.create_task(self._rehearsal.run())]
             pause = FIRST_PAUSE
             while not self._ending:
                 self._turned = time.monotonic()
@@ -143,6 +145,8 @@ class PoolLoop:
         }
         self._cycles += 1
         self._due = _next_deadline(plan, snapshot.now)
+        if any(r.timer is not None and awaits_proof(snapshot, r.timer) for r in plan.requests):
+            self._measuring.hurry()
         self._publisher.cycle(snapshot, plan, results, Cycle(self._cycles, written, steps, len(refused)))
         return plan
 
@@ -172,7 +176,7 @@ class PoolLoop:
         now = self._continuity.monotone(world.now)
         world = replace(world, now=now)
         since = self._continuity.since(now)
-        snapshot = view(world, found, pool, uninterrupted_since=since, usage=self._fresh_usage())
+        snapshot = view(world, found, pool, uninterrupted_since=since, usage=self._measuring.usage())
         return self._admitted(world, snapshot)
 
     def _pool(self) -> Pool | None:
@@ -196,19 +200,6 @@ class PoolLoop:
             return held
         probe = self._probe[1] if self._probe else None
         return replace(held, enforcement=replace(plain, policies_current=True, probe=probe))
-
-    def _fresh_usage(self) -> Usage:
-        """What Prometheus said last; too old an answer is no answer (law 1)."""
-        if self._context.usage is None:
-            return Usage()
-        if self._usage is None:
-            return Usage(problem="Prometheus has not been asked yet", reason="NotAskedYet")
-        at, usage = self._usage
-        age = time.monotonic() - at
-        if age <= 2 * (self._usage_pause() + self._answered_within) + ANSWERING:
-            return usage
-        problem = "Prometheus takes too long to answer: what it said last is too old to rest on"
-        return replace(usage, fresh=False, problem=problem, reason="PrometheusSlow")
 
     # ------------------------------------------------------------------ 3 recheck
 
@@ -263,32 +254,6 @@ class PoolLoop:
             proved = self._probe is not None and not self._probe[1]
             stands = scene(snapshot.pool, asked, self._context.policies.rehearse, proved=proved)
             self._rehearsal.look(stands, self._templates)
-
-    # ------------------------------------------------------------------ Prometheus, beside the cycle
-
-    def _usage_pause(self) -> float:
-        pool = self._pool()
-        window = 0.0 if pool is None else pool.reclaim.window.total_seconds()
-        return max(FASTEST_USAGE, min(self._context.settings.cycle_interval, window / 10))
-
-    async def _measure(self) -> None:
-        """Ask Prometheus at a pace of its own: giving never waits for it."""
-        while self._context.usage is not None:
-            try:
-                await self._ask(self._context.usage)
-            except Exception:
-                # Use stays unknown meanwhile, which takes nothing; giving goes on.
-                log.exception("use not measured", extra={"pool": self.name})
-            await asyncio.sleep(self._usage_pause())
-
-    async def _ask(self, reader: UsageReader) -> None:
-        snapshot = self._collect()
-        if snapshot is not None:
-            asked = time.monotonic()  # what is told in the end was so when it was asked
-            nodes = [node.name for node in snapshot.nodes]
-            usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now, nodes)
-            self._usage, self._answered_within = (asked, usage), time.monotonic() - asked
-            self.alarm.ring()
 
 
 def _next_deadline(plan: Plan, now: datetime) -> datetime | None:

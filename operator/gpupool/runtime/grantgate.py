@@ -15,9 +15,10 @@ from gpupool.applier.execute import Results
 from gpupool.collector.projections import QuotaFacts
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.annotations import QUOTA_NAME
+from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Notice, RequestStatus, SetQuota, Status, Verdict
 from gpupool.model.reasons import Phase, Reason
-from gpupool.model.snapshot import Key, Snapshot
+from gpupool.model.snapshot import Snapshot
 
 MOMENT = 1.0
 """Seconds that a cycle waits for the quotas it has just raised."""

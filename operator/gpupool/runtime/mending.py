@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gpupool.model.marks import TAINT
+from gpupool.model.objects import Key, Node
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, Notice, SetPolicies, SetQuota
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Node, Snapshot
-from gpupool.planner.naming import some
+from gpupool.model.snapshot import Snapshot
+from gpupool.policy.naming import some
 
 Target = tuple[str, str]
 """What is kept, and on which object."""

@@ -23,6 +23,7 @@ from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
 from gpupool.model.annotations import read_epoch
 from gpupool.model.marks import OURS
 from gpupool.model.plan import Notice
+from gpupool.model.senses import NODES, PODS, QUOTAS, Senses
 from gpupool.model.world import World
 from gpupool.policy.membership import Membership, resolve
 from gpupool.runtime.concern import Concern, Concerned
@@ -202,7 +203,15 @@ class Mirror:
             self._mapped = (moment, made, resolve(made))
             self._concern.learn(self._mapped[2])
         _, known, found = self._mapped
-        return replace(known, now=now), found
+        return replace(known, now=now, senses=self.senses()), found
+
+    def senses(self) -> Senses:
+        """What is not known now: no change tells of it, so it is asked every time."""
+        mirrors = self.reflectors
+        return Senses(
+            unheard=tuple(sorted(kind for kind, r in mirrors.items() if r.overdue())),
+            unread=tuple(found for kind in (PODS, NODES, QUOTAS) for found in mirrors[kind].unread()),
+        )
 
     def _world(self, now: datetime) -> World:
         found = Projections(

@@ -9,9 +9,9 @@ from dataclasses import replace
 from gpupool.applier.outsiderset import OutsiderSet
 from gpupool.applier.policies.outside_probe import kept_name
 from gpupool.applier.policyset import PolicySet
+from gpupool.model.objects import Pod
 from gpupool.model.outsiders import OutsiderFacts, Outsiders, SetOutsiders
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import Pod
 from gpupool.model.world import Template, World
 from gpupool.policy.membership import Membership
 from gpupool.policy.outsiders import acting, objection, outside, outsiders

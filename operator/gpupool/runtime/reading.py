@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from gpupool.api.v1alpha1 import explain
 from gpupool.kube.resources import Json, ObjectKey, key_of
+from gpupool.model.objects import Key, Request
 from gpupool.model.plan import Notice
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Request
 from gpupool.runtime.memo import StatusMemo, memo
 
 log = logging.getLogger(__name__)

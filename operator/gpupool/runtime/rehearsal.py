@@ -17,9 +17,9 @@ from functools import partial
 
 from gpupool.errors import KubeError
 from gpupool.model.enforcement import Replay
+from gpupool.model.objects import ObjectRef
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import ObjectRef
 from gpupool.model.world import Template
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from gpupool.model.objects import Demand, Key, Node, Quota, Request
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Demand, Key, Node, Quota, Request
 from gpupool.simulator.workloads import Running, Template, Workload
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from gpupool.model.enforcement import Enforcement
 from gpupool.model.marks import TAINT
+from gpupool.model.objects import Key, Namespace, Pod, Quota, Remembered
 from gpupool.model.plan import (
     Action,
     DropQuota,
@@ -19,9 +20,11 @@ from gpupool.model.plan import (
     SetPolicies,
     SetQuota,
 )
-from gpupool.model.snapshot import Key, Namespace, Quota, Remembered, Snapshot
+from gpupool.model.senses import PODS, Senses
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import Books, attribute, gpus
+from gpupool.policy.senses import pods_known
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.samples import Recorder
 
@@ -33,6 +36,7 @@ class Engine:
     Attributes:
         since: since when cycles follow each other without a gap.
         loses_statuses: status writes fail.
+        frozen: the pods that the mirror shows since it hears nothing of them any more; None while it hears.
     """
 
     cluster: Cluster
@@ -41,6 +45,7 @@ class Engine:
     down: bool = False
     loses_statuses: bool = False
     policies: SetPolicies | None = None
+    frozen: tuple[Pod, ...] | None = None
 
     def snapshot(self) -> Snapshot:
         """What the operator sees now."""
@@ -52,11 +57,16 @@ class Engine:
             nodes=tuple(cluster.nodes.values()),
             namespaces=tuple(self._namespaces()),
             requests=tuple(cluster.requests.values()),
-            pods=tuple(p.pod() for p in cluster.pods.values()),
+            pods=self.pods() if self.frozen is None else self.frozen,
             demands=tuple(cluster.demands()),
             usage=self.recorder.usage(cluster.pods.values(), cluster.now, cluster.pool.reclaim.window),
             enforcement=Enforcement(policies_current=self.policies is not None, probe=()),
+            senses=Senses() if self.frozen is None else Senses(unheard=(PODS,)),
         )
+
+    def pods(self) -> tuple[Pod, ...]:
+        """All pods as the API shows them."""
+        return tuple(p.pod() for p in self.cluster.pods.values())
 
     def _namespaces(self) -> Iterable[Namespace]:
         cluster = self.cluster
@@ -85,7 +95,10 @@ class Engine:
     def advance(self, duration: timedelta) -> None:
         """Let time pass without a cycle."""
         owners = self._owners(attribute(self.snapshot()))
+        began = self.cluster.now
         ended = self.cluster.step(duration)
+        if not self.down and self.frozen is None:
+            self.recorder.watch(began, self.cluster.now)
         self.recorder.bury(ended, owners, self.cluster.now)
         self.since = None if self.down else (self.since or self.cluster.now)
 
@@ -95,7 +108,8 @@ class Engine:
     def cycle(self) -> Plan:
         """One cycle: collect, plan, apply, report."""
         snapshot = self.snapshot()
-        self._record(snapshot)
+        if pods_known(snapshot):
+            self._record(snapshot)
         plan = make_plan(self.snapshot())
         self.apply(plan.actions)
         if not self.loses_statuses:

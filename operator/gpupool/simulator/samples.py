@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gpupool.model.snapshot import Key, Peak, PodUsage, Usage
+from gpupool.model.objects import Key
+from gpupool.model.usage import Peak, PodUsage, Usage
 from gpupool.simulator.workloads import Running, Samples
 
 SEEN = {Samples.OK: 1.0, Samples.STALE: 1.0, Samples.CONFLICTING: 1.0, Samples.PARTIAL: 0.5}
@@ -25,12 +26,13 @@ class Ended:
 
 @dataclass(slots=True)
 class Recorder:
-    """Series over time. `works`: Prometheus answers freshly."""
+    """Series over time. `works`: Prometheus answers freshly; `watched`: while the operator told of them."""
 
     works: bool = True
     ended: deque[Ended] = field(default_factory=deque)
     used: dict[Key, deque[tuple[datetime, int]]] = field(default_factory=dict)
     first: dict[Key, datetime] = field(default_factory=dict)
+    watched: deque[tuple[datetime, datetime]] = field(default_factory=deque)
 
     def record(self, now: datetime, used: Mapping[Key, int], lookback: timedelta) -> None:
         """Keep what requests use now; a point that equals its neighbours tells nothing new."""
@@ -41,9 +43,17 @@ class Recorder:
             while len(points) > 1 and points[1][0] <= now - lookback:
                 points.popleft()
 
+    def watch(self, began: datetime, until: datetime) -> None:
+        """Note that the operator was there, and knew the pods."""
+        if self.watched and self.watched[-1][1] == began:
+            began, _ = self.watched.pop()
+        self.watched.append((began, until))
+
     def bury(self, pods: Iterable[Running], owners: Mapping[Key, str], now: datetime) -> None:
-        """Remember pods that ended."""
-        self.ended += [Ended(p, owners.get(p.key), now) for p in pods if p.started is not None]
+        """Remember pods that ended, as far as they were ever seen."""
+        last = self.watched[-1][1] if self.watched else now
+        seen = (p for p in pods if p.started is not None and p.started < last)
+        self.ended += [Ended(p, owners.get(p.key), now) for p in seen]
 
     def usage(self, pods: Iterable[Running], now: datetime, window: timedelta) -> Usage:
         """All that Prometheus would say now."""
@@ -55,12 +65,17 @@ class Recorder:
             fresh=self.works,
             problem="" if self.works else "Prometheus does not answer",
             pods=tuple(s for s in (*alive, *dead) if s is not None),
-            peaks={k: self._peak(k, now) for k in self.used},
+            peaks={k: self._peak(k, now, window) for k in self.used},
+            asked=now,
         )
 
-    def _peak(self, key: Key, now: datetime) -> Peak:
-        history = (now - self.first[key]).total_seconds()
-        return Peak(used=max(count for _, count in self.used[key]), history=history)
+    def _peak(self, key: Key, now: datetime, window: timedelta) -> Peak:
+        first, used = self.first[key], max(count for _, count in self.used[key])
+        return Peak(used, self._watched_since(first), self._watched_since(max(first, now - window)))
+
+    def _watched_since(self, moment: datetime) -> float:
+        spans = (until - max(began, moment) for began, until in self.watched if until > moment)
+        return sum(spans, timedelta()).total_seconds()
 
 
 def _sample(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from gpupool.model.snapshot import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, ObjectRef, Pod
 
 
 class Samples(StrEnum):

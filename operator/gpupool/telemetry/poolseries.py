@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from gpupool.model.objects import Counts, Key
 from gpupool.model.plan import Plan, PoolStatus, RequestStatus, ShareRow
 from gpupool.model.reasons import Phase
-from gpupool.model.snapshot import Counts, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.policy.attribution import Books, attribute, gpus
+from gpupool.policy.senses import pods_known
 from gpupool.telemetry import catalog
 from gpupool.telemetry.catalog import Metric
 
@@ -52,8 +54,11 @@ def pool_series(plan: Plan, snapshot: Snapshot) -> Series:
     governed = [r for r in plan.requests if r.pool == plan.pool and r.resource in snapshot.pool.resources]
     for request in governed:
         _request(series, plan.pool, request)
-    _unattributed(series, snapshot, books)
-    _pods(series, snapshot, books)
+        if pods_known(snapshot):  # what is read back as a peak is a fact, or it is absent
+            _put(series, catalog.USED, _names(plan.pool, request), request.used)
+    if pods_known(snapshot):
+        _unattributed(series, snapshot, books)
+        _pods(series, snapshot, books)
     for phase in Phase:
         _put(series, catalog.REQUESTS, (plan.pool, phase), sum(r.phase is phase for r in plan.requests))
     _put(series, catalog.UNCONFIRMED_QUOTAS, (plan.pool,), _unconfirmed(snapshot))
@@ -93,9 +98,12 @@ def _share(series: Series, pool: str, row: ShareRow) -> None:
         _counts(series, metric, (pool, row.team), getattr(row, name))
 
 
+def _names(pool: str, request: RequestStatus) -> tuple[str, ...]:
+    return (request.key.namespace, request.key.name, pool, request.resource)
+
+
 def _request(series: Series, pool: str, request: RequestStatus) -> None:
-    labels = (request.key.namespace, request.key.name, pool, request.resource)
-    _put(series, catalog.USED, labels, request.used)
+    labels = _names(pool, request)
     for metric, name in _REQUEST:
         _put(series, metric, labels, getattr(request, name))
     if request.timer is not None and request.timer.deadline is not None:
@@ -121,13 +129,14 @@ def _pods(series: Series, snapshot: Snapshot, books: Books) -> None:
             continue
         for resource in snapshot.pool.resources:
             if count := pod.gpus.get(resource, 0):
-                booked = request.get((pod.key.namespace, pod.key.name), "")
+                booked = request.get((pod.key, resource), "")
                 labels = (pod.key.namespace, pod.key.name, pod.node, booked, snapshot.pool.name, resource)
                 _put(series, catalog.POD, labels, count)
 
 
-def _requests_of(books: Books) -> Mapping[tuple[str, str], str]:
-    return {(p.key.namespace, p.key.name): key.name for key, pods in books.pods.items() for p in pods}
+def _requests_of(books: Books) -> Mapping[tuple[Key, str], str]:
+    """The request's name by pod and resource."""
+    return {(p.key, r): key.name for key, pods in books.pods.items() for p in pods for r in p.gpus}
 
 
 def merged(all_series: Iterable[Series]) -> Series:

@@ -5,9 +5,9 @@ from typing import Any
 
 from gpupool.api import convert, statuses
 from gpupool.api import v1alpha1 as api
+from gpupool.model.objects import Request
 from gpupool.model.plan import Plan
 from gpupool.model.pool import Pool, Share
-from gpupool.model.snapshot import Request
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.planner import make_plan

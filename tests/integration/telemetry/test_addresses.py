@@ -12,7 +12,7 @@ import yaml
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
-from gpupool.model.snapshot import Usage
+from gpupool.model.usage import Usage
 from integration.telemetry.gateway import Gateway, gateway
 from localplane.certs import write_certificates
 from localplane.cluster import Cluster

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from gpupool.collector.prometheus.usage import UsageReader
+from gpupool.model.objects import Key
 from gpupool.model.plan import Plan
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key
 from gpupool.telemetry.metrics import Metrics
 from integration.telemetry.watching import Exporters, Watch
 from localplane.cluster import Cluster

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
+from gpupool.model.objects import Key
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key, PodUsage, Usage
+from gpupool.model.usage import PodUsage, Usage
 from gpupool.policy.attribution import attribute
 from gpupool.policy.measure import measure
 from localplane.cluster import Cluster

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gpupool.api import convert
+from gpupool.model.objects import Key, ObjectRef, Priority, Remembered, Request, Timer
 from gpupool.model.reasons import Phase, Stage
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Key, ObjectRef, Priority, Remembered, Request, Timer
 from support.manifests import example
 
 NOON = datetime(2030, 1, 7, 12, tzinfo=UTC)

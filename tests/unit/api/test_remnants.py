@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gpupool.api import convert, remnants
-from gpupool.model.snapshot import Key, ObjectRef, Request
+from gpupool.model.objects import Key, ObjectRef, Request
 from support.builders import GPU
 
 STATUS = {"granted": 4, "allowance": 4, "askedGpus": 6, "resource": GPU, "phase": "Partial"}

@@ -5,10 +5,10 @@ from typing import Any
 
 from gpupool.api import statuses
 from gpupool.api.v1alpha1 import GpuPoolStatus
+from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, PoolStatus, QueueRow, ShareRow, Status
 from gpupool.model.pool import Mode, Pool, Recall
 from gpupool.model.reasons import Reason
-from gpupool.model.snapshot import Key
 from support.builders import GPU, HOUR, MINUTE, NOW, a_pool, a_share
 
 MIG = "nvidia.com/mig-1g.10gb"

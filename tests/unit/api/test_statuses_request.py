@@ -8,9 +8,9 @@ import pytest
 
 from gpupool.api import convert, statuses
 from gpupool.api.v1alpha1 import CapacityRequestStatus
+from gpupool.model.objects import Key, Remembered, Timer
 from gpupool.model.plan import Blocker, Condition, RequestStatus, Status, Verdict
 from gpupool.model.reasons import DataState, Phase, Reason, Stage
-from gpupool.model.snapshot import Key, Remembered, Timer
 from support.builders import GPU, HOUR, MINUTE, NOW
 from support.manifests import example
 

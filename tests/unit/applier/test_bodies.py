@@ -6,9 +6,9 @@ import pytest
 
 from gpupool.applier import bodies
 from gpupool.collector import projections
+from gpupool.model.objects import Timer
 from gpupool.model.plan import LabelNamespace, MarkNode, SetQuota
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Timer
 from support.builders import GPU, NOW, a_pool
 
 MIG = "nvidia.com/mig-1g.10gb"

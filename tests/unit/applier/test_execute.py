@@ -11,8 +11,8 @@ from gpupool.applier.serverside import Writer
 from gpupool.errors import Cause, Conflict, Failure, Forbidden, KubeError, NotFound, TooManyRequests
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
+from gpupool.model.objects import Key
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
-from gpupool.model.snapshot import Key
 from support.builders import GPU, a_pool
 from support.notedwriter import NotedWriter, Write
 

@@ -12,8 +12,8 @@ from gpupool.applier.policyset import PolicyContext
 from gpupool.applier.serverside import Deletion, Writer
 from gpupool.errors import Conflict, Failure
 from gpupool.kube.client import KubeClient
+from gpupool.model.objects import Key, Pod
 from gpupool.model.outsiders import OutsiderPool, SetOutsiders
-from gpupool.model.snapshot import Key, Pod
 from support.builders import GPU, a_pool
 from support.notedwriter import NotedWriter, Write
 

@@ -13,8 +13,8 @@ from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Failure, Forbidden, KubeError, Unreachable
 from gpupool.kube.client import KubeClient
+from gpupool.model.objects import ObjectRef
 from gpupool.model.plan import SetPolicies
-from gpupool.model.snapshot import ObjectRef
 from gpupool.model.world import Template
 from support.builders import GPU, a_pool
 

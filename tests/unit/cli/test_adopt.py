@@ -11,7 +11,8 @@ from gpupool.cli import adopt as command
 from gpupool.cli import main as cli
 from gpupool.cli.survey import Survey
 from gpupool.errors import Failure, NotFound
-from gpupool.model.snapshot import ForeignQuota, Namespace, Snapshot
+from gpupool.model.objects import ForeignQuota, Namespace
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.drafting.adopt import adopt
 from gpupool.planner.drafting.draft import Hints
 from support.builders import GPU, a_pool, a_share, a_snapshot, pods

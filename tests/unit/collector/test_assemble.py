@@ -8,8 +8,8 @@ import pytest
 from gpupool.collector.assemble import REFUSAL_HOLDS, Projections, world
 from gpupool.collector.controllers import Controller, Refusal
 from gpupool.collector.projections import NamespaceLabels, QuotaFacts
+from gpupool.model.objects import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Timer
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Timer
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, World
 from support.builders import GPU, MINUTE, NOW
 

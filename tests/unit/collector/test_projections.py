@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gpupool.collector import projections as see
+from gpupool.model.objects import Key, ObjectRef, Pod, Timer
 from gpupool.model.reasons import Stage
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Key, ObjectRef, Pod, Timer
 from gpupool.model.world import Toleration
 
 GPU = "nvidia.com/gpu"

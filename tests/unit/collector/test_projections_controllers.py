@@ -8,7 +8,7 @@ import pytest
 
 from gpupool.collector import controllers
 from gpupool.collector.controllers import Controller, Refusal
-from gpupool.model.snapshot import ObjectRef
+from gpupool.model.objects import ObjectRef
 
 GPU = "nvidia.com/gpu"
 NOON = datetime(2030, 1, 7, 12, tzinfo=UTC)

@@ -9,8 +9,10 @@ from gpupool.collector.prometheus.combine import combine
 from gpupool.collector.prometheus.devices import Readings
 from gpupool.collector.prometheus.own import OwnPod
 from gpupool.collector.prometheus.series import GpuSeries, Source
+from gpupool.model.objects import Key, Namespace, Node, Pod
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key, Namespace, Node, Pod, PodUsage, Snapshot, Usage
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import PodUsage, Usage
 from gpupool.policy.attribution import attribute
 from gpupool.policy.measure import measure
 from support.usage import a_pool, moment

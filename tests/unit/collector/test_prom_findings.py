@@ -12,7 +12,7 @@ from gpupool.collector.prometheus.findings import findings
 from gpupool.collector.prometheus.problem import over, some
 from gpupool.collector.prometheus.series import GpuSeries, Source
 from gpupool.collector.prometheus.targets import Targets, read_targets
-from gpupool.model.snapshot import Key, Pod
+from gpupool.model.objects import Key, Pod
 from support.usage import a_pool, moment
 
 NOW = moment(1_000_000)

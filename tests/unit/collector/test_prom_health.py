@@ -11,7 +11,8 @@ from gpupool.collector.prometheus.devices import Readings
 from gpupool.collector.prometheus.own import Own, Past
 from gpupool.collector.prometheus.series import GpuSeries, Source
 from gpupool.collector.prometheus.targets import Rhythm, Targets, read_targets
-from gpupool.model.snapshot import Key, Peak, Pod
+from gpupool.model.objects import Key, Pod
+from gpupool.model.usage import Peak
 from support.usage import a_pool, moment
 
 NOW = moment(1_000_000)

@@ -29,7 +29,7 @@ def all_questions(window: timedelta, lookback: timedelta) -> list[str]:
         queries.scrapes(("dcgm-exporter",), ("a:1",)),
         queries.past_targets(("dcgm-exporter",), window),
         *(use.seen.promql, use.busy.promql, use.mean.promql, use.age, use.crowded, use.still),
-        *(own.held.promql, own.size, own.peak, own.history.promql),
+        *(own.held.promql, own.size, own.peak, own.history.promql, own.recent.promql),
     ]
 
 
@@ -46,11 +46,11 @@ def ranges(promql: str) -> Iterator[tuple[bool, float]]:
 
 
 @pytest.mark.parametrize(("window", "lookback"), [p for p in product(SPANS, SPANS) if p[0] <= p[1]])
-def test_thirteen_questions_and_no_raw_range_longer_than_an_hour(
+def test_fourteen_questions_and_no_raw_range_longer_than_an_hour(
     window: timedelta, lookback: timedelta
 ) -> None:
     asked = all_questions(window, lookback)
-    assert len(asked) == 13
+    assert len(asked) == 14
     for promql in asked:
         assert all(seconds <= 3600 for raw, seconds in ranges(promql) if raw), promql
 
@@ -105,6 +105,25 @@ def test_history_reaches_further_than_a_lookback_of_one_window() -> None:
     assert "[120s:1s]" in own_queries("lab", minute, minute).history.promql
     hour = timedelta(hours=1)
     assert "[3600s:15s]" in own_queries("lab", hour, hour).history.promql
+
+
+@pytest.mark.parametrize(
+    ("window", "promql", "unit"),
+    [
+        (
+            timedelta(hours=1),
+            'count_over_time((NAMES (gpupool_request_used_gpus{pool="lab"}))[3600s:15s])',
+            15,
+        ),
+        (timedelta(hours=2), 'count_over_time(gpupool:request_used_gpus:max5m{pool="lab"}[7200s])', 300),
+    ],
+)
+def test_the_last_window_is_asked_for_apart_from_the_lookback(
+    window: timedelta, promql: str, unit: float
+) -> None:
+    recent = own_queries("lab", window, timedelta(days=7)).recent
+    names = "max by (job, namespace, exported_namespace, request, pool, resource)"
+    assert (recent.promql, recent.unit) == (promql.replace("NAMES", names), unit)
 
 
 def test_our_own_series_are_believed_from_named_jobs_only_where_they_are_named() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 SOURCES = (
     *(ROOT / "operator/gpupool/collector/prometheus").glob("*.py"),
-    ROOT / "operator/gpupool/runtime/cycle.py",
-    ROOT / "operator/gpupool/model/snapshot.py",
+    ROOT / "operator/gpupool/runtime/measuring.py",
+    ROOT / "operator/gpupool/model/usage.py",
     ROOT / "operator/gpupool/planner/pool_conditions.py",
 )
 SAID = re.compile(r'(?:reason(?:: \S+)? ?= ?|Problem\(\s*|"TelemetryHealthy", Status\.\w+, )"([A-Z]\w+)"')

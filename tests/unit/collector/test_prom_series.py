@@ -6,7 +6,8 @@ from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.own import OwnPod, own_pods, past
 from gpupool.collector.prometheus.ownqueries import RAW
 from gpupool.collector.prometheus.series import Answers, GpuSeries, gpu_series
-from gpupool.model.snapshot import Key, Peak
+from gpupool.model.objects import Key
+from gpupool.model.usage import Peak
 
 BASE = {"job": "dcgm-exporter", "instance": "i1", "UUID": "GPU-1", "gpu": "0", "hostname": "n1"}
 HELD = Key("team", "work")
@@ -112,15 +113,17 @@ def test_peaks_carry_how_long_they_were_recorded() -> None:
     found = past(
         [request_sample(8, "a"), request_sample(6, "a", job="two"), request_sample(0, "")],
         [request_sample(12, "a"), request_sample(20, "", **{RAW: "yes"})],
+        [request_sample(40, "a"), request_sample(30, "a", job="two")],
         unit=300,
+        step=15,
     )
-    assert found.peaks == {Key("team", "a"): Peak(8, 3600), Key("team", ""): Peak(0, 0)}
+    assert found.peaks == {Key("team", "a"): Peak(8, 3600, 600), Key("team", ""): Peak(0, 0, 0)}
     assert found.recorded == 300
     assert found.kept
 
 
 def test_without_any_recorded_value_the_rules_kept_nothing() -> None:
-    assert not past([], [request_sample(40, "a", **{RAW: "yes"})], 300).kept
+    assert not past([], [request_sample(40, "a", **{RAW: "yes"})], [], unit=300, step=300).kept
 
 
 def test_signs_of_foul_play_and_of_death_are_read_per_series() -> None:

@@ -5,7 +5,7 @@ import pytest
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.series import GpuSeries, Source
 from gpupool.collector.prometheus.targets import Targets, read_targets
-from gpupool.model.snapshot import Key
+from gpupool.model.objects import Key
 
 WORK = Key("team", "work")
 

@@ -10,7 +10,7 @@ from gpupool.collector import controllers
 from gpupool.collector.assemble import Projections, world
 from gpupool.collector.controllers import Controller
 from gpupool.collector.templates import of_pod, template
-from gpupool.model.snapshot import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.world import Template
 from support.builders import GPU, NOW
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import Action, DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
-from gpupool.model.snapshot import Key
 from support.builders import GPU
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gpupool.model import recording
-from gpupool.model.snapshot import Key, ObjectRef
+from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.world import NamespaceFacts, World
 from support.builders import (
     HOUR,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from gpupool.model.annotations import read_epoch, read_json, read_timers, write_timers
+from gpupool.model.objects import Timer
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Timer
 
 NOON = datetime(2030, 1, 7, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

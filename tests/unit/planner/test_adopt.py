@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.objects import Key, Namespace, ObjectRef, Pod, Request
 from gpupool.model.pool import Pool
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Key, Namespace, ObjectRef, Pod, Request
 from gpupool.planner.drafting.adopt import Adoption, adopt
 from gpupool.planner.drafting.draft import Draft, Hints, Workload
 from support.builders import GPU, a_pool, a_request, a_share, a_snapshot, nodes, pods

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Request
 from gpupool.model.reasons import Phase, Stage
-from gpupool.model.snapshot import Request
 from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import remember
 from support.builders import (

@@ -3,9 +3,9 @@
 import pytest
 
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
+from gpupool.model.objects import Namespace, Request
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import Namespace, Request
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.planner import make_plan

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Namespace
 from gpupool.model.plan import PoolStatus
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Namespace, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Demand, ObjectRef, Priority
 from gpupool.model.plan import SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Demand, ObjectRef, Priority, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,

@@ -2,8 +2,9 @@
 
 import pytest
 
+from gpupool.model.objects import Demand, Key, ObjectRef, Pod, Request
 from gpupool.model.selector import Expression, Operator, Selector
-from gpupool.model.snapshot import Demand, Key, ObjectRef, Pod, Request, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import REQUEST_LABEL, attribute
 from support.builders import (

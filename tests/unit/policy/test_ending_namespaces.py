@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL
+from gpupool.model.objects import ForeignQuota, Key
 from gpupool.model.plan import DropQuota, LabelNamespace, Plan, SetQuota
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import ForeignQuota, Key, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.planner import make_plan

@@ -2,9 +2,10 @@
 
 import pytest
 
+from gpupool.model.objects import ObjectRef, Pod, Timer
 from gpupool.model.plan import Evict
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import ObjectRef, Pod, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from gpupool.policy.eviction import Unit, fewest
 from support.builders import (

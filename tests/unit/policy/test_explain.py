@@ -2,9 +2,9 @@
 
 import pytest
 
+from gpupool.model.objects import Request
 from gpupool.model.plan import Blocker, Plan
 from gpupool.model.pool import Visibility
-from gpupool.model.snapshot import Request
 from gpupool.planner.planner import make_plan
 from support.builders import (
     HOUR,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import ForeignQuota, Quota
 from gpupool.model.plan import Plan, SetQuota
-from gpupool.model.snapshot import ForeignQuota, Quota
 from gpupool.planner.planner import make_plan
 from gpupool.policy.ledger import build
 from gpupool.policy.territory import territory_of

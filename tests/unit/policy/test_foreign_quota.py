@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import ForeignQuota, Key
 from gpupool.model.plan import Plan, Status
-from gpupool.model.snapshot import ForeignQuota, Key, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,

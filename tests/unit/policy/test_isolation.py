@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gpupool.model.enforcement import Enforcement
+from gpupool.model.objects import Namespace
 from gpupool.model.plan import DropQuota, LabelNamespace, MarkNode, SetPolicies, SetQuota
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import Namespace, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from support.builders import GPU, a_pool, a_quota, a_share, a_snapshot, condition_of, nodes, pods
 

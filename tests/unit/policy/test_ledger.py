@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Namespace
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import Namespace, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from gpupool.policy.ledger import Book, Ledger, build
 from gpupool.policy.territory import territory_of

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Key, Pod
 from gpupool.model.reasons import DataState
-from gpupool.model.snapshot import Key, Pod, PodUsage, Usage
+from gpupool.model.usage import PodUsage, Usage
 from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import attribute
 from gpupool.policy.measure import Measure, Measures, measure

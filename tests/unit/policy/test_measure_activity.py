@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gpupool.model.snapshot import Key
+from gpupool.model.objects import Key
 from gpupool.policy.attribution import attribute
 from gpupool.policy.measure import measure
 from support.builders import a_pool, a_share, a_snapshot, granted, nodes, pods, sampled

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL, TAINT
+from gpupool.model.objects import Demand, ForeignQuota, Key, ObjectRef
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.selector import Selector
-from gpupool.model.snapshot import Demand, ForeignQuota, Key, ObjectRef, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, Toleration, World
 from gpupool.policy.membership import resolve
 from gpupool.policy.view import view

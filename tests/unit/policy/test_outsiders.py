@@ -7,10 +7,10 @@ import pytest
 
 from gpupool.model.enforcement import Replay
 from gpupool.model.marks import POOL_LABEL
+from gpupool.model.objects import ObjectRef
 from gpupool.model.outsiders import Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
-from gpupool.model.snapshot import ObjectRef
 from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy import outsiders as rule
 from gpupool.policy.membership import resolve

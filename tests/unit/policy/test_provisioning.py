@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from gpupool.model.enforcement import Enforcement
+from gpupool.model.objects import Node, Pod
 from gpupool.model.plan import Plan, SetPolicies
-from gpupool.model.snapshot import Node, Pod
 from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,

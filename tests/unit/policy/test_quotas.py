@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import ForeignQuota, Quota
 from gpupool.model.plan import SetQuota
-from gpupool.model.snapshot import ForeignQuota, Quota
 from gpupool.planner.planner import make_plan
 from support.builders import GPU, a_pool, a_quota, a_share, a_snapshot, condition_of, granted, pods
 

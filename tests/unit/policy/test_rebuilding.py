@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Remembered
 from gpupool.model.plan import Evict, SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Remembered
 from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+from gpupool.model.objects import Node, Pod, Priority, Quota, Request
 from gpupool.model.plan import Evict, SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Node, Pod, Priority, Quota, Request, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from support.builders import (
     HOUR,

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.objects import Demand, Key, ObjectRef, Request, Timer
 from gpupool.model.plan import Status
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Demand, Key, ObjectRef, Peak, Request, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import Peak
 from gpupool.planner.planner import make_plan
+from gpupool.policy.reclaim import awaits_proof
 from gpupool.simulator.engine import remember
 from support.builders import (
     DAY,
@@ -45,7 +48,8 @@ def under_used(timer: Timer | None = None, request: Request | None = None, **mor
     asked = request or granted("train", 16, timer=timer)
     more.setdefault("pods", RUNNING)
     more.setdefault("usage", sampled(more["pods"], peaks={KEY: 4}))
-    more.setdefault("quotas", {"vision": a_quota(16, 4, timers={} if timer is None else {"train": timer})})
+    used = sum(p.gpus[GPU] for p in more["pods"])
+    more.setdefault("quotas", {"vision": a_quota(16, used, timers={} if timer is None else {"train": timer})})
     pool: Pool = more.pop("pool", POOL)
     return a_snapshot(pool, asked, *more.pop("others", ()), nodes=nodes(4), **more)
 
@@ -131,6 +135,18 @@ def short() -> Snapshot:
     return under_used(usage=sampled(RUNNING, peaks={KEY: 4}, history=600.0))
 
 
+def watched_before_and_not_lately() -> Snapshot:
+    return under_used(usage=sampled(RUNNING, peaks={KEY: 4}, recent=0.89 * 3600))
+
+
+def unseen() -> Snapshot:
+    return under_used(quotas={"vision": a_quota(16, 5)})
+
+
+def no_pods_at_all() -> Snapshot:
+    return under_used(pods=(), usage=sampled((), peaks={KEY: 0}), quotas={"vision": a_quota(16, 8)})
+
+
 def as_promised() -> Snapshot:
     request = replace(granted("train", 16), expected_utilization=25)
     return under_used(request=request)
@@ -158,6 +174,9 @@ def nothing() -> Snapshot:
         (spoilt_nearby(), "DataPartial", "Unknown"),
         (unrecorded(), "ShortHistory", "Unknown"),
         (short(), "ShortHistory", "Unknown"),
+        (watched_before_and_not_lately(), "UseUnrecorded", "Unknown"),
+        (unseen(), "UsedUnseen", "Unknown"),
+        (no_pods_at_all(), "UsedUnseen", "Unknown"),
         (as_promised(), "UsedAsPromised", "False"),
         (all_held(), "AllHeld", "False"),
     ],
@@ -241,6 +260,51 @@ def test_what_cannot_be_proved_at_the_deadline_waits_and_is_not_taken(usage: Any
     assert status.timer.deadline == NOW + HOUR
 
 
+def test_what_quota_counts_is_not_lent_where_no_pod_is_seen() -> None:
+    unseen_ = under_used(
+        replace(DUE, target=1),
+        pods=(),
+        usage=sampled((), peaks={KEY: 0}),
+        quotas={"vision": a_quota(16, 8, timers={"train": replace(DUE, target=1)})},
+    )
+    status = status_of(make_plan(unseen_), "train")
+    assert status.allowance == 16
+    assert status.timer is not None
+    assert status.timer.deadline == NOW + HOUR
+    message = condition_of(make_plan(unseen_), "UnderUsed", "train").message
+    assert message == "Quota counts 8 GPUs in namespace vision beyond those of the pods that are seen."
+
+
+def test_what_quota_counts_beyond_the_pods_keeps_a_lent_claim_from_ending() -> None:
+    timer = replace(LENT, deadline=NOW)
+    status = status_of(
+        make_plan(lent(timer, quotas={"vision": a_quota(5, 5, timers={"train": timer})})), "train"
+    )
+    assert (status.granted, status.released) == (16, None)
+
+
+@pytest.mark.parametrize("asked", [None, NOW - MINUTE / 60], ids=["never told", "a second before"])
+def test_an_answer_from_before_the_deadline_is_no_proof_at_the_moment_of_taking(
+    asked: datetime | None,
+) -> None:
+    usage = sampled(RUNNING, peaks={KEY: 4}, asked=asked)
+    status = status_of(make_plan(under_used(DUE, usage=usage)), "train")
+    assert status.allowance == 16
+    assert status.timer is not None
+    assert status.timer.deadline == NOW, "it is due still, and taken with the next answer"
+    ending = status_of(make_plan(lent(replace(LENT, deadline=NOW), usage=usage)), "train")
+    assert (ending.granted, ending.released) == (16, None)
+
+
+def test_only_takings_for_under_use_that_are_due_wait_for_an_answer() -> None:
+    early = replace(under_used(), usage=sampled(RUNNING, asked=NOW - MINUTE))
+    due = [a_timer(stage, timedelta()) for stage in (Stage.WARNED, Stage.LENT, Stage.RECALLING)]
+    assert [awaits_proof(early, t) for t in due] == [True, True, False]
+    later = [a_timer(Stage.WARNED, MINUTE), Timer(Stage.WARNED, NOW)]
+    assert [awaits_proof(early, t) for t in later] == [False, False]
+    assert not awaits_proof(under_used(), due[0])
+
+
 def test_demand_withdraws_the_notice() -> None:
     owner = ObjectRef("apps/v1", "Deployment", "train")
     found = make_plan(under_used(DUE, demands=(Demand("vision", owner, {"app": "train"}, GPU, 2, 1),)))
@@ -261,6 +325,19 @@ def test_after_downtime_nothing_is_lent_at_once(since: datetime, deadline: datet
     assert status.allowance == 16
     assert status.timer is not None
     assert status.timer.deadline == deadline
+
+
+def test_what_ran_while_the_operator_was_away_is_not_taken_for_idle() -> None:
+    """Warned at 10:00; away from 10:05 to 12:30, when eight pods ran for two hours; 12:40 is now."""
+    gone = sampled((), peaks={KEY: 0}, history=3.4 * 3600, recent=900.0)
+    away = under_used(replace(DUE, target=1), pods=(), usage=gone, uninterrupted_since=NOW - 10 * MINUTE)
+    found = make_plan(away)
+    assert status_of(found, "train").allowance == 16
+    told = condition_of(found, "UnderUsed", "train")
+    assert (told.reason, told.status) == ("UseUnrecorded", "Unknown")
+    assert told.message == "Use is recorded for 25 % of the last 1h, and 90 % are needed."
+    watched = replace(away, usage=sampled((), peaks={KEY: 0}, recent=0.9 * 3600))
+    assert status_of(make_plan(watched), "train").allowance == 1
 
 
 def test_a_grant_that_grew_after_the_notice_withdraws_it() -> None:
@@ -367,7 +444,7 @@ def test_when_all_is_back_the_taking_is_over() -> None:
 def unowned(timer: Timer | None, **more: Any) -> Snapshot:
     timers = {} if timer is None else {f"Namespace/unattributed/{GPU}": timer}
     stray = pods(1, prefix="stray", labels={"app": "x"})
-    more.setdefault("usage", replace(sampled(stray), peaks={Key("vision", ""): Peak(1, 9e9)}))
+    more.setdefault("usage", replace(sampled(stray), peaks={Key("vision", ""): Peak(1, 9e9, 9e9)}))
     return a_snapshot(POOL, pods=stray, quotas={"vision": a_quota(6, 1, implicit=6, timers=timers)}, **more)
 
 
@@ -383,7 +460,7 @@ def test_unheld_gpus_of_nobody_end_with_the_notice() -> None:
 
 def test_an_implicit_grant_is_not_lowered_below_what_overdrawn_siblings_run_on_it() -> None:
     running = pods(4, "train")
-    usage = replace(sampled(running), peaks={Key("vision", ""): Peak(0, 9e9)})
+    usage = replace(sampled(running), peaks={Key("vision", ""): Peak(0, 9e9, 9e9)})
     timers = {f"Namespace/unattributed/{GPU}": replace(DUE, target=0)}
     snapshot = a_snapshot(
         POOL,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gpupool.model.snapshot import Request
+from gpupool.model.objects import Request
 from gpupool.planner.planner import make_plan
 from support.builders import (
     a_pool,

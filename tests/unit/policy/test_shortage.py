@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.objects import Node
 from gpupool.model.plan import Evict, Plan
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Node
 from gpupool.planner.planner import make_plan
 from support.builders import (
     GPU,

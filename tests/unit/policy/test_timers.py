@@ -7,9 +7,10 @@ import pytest
 
 from gpupool.applier import bodies
 from gpupool.model.annotations import TIMERS, timer_size, write_timers
+from gpupool.model.objects import Quota, Request, Timer
 from gpupool.model.plan import SetQuota
 from gpupool.model.reasons import Stage
-from gpupool.model.snapshot import Quota, Request, Snapshot, Timer
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from gpupool.policy import ledger
 from gpupool.policy.attribution import attribute

@@ -7,7 +7,7 @@ import pytest
 from gpupool.collector.projections import QuotaFacts
 from gpupool.collector.store import Change, ChangeKind
 from gpupool.kube.resources import ObjectKey
-from gpupool.model.snapshot import Pod
+from gpupool.model.objects import Pod
 from gpupool.model.world import NodeFacts
 from gpupool.policy.membership import Members, Membership
 from gpupool.runtime.concern import NOBODY, Concern, Concerned

@@ -1,7 +1,6 @@
 """A pool's loop: when it wakes, what it believes, what it says is granted, how it ends."""
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -9,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
+from gpupool.model.objects import Key, Timer
 from gpupool.model.plan import Plan, RequestStatus, Verdict
 from gpupool.model.reasons import Phase, Reason, Stage
-from gpupool.model.snapshot import Key, Timer, Usage
 from gpupool.runtime import cycle
 from gpupool.runtime.context import Context
 from gpupool.runtime.cycle import PoolLoop
@@ -106,43 +105,6 @@ def test_the_next_deadline_is_the_earliest_that_is_still_to_come() -> None:
     plan = Plan("lab", requests=tuple(replace(STATUS, timer=timer) for timer in timers))
     assert cycle._next_deadline(plan, NOW) == NOW + 5 * MINUTE
     assert cycle._next_deadline(plan, NOW + HOUR) is None
-
-
-# ------------------------------------------------------------------ Prometheus
-
-
-def test_use_is_unknown_until_prometheus_has_answered() -> None:
-    assert Rig().loop._fresh_usage() == Usage()
-    asked = Rig(reader=object()).loop._fresh_usage()
-    assert (asked.fresh, asked.problem) == (False, "Prometheus has not been asked yet")
-
-
-def test_an_answer_is_good_for_two_pauses_and_no_longer() -> None:
-    rig = Rig(reader=object())
-    good = Usage(fresh=True, problem="")
-    limit = 2 * INTERVAL + cycle.ANSWERING
-    rig.loop._usage = (time.monotonic() - limit + 5, good)
-    assert rig.loop._fresh_usage() == good
-    rig.loop._usage = (time.monotonic() - limit - 5, good)
-    old = rig.loop._fresh_usage()
-    assert not old.fresh
-    assert old.reason == "PrometheusSlow"
-    assert old.problem == "Prometheus takes too long to answer: what it said last is too old to rest on"
-    rig.loop._answered_within = 10.0  # a slow one is waited for as long as it took last time
-    assert rig.loop._fresh_usage() == good
-
-
-@pytest.mark.parametrize(
-    ("window", "pause"), [(HOUR, INTERVAL), (timedelta(seconds=50), 5.0), (timedelta(seconds=5), 1.0)]
-)
-def test_prometheus_is_asked_ten_times_a_window_within_reason(window: timedelta, pause: float) -> None:
-    assert Rig(window=window).loop._usage_pause() == pause
-
-
-def test_the_pace_of_a_pool_that_is_gone_is_the_fastest() -> None:
-    rig = Rig()
-    rig.pools.clear()
-    assert rig.loop._usage_pause() == cycle.FASTEST_USAGE
 
 
 # ------------------------------------------------------------------ life

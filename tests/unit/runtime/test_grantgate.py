@@ -8,9 +8,9 @@ import pytest
 from gpupool.applier.execute import Results
 from gpupool.collector.projections import QuotaFacts
 from gpupool.kube.resources import ObjectKey
+from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Notice, RequestStatus, SetQuota, Status, Verdict
 from gpupool.model.reasons import Phase, Reason
-from gpupool.model.snapshot import Key
 from gpupool.runtime.grantgate import LONG, MOMENT, POLL, GrantGate
 from support.builders import GPU, NOW, a_pool, a_share, a_snapshot, granted
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.objects import Namespace, Node, Quota
 from gpupool.model.plan import Action, LabelNamespace, MarkNode, SetPolicies, SetQuota
-from gpupool.model.snapshot import Namespace, Node, Quota, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.runtime.mending import LONGEST, WINDOW, Mending
 from support.builders import GPU, NOW, a_pool
 

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from gpupool.applier.outsiderset import OutsiderSet
 from gpupool.applier.policyset import PolicySet
+from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.outsiders import OutsiderFacts, Outsiders, SetOutsiders
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
-from gpupool.model.snapshot import Key, ObjectRef, Pod
 from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy.membership import resolve
 from gpupool.runtime.outsiderwatch import OutsiderWatch

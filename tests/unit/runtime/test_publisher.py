@@ -10,8 +10,8 @@ import pytest
 from gpupool.applier.execute import Results
 from gpupool.errors import AlreadyExists, Conflict, Failure, KubeError, TooManyRequests, Unreachable
 from gpupool.kube.client import KubeClient
+from gpupool.model.objects import Key
 from gpupool.model.plan import Evict, Notice, Plan, SetQuota
-from gpupool.model.snapshot import Key
 from gpupool.planner import notices
 from gpupool.runtime.publisher import EVENTS_AT_ONCE, Cycle, Publisher
 from gpupool.telemetry.metrics import Metrics

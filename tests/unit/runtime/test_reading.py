@@ -9,8 +9,8 @@ import pytest
 
 from gpupool.api import convert, remnants
 from gpupool.kube.resources import key_of
+from gpupool.model.objects import Request
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Request
 from gpupool.runtime.memo import memo
 from gpupool.runtime.reading import Reader
 from support.manifests import example

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from gpupool.errors import Failure, Forbidden, KubeError, Unreachable
+from gpupool.model.objects import ObjectRef
 from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import ObjectRef
 from gpupool.model.world import Template
 from gpupool.runtime.rehearsal import AT_ONCE, LATE, LIFE, RETRY, SOON, Rehearsal, scene
 from support.builders import a_pool

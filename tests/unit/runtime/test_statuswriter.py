@@ -7,9 +7,9 @@ from gpupool.api import statuses
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Conflict, Failure, NotFound
 from gpupool.kube.resources import ObjectKey
+from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Plan, PoolStatus, RequestStatus, Status, Verdict
 from gpupool.model.reasons import Phase, Reason
-from gpupool.model.snapshot import Key
 from gpupool.runtime.memo import memo
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.reading import Tracked

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gpupool.model.snapshot import Key, ObjectRef
+from gpupool.model.objects import Key, ObjectRef
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.workloads import Template, Workload
 from support.builders import GPU, MINUTE, NOW, a_pool, a_quota, a_share, nodes

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpupool.model import recording
+from gpupool.model.objects import Request
 from gpupool.model.plan import RequestStatus
 from gpupool.model.pool import Mode, Visibility
-from gpupool.model.snapshot import Request, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from support.histories import MODES, Event, an_engine, hires, histories
 

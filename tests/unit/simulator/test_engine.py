@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import DropQuota, Evict, LabelNamespace, MarkNode, SetPolicies, SetQuota
-from gpupool.model.snapshot import Key
 from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import Engine
 from gpupool.simulator.workloads import Running, Samples, Template

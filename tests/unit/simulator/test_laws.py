@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpupool.model import recording
+from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.pool import Mode
-from gpupool.model.snapshot import ObjectRef
 from gpupool.planner.planner import make_plan
+from gpupool.simulator.engine import Engine
 from gpupool.simulator.workloads import Template, Workload
 from support.builders import DAY, HOUR, MINUTE, a_request
 from support.histories import MODES, Event, an_engine, histories
@@ -69,3 +70,48 @@ def test_a_cluster_left_alone_comes_to_rest(history: list[Event]) -> None:
     observer.go_on(30 * HOUR, HOUR)
     last = observer.engine.cluster.now - 12 * HOUR
     assert [c for c in observer.changes if c[0] > last] == []
+
+
+def _granted_and_idle(engine: Engine) -> Key:
+    """A request of eight that runs one pod."""
+    asked = a_request("a", 8, created=engine.cluster.now)
+    engine.cluster.requests[asked.key] = asked
+    ref = ObjectRef("apps/v1", "Deployment", "a")
+    engine.cluster.workloads[asked.key] = Workload("vision", ref, 1, Template(labels={"app": "a"}))
+    return asked.key
+
+
+def _until_warned(observer: Observer, key: Key) -> None:
+    while not observer.seen or observer.seen[key].timer is None:
+        observer.go_on(2 * MINUTE, 2 * MINUTE)
+
+
+def test_what_ran_while_the_operator_was_away_is_kept_for_a_window() -> None:
+    engine = an_engine()
+    key, observer = _granted_and_idle(engine), Observer(engine)
+    _until_warned(observer, key)
+    engine.down = True
+    engine.cluster.workloads[key].replicas = 8
+    observer.go_on(16 * MINUTE, 2 * MINUTE)
+    engine.cluster.workloads[key].replicas = 1
+    observer.go_on(4 * MINUTE, 2 * MINUTE)
+    engine.down = False
+    observer.go_on(18 * MINUTE, 2 * MINUTE)
+    assert observer.seen[key].allowance == 8
+    observer.go_on(HOUR, 2 * MINUTE)
+    assert observer.seen[key].allowance == 2
+
+
+def test_what_ran_behind_a_silent_mirror_is_kept_for_a_window() -> None:
+    engine = an_engine()
+    key, observer = _granted_and_idle(engine), Observer(engine)
+    _until_warned(observer, key)
+    engine.frozen = engine.pods()
+    engine.cluster.workloads[key].replicas = 8
+    observer.go_on(HOUR, 2 * MINUTE)
+    assert observer.seen[key].allowance == 8
+    engine.cluster.workloads[key].replicas = 1
+    observer.go_on(4 * MINUTE, 2 * MINUTE)
+    engine.frozen = None
+    observer.go_on(HOUR, 2 * MINUTE)
+    assert observer.seen[key].allowance == 2

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import Notice
-from gpupool.model.snapshot import Key
 from gpupool.telemetry.events import LONGEST_MESSAGE, Said, event, event_name
 from support.usage import moment
 

@@ -8,9 +8,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gpupool.collector.prometheus.ownqueries import POD_GPUS, POD_LABELS, REQUEST_LABELS, USED_GPUS
+from gpupool.model.objects import Key, Namespace, Node, Pod, Priority, Quota, Request, Timer
 from gpupool.model.plan import Condition, Plan, PoolStatus, RequestStatus, ShareRow, Status, Verdict
 from gpupool.model.reasons import Phase, Reason, Stage
-from gpupool.model.snapshot import Key, Namespace, Node, Pod, Priority, Quota, Request, Snapshot, Timer, Usage
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.usage import Usage
 from gpupool.telemetry import catalog, document
 from gpupool.telemetry.catalog import CATALOG, Kind
 from gpupool.telemetry.metrics import Metrics, ReflectorReading

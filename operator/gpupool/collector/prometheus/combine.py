@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from gpupool.collector.prometheus.devices import Device, Readings, devices_of, mean
 from gpupool.collector.prometheus.series import GpuSeries
+from gpupool.model.objects import Key, Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Pod, PodUsage
+from gpupool.model.usage import PodUsage
 
 
 def bound(pool: Pool, pods: Iterable[Pod]) -> dict[Key, Pod]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from gpupool.collector.prometheus.own import OwnPod
 from gpupool.collector.prometheus.series import GpuSeries
-from gpupool.model.snapshot import Key
+from gpupool.model.objects import Key
 
 FRESH_SCRAPES: Final = 3
 """A newest sample older than this many scrapes is no longer fresh."""

@@ -9,8 +9,9 @@ from gpupool.collector.prometheus.devices import Readings, devices_of
 from gpupool.collector.prometheus.problem import jobs, some
 from gpupool.collector.prometheus.series import GpuSeries, Source
 from gpupool.collector.prometheus.targets import Targets
+from gpupool.model.objects import Key, Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Pod, PodUsage
+from gpupool.model.usage import PodUsage
 
 
 def findings(

@@ -15,8 +15,9 @@ from gpupool.collector.prometheus.own import Own, Past
 from gpupool.collector.prometheus.problem import Problem, jobs, over, some
 from gpupool.collector.prometheus.queries import WITNESSES, is_long
 from gpupool.collector.prometheus.targets import Rhythm, Targets
+from gpupool.model.objects import Key, Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Key, Pod, PodUsage
+from gpupool.model.usage import PodUsage
 
 CLOCK_TOLERANCE: Final = 60.0
 """Seconds by which the clocks of Prometheus and of the API server may differ at least."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.ownqueries import RAW, RECENT_STEP
-from gpupool.model.snapshot import Key, Peak
+from gpupool.model.objects import Key
+from gpupool.model.usage import Peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +88,33 @@ def _own_pod(record: _Record) -> OwnPod:
     return OwnPod(record.gpus, max(record.jobs.values()), frozenset(record.nodes), request)
 
 
-def past(peak: Iterable[Sample], history: Iterable[Sample], unit: float) -> Past:
-    """Read back what we exported about requests."""
+def past(
+    peak: Iterable[Sample], history: Iterable[Sample], recent: Iterable[Sample], *, unit: float, step: float
+) -> Past:
+    """Read back what we exported about requests.
+
+    Args:
+        peak: the most each used.
+        history: counts of `unit` seconds in which each was recorded.
+        recent: counts of `step` seconds of the last window in which each was recorded.
+        unit: seconds.
+        step: seconds.
+    """
     used: dict[Key, int] = {}
     for sample in peak:
         key = own_key(sample.labels, "request")
         used[key] = max(used.get(key, 0), round(sample.value))
     reach: dict[Key, float] = {}
+    lately: dict[Key, float] = {}
     recorded = 0.0
+    for sample in recent:
+        key = own_key(sample.labels, "request")
+        lately[key] = max(lately.get(key, 0.0), sample.value * step)
     for sample in history:
         if RAW in sample.labels:
             recorded = max(recorded, sample.value * RECENT_STEP)
             continue
         key = own_key(sample.labels, "request")
         reach[key] = max(reach.get(key, 0.0), sample.value * unit)
-    peaks = {key: Peak(used[key], reach.get(key, 0.0)) for key in sorted(used)}
+    peaks = {key: Peak(used[key], reach.get(key, 0.0), lately.get(key, 0.0)) for key in sorted(used)}
     return Past(peaks, recorded, kept=bool(reach))

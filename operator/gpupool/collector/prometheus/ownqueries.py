@@ -47,12 +47,14 @@ class OwnQueries:
         peak: the most GPUs a request used.
         history: counts of steps in which a request was recorded; those labelled RAW are counts of RECENT_STEP
             and tell only whether there was anything to record.
+        recent: counts of steps of the last window in which a request was recorded.
     """
 
     held: Ranged
     size: str
     peak: str
     history: Ranged
+    recent: Ranged
 
 
 def own_queries(pool: str, window: timedelta, lookback: timedelta, jobs: Sequence[str] = ()) -> OwnQueries:
@@ -69,7 +71,18 @@ def own_queries(pool: str, window: timedelta, lookback: timedelta, jobs: Sequenc
     peak, history = (_recorded_requests if is_long(lookback) else _sampled_requests)(
         matcher, window, lookback
     )
-    return OwnQueries(held, size, peak, history)
+    return OwnQueries(held, size, peak, history, _recent(matcher, window))
+
+
+def _recent(matcher: str, window: timedelta) -> Ranged:
+    """What the lookback tells of older windows is no word about this one: we may have been away."""
+    over = duration(window.total_seconds())
+    if is_long(window):
+        kept = f"gpupool:request_used_gpus:max5m{{{matcher}}}[{over}]"
+        return Ranged(f"count_over_time({kept})", RESOLUTION)
+    step = own_step(window)
+    series = f"max by {labels(REQUEST_LABELS)} ({USED_GPUS}{{{matcher}}})"
+    return Ranged(f"count_over_time(({series})[{over}:{duration(step)}])", step)
 
 
 def own_step(span: timedelta) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gpupool.collector.prometheus.answer import Sample
-from gpupool.model.snapshot import Key
+from gpupool.model.objects import Key
 
 FULL: Final = 100.0
 HOLDERS: Final = (

@@ -1,4 +1,4 @@
-"""Use of a pool's GPUs, read in one go: thirteen questions, whatever the pool holds."""
+"""Use of a pool's GPUs, read in one go: fourteen questions, whatever the pool holds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,8 +18,9 @@ from gpupool.collector.prometheus.ownqueries import own_queries
 from gpupool.collector.prometheus.problem import Problem
 from gpupool.collector.prometheus.series import Answers, gpu_series
 from gpupool.collector.prometheus.targets import Rhythm, Target, Targets, read_targets
+from gpupool.model.objects import Pod
 from gpupool.model.pool import Pool
-from gpupool.model.snapshot import Pod, Usage
+from gpupool.model.usage import Usage
 
 PATIENCE: Final = 20.0
 """Seconds that all questions of a cycle may take together."""
@@ -125,6 +126,7 @@ class UsageReader:
             peaks=own.past.peaks,
             reason=problem.reason if problem else "Fresh",
             findings=findings(pool, pods, found, readings, scene.targets),
+            asked=now,
         )
 
     async def _scene(self, pool: Pool) -> Scene:
@@ -161,10 +163,11 @@ class UsageReader:
     async def _own(self, pool: Pool, at: float) -> Own:
         reclaim = pool.reclaim
         ask = own_queries(pool.name, reclaim.window, reclaim.lookback, self._own_jobs)
-        held, size, peak, history = await self._all(
-            (ask.held.promql, ask.size, ask.peak, ask.history.promql), at
+        held, size, peak, history, recent = await self._all(
+            (ask.held.promql, ask.size, ask.peak, ask.history.promql, ask.recent.promql), at
         )
-        return Own(own_pods(held, size, ask.held.unit), past(peak, history, ask.history.unit))
+        told = past(peak, history, recent, unit=ask.history.unit, step=ask.recent.unit)
+        return Own(own_pods(held, size, ask.held.unit), told)
 
     async def _all(self, questions: Sequence[str], at: float) -> list[list[Sample]]:
         return list(await asyncio.gather(*(self._client.query(q, at) for q in questions)))

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpupool.model.objects import ObjectRef, Pod
 from gpupool.model.pool import Share
-from gpupool.model.snapshot import ObjectRef, Pod, Snapshot
+from gpupool.model.snapshot import Snapshot
 from gpupool.planner.drafting.draft import Draft, Hints, Workload
 from gpupool.planner.drafting.shares import fitting, remarks, shares
 from gpupool.policy.attribution import attribute

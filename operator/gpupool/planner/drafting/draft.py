@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gpupool.model.snapshot import Key, ObjectRef
+from gpupool.model.objects import Key, ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
