@@ -96,7 +96,10 @@ class KubeError(GpupoolError):
     Attributes:
         call: what was asked, as `PATCH /api/v1/...`.
         failure: what the server said.
+        unsure: this attempt, or one before it, may have been carried out all the same.
     """
+
+    unsure = False
 
     def __init__(self, call: str, failure: Failure) -> None:
         super().__init__(f"{call}: {failure.status or 'no answer'} {failure.message}".rstrip())
@@ -171,6 +174,7 @@ class ServerError(KubeError):
     """The server failed, or answered something that is not Kubernetes."""
 
     fault = Fault.SERVER
+    unsure = True
     retry = True
 
 
@@ -178,6 +182,7 @@ class Unreachable(KubeError):
     """No connection, or no answer in time. A write may or may not have happened."""
 
     fault = Fault.SERVER
+    unsure = True
     retry = True
 
 

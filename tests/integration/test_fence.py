@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpupool.applier.fence import lower, stamp
+from gpupool.applier.fence import lower, settle, stamp
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Conflict, FencedError
 from gpupool.kube.client import KubeClient
@@ -116,6 +116,22 @@ async def test_a_lowering_goes_on_where_only_its_use_was_counted_meanwhile(
         await lower(client, old, ours(home, 1, 5), on=seen, epoch=5)
     assert kube.get(path(home))["metadata"]["uid"] == namesake["metadata"]["uid"]
     assert hard(kube, home) == ["6"]
+
+
+async def test_a_raise_that_comes_after_its_quota_was_settled_changes_nothing(
+    client: KubeClient, kube: Kube, namespace: Callable[..., str]
+) -> None:
+    home = namespace("fence")
+    writer, heard = writer_of(client)
+    made = await writer.raise_quota(ours(home, 4, at := next(_epochs)), on=None, epoch=at)
+    decided = Precondition.of(made)
+    await settle(client, writer, home, at)
+    assert heard.objects[-1]["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
+    with pytest.raises(Conflict):
+        await writer.raise_quota(ours(home, 8, at), on=decided, epoch=at)
+    assert hard(kube, home) == ["4"]
+    await settle(client, writer, home, at)
+    await settle(client, writer, namespace("bare"), at)
 
 
 async def test_who_leads_no_more_sends_nothing_at_all(

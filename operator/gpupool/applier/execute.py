@@ -7,12 +7,15 @@ them, because isolation must not send pods to nodes that are not marked yet; evi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from gpupool.applier import bodies
 from gpupool.applier.evict import BlockedByBudget, delete_pod, evict
-from gpupool.applier.fence import lower
+from gpupool.applier.fence import lower, settle
 from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.errors import Conflict, KubeError
@@ -34,6 +37,12 @@ from gpupool.model.pool import Pool
 
 ATTEMPTS = 3
 """How often a node's taints may change between two of our writes."""
+
+
+log = logging.getLogger(__name__)
+
+TIMELY = 2.0
+"""Seconds that lowerings may take before raises of the same plan are decided anew."""
 
 
 @dataclass(slots=True)
@@ -69,10 +78,19 @@ class Executor:
         policies: the pool policies, kept as the plan asks.
     """
 
-    def __init__(self, client: KubeClient, writer: Writer, policies: PolicySet) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        writer: Writer,
+        policies: PolicySet,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._writer = writer
         self._policies = policies
+        self._monotonic = monotonic
+        self._unsure: dict[str, set[str]] = {}
+        """Pool -> namespaces whose quota may have been raised though nobody said so."""
 
     async def run(self, pool: Pool, actions: Sequence[Action], *, epoch: int) -> Results:
         """Carry out the actions; a failure is noted and does not stop those that do not depend on it."""
@@ -82,10 +100,31 @@ class Executor:
         return results
 
     async def walls(self, pool: Pool, actions: Sequence[Action], results: Results, *, epoch: int) -> None:
-        """The quotas: what requests are told rests on them alone."""
+        """The quotas: what requests are told rests on them alone.
+
+        Raises rest on what was seen just now (law 2): where lowering took long, or where it is not known
+        whether an earlier raise was taken, they are decided anew.
+        """
+        began = self._monotonic()
         quotas = [a for a in actions if isinstance(a, SetQuota | DropQuota)]
+        raises = [a for a in quotas if _raises(a)]
         await self._together(pool, [a for a in quotas if not _raises(a)], results, epoch)
-        await self._together(pool, [a for a in quotas if _raises(a)], results, epoch)
+        unsure = await self._settle(pool, epoch)
+        if unsure or self._monotonic() - began > TIMELY:
+            results.refused += raises
+        else:
+            await self._together(pool, raises, results, epoch)
+
+    async def _settle(self, pool: Pool, epoch: int) -> bool:
+        """Find out how quotas stand whose raise got no answer; whether there were any."""
+        found = self._unsure.pop(pool.name, set())
+        for namespace in sorted(found):
+            try:
+                await settle(self._client, self._writer, namespace, epoch)
+            except KubeError as error:
+                log.warning("quota not settled", extra={"namespace": namespace, "error": str(error)})
+                self._unsure.setdefault(pool.name, set()).add(namespace)
+        return bool(found)
 
     async def marks(self, pool: Pool, actions: Sequence[Action], results: Results, *, epoch: int) -> None:
         """Labels, taints and policies, of which there may be thousands; evictions come last."""
@@ -101,6 +140,8 @@ class Executor:
             finished = await self._do(pool, action, epoch)
         except KubeError as error:
             results.failed.append((action, error))
+            if error.unsure and _raises(action):
+                self._unsure.setdefault(pool.name, set()).add(action.namespace)
             return
         if finished:
             results.done.append(action)
@@ -189,7 +230,7 @@ class Executor:
         return not isinstance(answer, BlockedByBudget)
 
 
-def _raises(action: SetQuota | DropQuota) -> bool:
+def _raises(action: Action) -> TypeGuard[SetQuota]:
     return isinstance(action, SetQuota) and action.raises
 
 

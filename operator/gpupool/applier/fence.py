@@ -15,7 +15,7 @@ from gpupool.errors import Conflict, FencedError, NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import Precondition
 from gpupool.kube.resources import RESOURCE_QUOTAS, Json, ObjectKey, Selection, key_of
-from gpupool.model.annotations import EPOCH, QUOTA_NAME, half_made, our_quota, read_epoch
+from gpupool.model.annotations import EPOCH, QUOTA_NAME, SETTLED, half_made, our_quota, read_epoch
 
 ATTEMPTS = 20
 """How often a quota may change under the stamp; its use is counted by others all the time."""
@@ -42,6 +42,36 @@ async def stamp(client: KubeClient, writer: Writer, epoch: int) -> int:
     return len(ours)
 
 
+async def settle(client: KubeClient, writer: Writer, namespace: str, epoch: int) -> None:
+    """Know how a quota stands whose raise may or may not have been taken, and let none of it come late.
+
+    The quota gets another version, which whatever is still under way was not decided on; the writer tells the
+    mirrors how it stands.
+
+    Args:
+        client: for reading.
+        writer: the only way to write.
+        namespace: of the quota.
+        epoch: ours.
+
+    Raises:
+        FencedError: a newer leader has written it.
+        KubeError: nothing is known yet.
+    """
+    key = ObjectKey(namespace, QUOTA_NAME)
+    for _ in range(ATTEMPTS):
+        try:
+            raw = await client.get(RESOURCE_QUOTAS, key.name, key.namespace)
+            await _note(writer, key, raw, {EPOCH: str(epoch), SETTLED: raw["metadata"]["resourceVersion"]})
+        except Conflict:
+            continue
+        except NotFound:
+            return
+        else:
+            return
+    raise FencedError(f"the quota of namespace {namespace} changes faster than it can be settled")
+
+
 def epoch_of(raw: Mapping[str, Any]) -> int:
     """The epoch that a quota carries."""
     return read_epoch(raw["metadata"].get("annotations", {}).get(EPOCH, ""))
@@ -51,7 +81,7 @@ async def _stamp(client: KubeClient, writer: Writer, raw: Json, epoch: int) -> N
     key = key_of(raw)
     for _ in range(ATTEMPTS):
         try:
-            await _patch(writer, key, raw, epoch)
+            await _note(writer, key, raw, {EPOCH: str(epoch)})
         except Conflict:
             pass
         except NotFound:
@@ -65,13 +95,16 @@ async def _stamp(client: KubeClient, writer: Writer, raw: Json, epoch: int) -> N
     raise FencedError(f"the quota of namespace {key.namespace} changes faster than it can be stamped")
 
 
-async def _patch(writer: Writer, key: ObjectKey, raw: Json, epoch: int) -> None:
+async def _note(writer: Writer, key: ObjectKey, raw: Json, notes: Mapping[str, str]) -> None:
+    """Write annotations onto exactly this version, unless a newer leader has written it."""
+    epoch = int(notes[EPOCH])
     if epoch_of(raw) > epoch:
         raise FencedError(f"the quota of namespace {key.namespace} carries epoch {epoch_of(raw)}")
-    notes = raw["metadata"].get("annotations")
-    path = f"/metadata/annotations/{EPOCH.replace('/', '~1')}"
-    operations: list[Json] = [] if notes else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
-    operations.append({"op": "add", "path": path, "value": str(epoch)})
+    there = raw["metadata"].get("annotations")
+    operations: list[Json] = [] if there else [{"op": "add", "path": "/metadata/annotations", "value": {}}]
+    for name, value in notes.items():
+        path = f"/metadata/annotations/{name.replace('/', '~1')}"
+        operations.append({"op": "add", "path": path, "value": value})
     version = int(raw["metadata"]["resourceVersion"])
     await writer.json_patch(RESOURCE_QUOTAS, key, operations, version=version, epoch=epoch)
 

@@ -53,16 +53,17 @@ async def retried(
         retryable: which errors are worth another attempt.
 
     Raises:
-        KubeError: the last attempt's error.
+        KubeError: the last attempt's error; `unsure` if any of the attempts was.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + policy.within
-    failures = 0
+    failures, unsure = 0, False
     while True:
         try:
             return await attempt()
         except KubeError as error:
             failures += 1
+            error.unsure = unsure = unsure or error.unsure
             pause = policy.pause(failures, error, rng.uniform(0.5, 1.0))
             if not retryable(error) or clock() + pause > deadline:
                 raise

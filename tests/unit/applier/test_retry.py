@@ -64,3 +64,16 @@ def test_pauses_double_up_to_the_longest() -> None:
     policy, error = RetryPolicy(first=0.2, longest=5.0), kube_error("GET /x", Failure(500))
     pauses = [policy.pause(attempt, error, 1.0) for attempt in (1, 2, 3, 4, 5, 6, 7, 1000)]
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("failures", "unsure"),
+    [((409,), False), ((429, 409), False), ((0, 409), True), ((503, 429, 422), True), ((0,) * 9, True)],
+)
+async def test_an_error_says_whether_an_attempt_may_have_been_carried_out(
+    failures: tuple[int, ...], *, unsure: bool
+) -> None:
+    calls = Calls(*(Failure(status) for status in failures))
+    with pytest.raises(KubeError) as caught:
+        await tried(calls, RetryPolicy(within=0.2, first=0.01, longest=0.05))
+    assert caught.value.unsure is unsure
