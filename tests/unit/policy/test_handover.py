@@ -223,16 +223,3 @@ def test_nodes_that_are_lost_make_no_overdrawn_pod_go_that_a_guarantee_covers() 
     requests = (own, *waiting.requests[1:])
     found = replace(waiting, pods=running, requests=requests, namespaces=namespaces)
     assert told(found) == {"spare/spare": 8}
-
-
-# ------------------------------------------------------------------ no eviction under an open wall
-
-
-@pytest.mark.parametrize(("hard", "status_hard"), [(8, 8), (0, 8), (8, 0)])
-def test_under_an_open_wall_no_pod_goes_only_to_be_made_anew(hard: int, status_hard: int) -> None:
-    found = snapshot(X, moved=0, hard=hard, status_hard=status_hard)
-    plan = make_plan(found)
-    assert not [a for a in plan.actions if isinstance(a, Evict)]
-    assert status_of(plan, "x").timer == DUE, "the recall goes on"
-    assert status_of(plan, "own").verdict.reason == "WaitingForRecall"
-    assert evicted(snapshot(X, moved=0)) == ["x"] * 8
