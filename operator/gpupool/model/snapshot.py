@@ -105,8 +105,7 @@ class Timer:
     """An open taking, as it stands on the quota (Enforce) or in status.
 
     `target` is the allowance that will be left; `forced_at` is when a recall stops waiting for budgets;
-    `workload` is what the timed request is for; `granted` is the claim that a lending leaves to its owner, or
-    all that a recall could take of; `asked` is what was asked when a part was lent out.
+    `workload` is what the timed request is for; `granted` is what is taken of, `asked` what was asked then.
     """
 
     stage: Stage
@@ -123,8 +122,7 @@ class Timer:
 class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
-    `timers` are keyed by request name and carry the workload, so that a request recreated under either
-    inherits its open deadline (law 5).
+    `timers` go by request name and carry the workload: recreated under either, a deadline stands (law 5).
     """
 
     hard: Counts
