@@ -242,10 +242,17 @@ class Observer:
             fits = 0 < least <= promised[status.key.namespace] - granted[status.key.namespace]
             others = sum(n for team, n in borrowed.items() if team != status.key.namespace)
             kept = status.position == 1 and fits and others >= least
-            # What was lent is back as fast: its owner asks for more than it may use.
-            lent = status.demand > 0 and status.allowance < status.granted and not request.preemptible
+            # What was lent is back as fast, within the guarantee: its owner asks for more than it may use.
+            firm = [s.granted for s in plan.requests if self._is_firm(s.key, of=status.key)]
+            own = min(status.granted, promised[status.key.namespace] - sum(firm))
+            lent = status.demand > 0 and status.allowance < own and not request.preemptible
             if (kept or lent) and not self._stays(plan, status.key.namespace, promised):
                 yield status.key
+
+    def _is_firm(self, key: Key, *, of: Key) -> bool:
+        """Whether it is another request of the same share that is not preemptible."""
+        other = key != of and key.namespace == of.namespace
+        return other and not self.engine.cluster.requests[key].preemptible
 
     def _stays(self, plan: Plan, team: str, promised: dict[str, int]) -> bool:
         """Whether pods of its own share stand in the way: an owner's decrease evicts nothing."""
