@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gpupool.model.objects import Key, ObjectRef, Priority
 from gpupool.model.pool import Mode, Pool, Recall
+from gpupool.policy.attribution import REQUEST_LABEL
 from gpupool.simulator.cluster import Cluster
 from gpupool.simulator.engine import Engine
 from gpupool.simulator.workloads import Samples, Template, Workload
@@ -101,6 +102,17 @@ def _run(team: str, slot: str, replicas: int, template: Template) -> Callable[..
         else:
             found.replicas = replicas
             found.template = replace(template, labels=labels)
+
+    return do
+
+
+def _label(team: str, slot: str) -> Callable[..., None]:
+    """Somebody labels what runs: from now on a request answers for it."""
+
+    def do(engine: Engine) -> None:
+        for pod in engine.cluster.pods.values():
+            if pod.key.namespace == team:
+                pod.template = replace(pod.template, labels={REQUEST_LABEL: slot})
 
     return do
 
@@ -196,9 +208,9 @@ def hires(draw: st.DrawFn, /, **fixed: Any) -> Event:
 
 @st.composite
 def edits(draw: st.DrawFn) -> Event:
-    """A team changes one thing: its ask, its replicas, its template, or goes without a request."""
+    """A team changes one thing: its ask, its replicas, its template, a label, or goes without a request."""
     team, slot = draw(teams), draw(slots)
-    kind = draw(st.sampled_from(("ask", "scale", "scale", "scale", "withdraw", "bare")))
+    kind = draw(st.sampled_from(("ask", "scale", "scale", "scale", "withdraw", "bare", "label")))
     do: Callable[[Engine], object]
     if kind == "ask":
         do = _ask(team, slot, draw(sizes), **{k: draw(v) for k, v in asking.items()})
@@ -206,6 +218,8 @@ def edits(draw: st.DrawFn) -> Event:
         do = _run(team, slot, draw(replicas), draw(templates))
     elif kind == "withdraw":
         do = _withdraw(team, slot)
+    elif kind == "label":
+        do = _label(team, slot)
     else:
         do = _run(team, "bare", draw(st.integers(0, 3)), draw(templates))
     return Event(f"{team}/{slot} {kind}", do, *draw(pauses))
@@ -287,10 +301,27 @@ def lenders(draw: st.DrawFn) -> list[Event]:
     firm = _hire("vision", "a", 8, 1, little, least=8, preemptible=False, low=False)
     others = draw(st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), min_size=1, max_size=2))
     back = _run("vision", "a", draw(st.sampled_from((2, 4, 8))), little)
+    if draw(st.booleans()):
+        back = _ask("vision", "a", 10, 8, preemptible=False, low=False)
     return [
         Event("vision/a asks 8 and runs 1", firm, 2 * HOUR, 10 * MINUTE),
         *others,
         Event("vision/a wants its GPUs", back, draw(st.sampled_from((HOUR, 3 * HOUR))), 2 * MINUTE),
+    ]
+
+
+@st.composite
+def movers(draw: st.DrawFn) -> list[Event]:
+    """A team borrows; when it is recalled it books its pods on a request that is refused."""
+    template = replace(draw(templates), gpus=1)
+    owner = _hire("vision", "a", 8, 8, template, least=8, preemptible=False, low=False)
+    borrow = _hire("nlp", "a", 16, 12, template, least=1, preemptible=True, low=False)
+    refused = _ask("nlp", "b", 16, 16, preemptible=False, low=False)
+    return [
+        Event("nlp/a asks 16 and runs 12", borrow, 6 * MINUTE, 2 * MINUTE),
+        Event("nlp/b is refused", refused, MINUTE, MINUTE),
+        Event("vision/a asks 8", owner, draw(st.sampled_from((MINUTE, 3 * MINUTE))), MINUTE),
+        Event("nlp labels its pods b", _label("nlp", "b"), HOUR, 2 * MINUTE),
     ]
 
 
@@ -303,7 +334,7 @@ def histories(
     `beside` adds kinds of events.
     """
     borrowers = st.lists(hires(replicas=12, least=1, preemptible=True, gpus=16), max_size=2)
-    prologue = draw(st.one_of(borrowers, borrowers, lenders()))
+    prologue = draw(st.one_of(borrowers, borrowers, lenders(), movers()))
     kinds = [hires(), edits()]
     kinds += [] if calm else [edits(), outages(), upheavals(), silences(), absences()]
     kinds += [] if beside is None else [beside, beside]

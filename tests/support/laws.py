@@ -75,6 +75,7 @@ class Observer:
         walled = set(cluster.quotas)
         before, promised = committed(cluster, walled), committed_or_promised(cluster)
         timers = self._timers()
+        standing = {n: max(q.hard[GPU], q.status_hard.get(GPU, 0)) for n, q in cluster.quotas.items()}
         plan = engine.cycle()
         self._walls_cover_what_was_there(promised)
         walled &= set(cluster.quotas)
@@ -82,6 +83,7 @@ class Observer:
         self._who_runs_is_rebuilt_first(snapshot, plan)
         self._nothing_taken_without_notice(snapshot, plan, timers)
         self._evictions_are_due(plan.actions, timers, snapshot.now)
+        self._evictions_free_something(plan.actions, standing)
         self._guarantees_return(snapshot, plan)
         self._sums_hold(plan)
         self._note(snapshot, plan)
@@ -143,6 +145,9 @@ class Observer:
             if status.allowance < old.allowance and not (edited and status.granted <= request.gpus):
                 assert timer is not None, f"law 5: {status.key} lost GPUs without a timer"
                 self._taking_was_announced(snapshot, status, old, timer)
+            recalled = timer is not None and timer.stage is Stage.RECALLING
+            if not recalled and request.gpus > self.asked.get(status.key, (request.gpus, False))[0]:
+                assert status.granted >= old.granted, f"law 7: {status.key} asked more and lost its claim"
             if timer is not None and status.timer is not None and timer.since == status.timer.since:
                 self._deadline_moves_later_only(timer, status.timer)
 
@@ -208,15 +213,21 @@ class Observer:
     def _evictions_are_due(self, actions: Iterable[Action], timers: dict[Key, Timer], now: datetime) -> None:
         for action in actions:
             if isinstance(action, Evict):
-                quota = self.engine.cluster.quotas[action.pod.namespace]
-                used = self.engine.cluster.charged(action.pod.namespace, GPU)
-                assert used > quota.hard[GPU], "evicted only to be made anew"
+                # A request's pods go under its own notice, or under nobody's where it runs more than it may.
                 names = (action.request, f"Namespace/unattributed/{GPU}")
                 found = [timers.get(Key(action.pod.namespace, n)) for n in names]
-                timer = next(t for t in found if t is not None and t.stage is Stage.RECALLING)
-                assert timer.deadline is not None
-                assert timer.deadline <= now, "law 5: evicted before its deadline"
-                assert not action.force or (timer.forced_at is not None and timer.forced_at <= now)
+                recalls = [t for t in found if t is not None and t.stage is Stage.RECALLING]
+                due = [t for t in recalls if t.deadline is not None and t.deadline <= now]
+                assert due, "law 5: evicted before its deadline"
+                forced = [t for t in due if t.forced_at is not None and t.forced_at <= now]
+                assert forced or not action.force, "law 4: budgets hold until the recall is forced"
+
+    def _evictions_free_something(self, actions: Iterable[Action], standing: dict[str, int]) -> None:
+        """No pod goes only to be made anew: it ran beyond a wall that stood already."""
+        for name in {a.pod.namespace for a in actions if isinstance(a, Evict)}:
+            hard = self.engine.cluster.quotas[name].hard[GPU]
+            assert self.engine.cluster.charged(name, GPU) > hard, "evicted only to be made anew"
+            assert standing[name] <= hard, "evicted under an open wall"
 
     # ------------------------------------------------------------------ law 4
 
@@ -255,19 +266,33 @@ class Observer:
         for status in plan.requests:
             granted[status.key.namespace] += status.granted
         for team, count in granted.items():
-            borrowed[team] = max(0, count - promised[team])
-        # Pods beyond every grant are nobody's loan: an owner's decrease evicts nothing.
-        over = any(c.type == "Overdrawn" for s in plan.requests for c in s.conditions)
+            # Pods beyond every grant are borrowed too, whoever they are booked on.
+            used = self.engine.cluster.charged(team, GPU)
+            borrowed[team] = max(0, count - promised[team], used - promised[team])
         for status in plan.requests:
             request = self.engine.cluster.requests[status.key]
             least = request.min_gpus - status.granted
             fits = 0 < least <= promised[status.key.namespace] - granted[status.key.namespace]
             others = sum(n for team, n in borrowed.items() if team != status.key.namespace)
             kept = status.position == 1 and fits and others >= least
-            # What was lent is back as fast: its owner asks for more than it may use.
-            lent = status.demand > 0 and status.allowance < status.granted and not request.preemptible
-            if (kept or lent) and not over:
+            # What was lent is back as fast, within the guarantee: its owner asks for more than it may use.
+            firm = [s.granted for s in plan.requests if self._is_firm(s.key, of=status.key)]
+            own = min(status.granted, promised[status.key.namespace] - sum(firm))
+            lent = status.demand > 0 and status.allowance < own and not request.preemptible
+            if (kept or lent) and not self._stays(plan, status.key.namespace, promised):
                 yield status.key
+
+    def _is_firm(self, key: Key, *, of: Key) -> bool:
+        """Whether it is another request of the same share that is not preemptible."""
+        other = key != of and key.namespace == of.namespace
+        return other and not self.engine.cluster.requests[key].preemptible
+
+    def _stays(self, plan: Plan, team: str, promised: dict[str, int]) -> bool:
+        """Whether pods of its own share stand in the way: an owner's decrease evicts nothing."""
+        own = [s for s in plan.requests if s.key.namespace == team]
+        firm = [s for s in own if not self.engine.cluster.requests[s.key].preemptible]
+        covered = sum(s.allowance for s in own) < promised[team]
+        return covered and any(s.used > s.allowance for s in firm)
 
     # ------------------------------------------------------------------ books
 

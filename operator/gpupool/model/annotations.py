@@ -95,6 +95,7 @@ def _timer(raw: Any) -> Timer | None:
             forced_at=_moment(raw["forcedAt"]) if "forcedAt" in raw else None,
             workload=str(raw.get("workload", "")),
             granted=_number(raw.get("granted")),
+            asked=_number(raw.get("asked")),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -134,5 +135,6 @@ def _row(timer: Timer) -> dict[str, Any]:
         "forcedAt": timer.forced_at.isoformat() if timer.forced_at else None,
         "workload": timer.workload or None,
         "granted": timer.granted,
+        "asked": timer.asked,
     }
     return {k: v for k, v in row.items() if v is not None}

@@ -104,7 +104,8 @@ class Timer:
     """An open taking, as it stands on the quota (Enforce) or in status.
 
     `target` is the allowance that will be left; `forced_at` is when a recall stops waiting for budgets;
-    `workload` is what the timed request is for; `granted` is the claim that a lending leaves to its owner.
+    `workload` is what the timed request is for; `granted` is what is taken of: the claim that
+    a lending leaves to its owner, the GPUs that a recall announced; `asked` is what was asked then.
     """
 
     stage: Stage
@@ -114,6 +115,7 @@ class Timer:
     forced_at: datetime | None = None
     workload: str = ""
     granted: int | None = None
+    asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,14 @@ def allocate(desk: Desk) -> Outcome:
 def wanted_back(claim: Claim) -> int:
     """Lent GPUs that the owner's demand asks for.
 
-    Refused demand is known exactly: what is given back covers it and leaves one pod of headroom, which is
-    what lending leaves too. Where only a full allowance is seen, it doubles, at least by one pod.
+    A higher number in `spec.gpus` asks for all of them. Refused demand is known exactly: what is given back
+    covers it and leaves one pod of headroom, which is what lending leaves too. Where only a full allowance is
+    seen, it doubles, at least by one pod.
     """
     if claim.stage is not Stage.LENT or claim.lent == 0:
         return 0
+    if claim.asked_anew:
+        return claim.lent
     if claim.demand > 0:
         return max(0, min(claim.lent, claim.used + claim.demand + claim.pod_size - claim.allowance))
     full = claim.used > claim.allowance - claim.pod_size

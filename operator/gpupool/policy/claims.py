@@ -6,7 +6,7 @@ what nothing was written about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gpupool.model.objects import Key, Quota, Request, Timer
@@ -68,6 +68,11 @@ class Claim:
         return max(0, self.used - self.allowance)
 
     @property
+    def asked_anew(self) -> bool:
+        """Whether a higher number is asked since a part was lent out: its owner wants that part too."""
+        return self.timer is not None and self.timer.asked is not None and self.ask > self.timer.asked
+
+    @property
     def stage(self) -> Stage:
         """Where a taking stands."""
         return Stage.NONE if self.timer is None else self.timer.stage
@@ -110,12 +115,12 @@ def remembered(
     granted = min(memory.granted or 0, ask)
     lent = timer is not None and timer.stage is Stage.LENT
     allowance = min(memory.allowance or 0, granted) if lent and memory.granted is not None else granted
-    raised = memory.asked is not None and ask > min(
-        memory.asked, memory.asked if memory.released is None else memory.released
-    )
-    if raised and lent:
-        # A new number is a new ask: what was lent out is asked for again, through the queue.
-        timer, granted = None, allowance
+    before = _asked(request)
+    raised = before is not None and ask > before
+    if timer is not None and lent:
+        # A higher number than then is a new ask, also for what is lent out; a decrease ends the ask of then.
+        then = before if timer.asked is None else timer.asked
+        timer = replace(timer, asked=ask if then is None else min(then, ask))
     return Claim(
         request=request,
         share=territory.shares[name],
@@ -132,6 +137,12 @@ def remembered(
         fresh=memory.granted is None,
         released=released,
     )
+
+
+def _asked(request: Request) -> int | None:
+    """What the last status was an answer to; of a claim that ended, what was left of it."""
+    asked, released = request.remembered.asked, request.remembered.released
+    return asked if asked is None or released is None else min(asked, released)
 
 
 def _timer(quota: Quota | None, request: Request, siblings: frozenset[str]) -> Timer | None:

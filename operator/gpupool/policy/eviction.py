@@ -14,7 +14,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.policy.attribution import Books, gpus
 from gpupool.policy.claims import Claim
 from gpupool.policy.desk import Desk
-from gpupool.policy.returning import returning
+from gpupool.policy.returning import Returning, returning
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,10 @@ def evictions(snapshot: Snapshot, desk: Desk, books: Books, needed: int) -> tupl
             continue
         surplus = min(needed, standing.coming[claim.key])
         needed -= surplus
+        if not _wall_stands(desk, claim.key.namespace):
+            continue
         force = timer.forced_at is not None and snapshot.now >= timer.forced_at
-        for owner, most in _owners(desk, claim):
+        for owner, most in _owners(desk, claim, standing):
             pods = books.of(owner.key)
             taken = tuple(_take(pods, owner.request.resource, min(surplus, most)))
             found += [Evict(p.key, p.uid, owner.key.name, force=force) for p in taken]
@@ -62,13 +64,24 @@ def _due(claim: Claim, timer: Timer, now: datetime) -> bool:
     return claim.walled and claim.stage is Stage.RECALLING and due
 
 
-def _owners(desk: Desk, claim: Claim) -> Iterable[tuple[Claim, int]]:
-    """Whose pods may go, and how many GPUs of them: behind the implicit grant stand overdrawn borrowers."""
-    yield claim, claim.used
-    if claim.unowned:
-        for other in reversed(desk.of_namespace(claim.key.namespace)):
-            if other.request.preemptible and not other.unowned:
-                yield other, other.overdraft
+def _wall_stands(desk: Desk, namespace: str) -> bool:
+    """Whether the quota is in force as decided: under an open wall a pod that goes is made anew."""
+    book = desk.ledger.books[namespace]
+    return book.walled and max(book.hard, book.status_hard) <= desk.walls[namespace]
+
+
+def _owners(desk: Desk, claim: Claim, standing: Returning) -> Iterable[tuple[Claim, int]]:
+    """Whose pods may go, and how many GPUs of them.
+
+    Behind the implicit grant stand pods beyond it and what is adrift of requests, borrowers' first.
+    """
+    if not claim.unowned:
+        yield claim, claim.used
+        return
+    yield claim, claim.overdraft
+    others = [c for c in reversed(desk.of_namespace(claim.key.namespace)) if not c.unowned]
+    for other in sorted(others, key=lambda c: not c.request.preemptible):
+        yield other, max(0, standing.adrift[other.key] - standing.coming.get(other.key, 0))
 
 
 def _take(pods: Sequence[Pod], resource: str, surplus: int) -> Iterable[Pod]:

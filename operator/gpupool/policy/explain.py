@@ -126,6 +126,8 @@ def _increase(claim: Claim) -> bool:
 def _lent(claim: Claim) -> str:
     if claim.stage is not Stage.LENT:
         return ""
+    if claim.asked_anew:
+        return f" {claim.lent} of them are lent out and asked back by the new number; they return first."
     return f" {claim.lent} of them are lent out while nobody asks for them; they return on demand."
 
 

@@ -8,7 +8,7 @@ would not cover the need it is taken for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gpupool.model.objects import Key, Timer
@@ -17,6 +17,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
+from gpupool.policy.handover import Handover, handovers, take_over
 from gpupool.policy.returning import Returning, returning, target_of
 from gpupool.policy.senses import cannot_take
 from gpupool.policy.shortage import wanted_by_guarantees
@@ -33,10 +34,11 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """GPUs that a borrower can be asked for."""
+    """GPUs that a borrower can be asked for, and those of them that can be asked in this cycle."""
 
     claim: Claim
     gpus: int
+    now: int
 
 
 def lower(desk: Desk) -> None:
@@ -49,20 +51,38 @@ def lower(desk: Desk) -> None:
 def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
     """End recalls that nobody needs any more, and give notice for what is missing beyond those under way."""
     standing = returning(desk)
-    victims = tuple(_borrowers(desk, outcome, standing))
+    moved = handovers(snapshot, desk, standing)
+    victims = tuple(_borrowers(desk, outcome, standing, moved))
     settling = desk.settling()
     under_way = settling + sum(standing.coming.values())
     need = _need(desk, outcome, settling, under_way + sum(v.gpus for v in victims))
     if cannot_take(snapshot) is not None:
         return need
     for key, gpus in standing.coming.items():
-        if need.gpus == 0 or gpus == 0:
-            desk.mark(replace(desk.claim(key), timer=None))
+        _go_on(desk, desk.claim(key), gpus if need.gpus > 0 else 0)
     for victim in _choose(victims, need.gpus - under_way):
-        claim = victim.claim
-        most = standing.nobodys[claim.key.namespace] if claim.unowned else claim.allowance
-        desk.mark(replace(claim, timer=_notice(snapshot, most - victim.gpus)))
+        _give_notice(snapshot, desk, standing, victim, moved)
     return need
+
+
+def _go_on(desk: Desk, claim: Claim, gpus: int) -> None:
+    """Keep a recall for what it still brings, and end one that brings nothing."""
+    timer = claim.timer if gpus > 0 else None
+    if timer is not None and timer.granted is not None:
+        timer = replace(timer, granted=(timer.target or 0) + gpus)
+    desk.mark(replace(claim, timer=timer))
+
+
+def _give_notice(
+    snapshot: Snapshot, desk: Desk, standing: Returning, victim: Victim, moved: Mapping[str, Handover]
+) -> None:
+    """Ask a borrower to return GPUs; those that others were asked for before keep their deadline."""
+    claim, namespace = victim.claim, victim.claim.key.namespace
+    most = standing.nobodys[namespace] if claim.unowned else claim.allowance
+    notice = _notice(snapshot, most, victim.now)
+    if claim.unowned and namespace in moved:
+        notice = take_over(desk.claim(claim.key), moved[namespace], notice, victim.now)
+    desk.mark(replace(claim, timer=notice))
 
 
 def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
@@ -82,28 +102,31 @@ def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
     return Need(missing, max(0, missing - settling), frozenset(covered))
 
 
-def _notice(snapshot: Snapshot, target: int) -> Timer:
+def _notice(snapshot: Snapshot, most: int, gpus: int) -> Timer:
+    """Of `most` GPUs that may be used now so many will go."""
     recall = snapshot.pool.recall
     return Timer(
         stage=Stage.RECALLING,
         since=snapshot.now,
         deadline=snapshot.now + recall.notice,
-        target=target,
+        target=most - gpus,
         forced_at=snapshot.now + max(recall.within, recall.notice),
+        granted=most,
     )
 
 
 def _choose(victims: Sequence[Victim], needed: int) -> Iterable[Victim]:
     """The first victims, in the order of least harm, that cover what is needed."""
     for victim in victims:
-        if needed <= 0:
-            return
-        taken = min(victim.gpus, needed)
-        needed -= taken
-        yield Victim(victim.claim, taken)
+        taken = min(victim.now, needed)
+        if taken > 0:
+            needed -= taken
+            yield replace(victim, now=taken)
 
 
-def _borrowers(desk: Desk, outcome: Outcome, standing: Returning) -> Iterable[Victim]:
+def _borrowers(
+    desk: Desk, outcome: Outcome, standing: Returning, moved: Mapping[str, Handover]
+) -> Iterable[Victim]:
     """Who can be asked to return GPUs, by least harm: unowned and unheld first, lower priority, younger.
 
     Those that lend a part already give more only where the others do not suffice.
@@ -115,18 +138,33 @@ def _borrowers(desk: Desk, outcome: Outcome, standing: Returning) -> Iterable[Vi
     candidates = [
         c
         for c in desk.claims
-        if c.stage is not Stage.RECALLING and c.walled >= walled and c.key not in owners
+        if (c.stage is not Stage.RECALLING or c.unowned) and c.walled >= walled and c.key not in owners
     ]
     for claim in sorted(candidates, key=_harm):
         if claim.unowned:
-            amount = standing.nobodys[claim.key.namespace]
+            amount, now = _of_nobody(claim, standing, moved)
         else:
             # Consent to borrowing cannot be withdrawn while it lasts.
             most = claim.allowance if claim.request.preemptible else desk.beyond_guarantee(claim)
             amount = min(claim.allowance, most, excess[claim.share.team])
             excess[claim.share.team] -= amount
+            now = amount
         if amount > 0:
-            yield Victim(claim, amount)
+            yield Victim(claim, amount, now)
+
+
+def _of_nobody(claim: Claim, standing: Returning, moved: Mapping[str, Handover]) -> tuple[int, int]:
+    """What nobody can be asked for, and what of it now.
+
+    There is one notice at a time. It is for what others were asked for before, where that changed hands.
+    """
+    namespace = claim.key.namespace
+    told = moved[namespace].gpus if namespace in moved else 0
+    if claim.stage is not Stage.RECALLING:
+        amount = standing.nobodys[namespace]
+        return amount, min(amount, told) if told else amount
+    amount = standing.nobodys[namespace] - standing.coming[claim.key]
+    return amount, max(0, min(amount - target_of(claim), told))
 
 
 def _excess(desk: Desk, outcome: Outcome) -> dict[str, int]:

@@ -116,7 +116,7 @@ def _prove_again(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
         return
     ends = snapshot.now + snapshot.pool.reclaim.release_after
     timer = Timer(Stage.LENT, since=snapshot.now, deadline=ends, target=keep, granted=claim.granted)
-    desk.mark(replace(claim, timer=timer))
+    desk.mark(replace(claim, timer=replace(timer, asked=claim.ask)))
     desk.lend(claim.key, keep)
 
 

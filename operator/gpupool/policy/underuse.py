@@ -114,7 +114,11 @@ def others_use_it(e: Evidence) -> Objection | None:
 
 
 def wants_more(e: Evidence) -> Objection | None:
-    """Refused demand is demand."""
+    """Refused demand is demand, and so is a higher number in `spec.gpus` since a part was lent out."""
+    if e.claim.asked_anew:
+        return Objection(
+            Answer.NO, "InDemand", f"spec.gpus asks for {e.claim.ask} since a part of it was lent out."
+        )
     if e.claim.demand == 0:
         return None
     return Objection(Answer.NO, "InDemand", f"Its controllers want {e.claim.demand} GPUs more.")

@@ -106,15 +106,6 @@ def test_a_place_in_the_queue_is_kept_while_nothing_is_changed() -> None:
     assert status_of(found, "train").queued_at == NOW - 5 * HOUR
 
 
-def test_a_new_number_while_gpus_are_lent_asks_for_all_of_them_again() -> None:
-    timer = a_timer(Stage.LENT, HOUR, target=4, granted=12)
-    raised = replace(granted("train", 12, allowance=4, timer=timer), gpus=14, min_gpus=1)
-    quotas = {"vision": a_quota(4, timers={"train": timer})}
-    status = status_of(make_plan(a_snapshot(POOL, raised, quotas=quotas, nodes=nodes(1))), "train")
-    assert (status.granted, status.allowance, status.timer) == (8, 8, None)
-    assert status.queued_at == NOW
-
-
 @pytest.mark.parametrize(("gpus", "granted_now"), [(12, 4), (13, 13), (6, 6)])
 def test_what_was_released_is_asked_again_only_by_a_new_number(gpus: int, granted_now: int) -> None:
     released = replace(granted("train", 4, of=12, released=4), gpus=gpus, min_gpus=1)

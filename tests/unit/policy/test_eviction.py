@@ -21,30 +21,47 @@ from support.builders import (
     a_timer,
     granted,
     pods,
+    status_of,
 )
 
 JOB = ObjectRef("batch/v1", "Job", "fit")
 DUE = a_timer(Stage.RECALLING, -MINUTE, target=4, forced_at=NOW + 9 * MINUTE)
 
 
-def snapshot(found: tuple[Pod, ...], timer: Timer = DUE, target: int = 4) -> Snapshot:
+def snapshot(found: tuple[Pod, ...], timer: Timer = DUE, target: int = 4, **wall: int) -> Snapshot:
     used = sum(sum(p.gpus.values()) for p in found)
+    hard = wall.pop("hard", target)
     return a_snapshot(
         a_pool(a_share("vision", 8), a_share("nlp")),
         a_request("own", 4),
         granted("borrow", target, "nlp", of=8, preemptible=True, min_gpus=1, timer=timer),
         pods=found,
-        quotas={"vision": a_quota(0), "nlp": a_quota(target, used, timers={"borrow": timer})},
+        quotas={"vision": a_quota(0), "nlp": a_quota(hard, used, timers={"borrow": timer}, **wall)},
     )
 
 
-def evicted(found: tuple[Pod, ...], timer: Timer = DUE) -> list[str]:
-    return [a.pod.name for a in make_plan(snapshot(found, timer)).actions if isinstance(a, Evict)]
+def evicted(found: tuple[Pod, ...], timer: Timer = DUE, **wall: int) -> list[str]:
+    return [a.pod.name for a in make_plan(snapshot(found, timer, **wall)).actions if isinstance(a, Evict)]
 
 
 def test_before_the_deadline_no_pod_goes() -> None:
     early = a_timer(Stage.RECALLING, MINUTE, target=4, forced_at=NOW + HOUR)
     assert evicted(pods(8, "borrow", "nlp"), early) == []
+
+
+@pytest.mark.parametrize(
+    ("hard", "status_hard"), [(8, 8), (4, 8), (8, 4)], ids=["not written", "not in force", "raised"]
+)
+def test_under_an_open_wall_no_pod_goes_only_to_be_made_anew(hard: int, status_hard: int) -> None:
+    """The quota write is refused, or the quota controller has not seen it yet."""
+    plan = make_plan(snapshot(pods(8, "borrow", "nlp"), hard=hard, status_hard=status_hard))
+    assert not [a for a in plan.actions if isinstance(a, Evict)]
+    assert status_of(plan, "borrow").timer == DUE, "the recall goes on and no deadline moves"
+    assert status_of(plan, "own").verdict.reason == "WaitingForRecall"
+
+
+def test_a_wall_that_is_lower_than_it_will_be_stands() -> None:
+    assert len(evicted(pods(8, "borrow", "nlp"), hard=2, status_hard=2)) == 4
 
 
 def test_at_the_deadline_just_as_many_go_as_are_missing() -> None:

@@ -472,12 +472,6 @@ def test_an_implicit_grant_is_not_lowered_below_what_overdrawn_siblings_run_on_i
     assert quotas_of(make_plan(snapshot)) == {"vision": 5}
 
 
-def test_a_new_number_while_gpus_are_lent_ends_the_taking_and_returns_nothing() -> None:
-    raised = replace(granted("train", 16, allowance=5, timer=LENT), gpus=20, min_gpus=1)
-    found = make_plan(replace(lent(request=raised), nodes=nodes(1)))
-    assert "Settled" in {n.reason for n in found.notices}
-
-
 # ------------------------------------------------------------------ the first status after a grant
 
 

@@ -41,7 +41,8 @@ def lost(held: int, borrowed: int = 8, *, left: tuple[Node, ...] = (), **more: A
         *pods(borrowed, "spare", "guests"),
         *pods(8 - borrowed, "spare", "guests", node=None, prefix="pending"),
     )
-    quotas = {"vision": a_quota(8, 8), "guests": a_quota(8, 8, timers=more.pop("timers", {}))}
+    guests = a_quota(more.pop("wall", 8), 8, timers=more.pop("timers", {}))
+    quotas = {"vision": a_quota(8, 8), "guests": guests}
     requests = more.pop("requests", (TRAIN, SPARE))
     return make_plan(
         a_snapshot(
@@ -72,10 +73,12 @@ def test_only_what_is_waited_for_comes_back(held: int, borrowed: int, back: int)
 def test_a_recall_for_lost_capacity_evicts_after_its_notice_what_runs_nothing_first() -> None:
     timer = a_timer(Stage.RECALLING, -MINUTE, target=5, forced_at=None)
     found = lost(5, 3, timers={"spare": timer})
+    assert quotas_of(found) == {"guests": 5}
+    assert not [a for a in found.actions if isinstance(a, Evict)], "the wall falls first"
+    found = lost(5, 3, timers={"spare": timer}, wall=5)
     leaving = [a.pod.name for a in found.actions if isinstance(a, Evict)]
     assert len(leaving) == 3
     assert all(name.startswith("pending") for name in leaving)
-    assert quotas_of(found) == {"guests": 5}
 
 
 def test_where_every_guaranteed_pod_runs_nobody_is_recalled() -> None:
