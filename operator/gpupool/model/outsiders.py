@@ -57,9 +57,15 @@ class OutsiderFacts:
         current: it stands as it was written.
         held: why pods are warned and not refused; empty where they are refused.
         probe: attempts that were not answered as they must be; None before the first probe.
+        known: uids of the pools that all of this was decided for; None where that is not told.
     """
 
     stands: bool = False
     current: bool = False
     held: str = ""
     probe: tuple[str, ...] | None = None
+    known: tuple[str, ...] | None = None
+
+    def misses(self, uid: str) -> bool:
+        """Whether a pool came later than what is said here."""
+        return self.known is not None and uid not in self.known

@@ -120,7 +120,7 @@ def _isolated(snapshot: Snapshot) -> Condition | None:
     if not facts.policies_current or unlabelled_nodes:
         return Condition("Enforced", Status.FALSE, "BeingWritten", "Labels and policies are being written.")
     shared = facts.outsiders
-    if shared.stands and not shared.current:
+    if (shared.stands and not shared.current) or shared.misses(snapshot.pool.uid):
         return Condition(
             "Enforced", Status.FALSE, "BeingWritten", "Policies for outsiders are being written."
         )

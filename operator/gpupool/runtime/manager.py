@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from gpupool.errors import FencedError
-from gpupool.model.plan import LabelNamespace, MarkNode
+from gpupool.errors import Conflict, FencedError, NotFound
+from gpupool.model.world import World
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.sweep import sweep
+from gpupool.policy.membership import Membership
 from gpupool.runtime.clockwork import Alarm
 from gpupool.runtime.concern import Concerned
 from gpupool.runtime.context import Context
@@ -24,6 +27,8 @@ STUCK = 300.0
 """Seconds beyond two intervals after which a loop without a turn counts as stuck; writes may take long."""
 LAST_WRITES = 5.0
 """Seconds that cycles under way get at the end."""
+
+Part: TypeAlias = Callable[[World, Membership], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -48,6 +53,7 @@ class Manager:
         self._running: dict[str, _Running] = {}
         self._statuses = StatusWriter(context.writer, context.mirror, context.settings.cycle_interval)
         self._swept = False
+        self._unread = False
         self._turned: float | None = None
 
     def wake(self, pools: Concerned = None) -> None:
@@ -107,26 +113,39 @@ class Manager:
             self._publisher.forget(name)
 
     async def _tidy(self) -> None:
-        pools = self._context.mirror.pools.store
-        if len(pools) < pools.objects:
-            # A pool that cannot be read is no pool that is gone: nothing of it is taken back or denied.
-            return
-        try:
-            world, found = self._context.mirror.mapped()
-            await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
-            for action in sweep(world):
-                await self._take_back(action)
-            if await self._context.outsiders.turn(world, found, epoch=self._context.epoch):
-                self.wake()
-        except FencedError:
-            raise
-        except Exception:
-            # The pools must not stop because of what belongs to none of them.
-            log.exception("tidying failed")
+        """What belongs to no single pool, each part for itself: none stops the pools, or another part."""
+        for part in self._parts():
+            try:
+                await part(*self._context.mirror.mapped())
+            except FencedError:
+                raise
+            except Exception:
+                log.exception("tidying failed")
 
-    async def _take_back(self, action: LabelNamespace | MarkNode) -> None:
-        log.info("a pool is gone", extra={"action": str(action)})
-        await self._context.executor.mark(action, epoch=self._context.epoch)
+    def _parts(self) -> tuple[Part, ...]:
+        """A pool that cannot be read is no pool that is gone: nothing of it is taken back or denied."""
+        pools = self._context.mirror.pools.store
+        unread = len(pools) < pools.objects
+        if unread and not self._unread:
+            log.warning("a pool cannot be read: nothing outside the pools is changed")
+        self._unread = unread
+        return () if unread else (self._answer_orphans, self._take_back, self._keep_out)
+
+    async def _answer_orphans(self, world: World, found: Membership) -> None:
+        await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
+
+    async def _take_back(self, world: World, _: Membership) -> None:
+        for action in sweep(world):
+            log.info("a pool is gone", extra={"action": str(action)})
+            try:
+                await self._context.executor.mark(action, epoch=self._context.epoch)
+            except (Conflict, NotFound) as error:
+                # What is gone too, or was changed just now, is looked at again in the next turn.
+                log.info("not taken back yet", extra={"action": str(action), "error": str(error)})
+
+    async def _keep_out(self, world: World, found: Membership) -> None:
+        if await self._context.outsiders.turn(world, found, epoch=self._context.epoch):
+            self.wake()
 
     async def _drain(self) -> None:
         """Let the cycles under way finish what they may write; those that take too long are cancelled."""

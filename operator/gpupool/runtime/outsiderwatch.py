@@ -19,6 +19,8 @@ from gpupool.runtime.rehearsal import Rehearsal, Scene
 
 PROBE_PAUSE = 30.0
 """Seconds between two probes of policies that nobody touched."""
+PATIENCE = 60.0
+"""Seconds for which all wait for a pool whose policies could not be written once."""
 PROBE_RETRY = 1.0
 """Seconds until policies that do not deny yet are probed again: they take effect a moment after writing."""
 
@@ -43,7 +45,8 @@ class OutsiderWatch:
         setting: Outsiders,
         denies: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.facts = OutsiderFacts()
+        self.facts = OutsiderFacts(known=())
+        self._undecided: dict[str, float] = {}
         self._denies = denies
         self._rehearsal = Rehearsal(lambda: None)  # the next turn comes soon by itself
         self._trying = False
@@ -56,7 +59,8 @@ class OutsiderWatch:
     async def turn(self, world: World, found: Membership, *, epoch: int) -> bool:
         """One turn; True when what was read back is other than before, which concerns every pool.
 
-        Nothing is changed before every pool was decided once: after a restart nobody's mode is known.
+        Nothing is changed before every pool was decided once: after a restart nobody's mode is known. One
+        that is not for long counts as what stands of it, so that it does not keep others from being released.
         """
         modes = self._modes(world)
         if modes is None:
@@ -76,6 +80,7 @@ class OutsiderWatch:
             current=current,
             held="" if asked is None else asked.held,
             probe=before.probe if same else None,
+            known=tuple(sorted(p.uid for p in world.pools)),
         )
         if asked is not None and current:
             await self._prove(asked)
@@ -112,10 +117,18 @@ class OutsiderWatch:
         return min(longest, PROBE_RETRY) if unproved or self._trying else longest
 
     def _modes(self, world: World) -> Mapping[str, Mode] | None:
+        modes: dict[str, Mode] = {}
+        now = time.monotonic()
         asked = [(p, self._policies.asked(p)) for p in world.pools]
-        if any(a is None for _, a in asked):
-            return None
-        return {p.name: acting(p, a) for p, a in asked if a is not None}
+        self._undecided = {p.uid: self._undecided.get(p.uid, now) for p, a in asked if a is None}
+        for pool, said in asked:
+            if said is not None:
+                modes[pool.name] = acting(pool, said)
+            elif now - self._undecided[pool.uid] < PATIENCE:
+                return None
+            else:
+                modes[pool.name] = Mode.ENFORCE if self._policies.bound(pool.name) else Mode.OBSERVE
+        return modes
 
     async def _prove(self, asked: SetOutsiders) -> None:
         pause = PROBE_PAUSE if self.facts.probe == () else PROBE_RETRY

@@ -23,6 +23,9 @@ STANDS = OutsiderFacts(stands=True, current=True, probe=())
         (STANDS, "True", "Enforced"),
         (replace(STANDS, current=False), "False", "BeingWritten"),
         (replace(STANDS, probe=None), "Unknown", "NotProbed"),
+        (replace(STANDS, known=("uid-other",)), "False", "BeingWritten"),
+        (OutsiderFacts(known=()), "False", "BeingWritten"),
+        (replace(STANDS, known=("uid-lab", "uid-other")), "True", "Enforced"),
         (replace(STANDS, probe=("outsider-wildcard",)), "False", "Open"),
     ],
 )

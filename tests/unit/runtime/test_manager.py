@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from gpupool.errors import FencedError
+from gpupool.errors import Conflict, Failure, FencedError
 from gpupool.model.marks import NODE_LABEL, POOL_LABEL
 from gpupool.model.plan import LabelNamespace, MarkNode
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
@@ -44,10 +44,13 @@ class Rig:
         self.told: list[str] = []
         self.marks: list[LabelNamespace | MarkNode] = []
         self.broken = broken
+        self.refuse: list[Exception] = []
+        self.turns = 0
         context = SimpleNamespace(
             settings=Settings(),
             mirror=SimpleNamespace(pools=SimpleNamespace(store=pools), mapped=self._mapped),
             executor=SimpleNamespace(mark=self._mark),
+            outsiders=SimpleNamespace(turn=self._turn),
             writer=None,
             epoch=1,
         )
@@ -74,7 +77,14 @@ class Rig:
 
     async def _mark(self, action: LabelNamespace | MarkNode, *, epoch: int) -> None:
         assert epoch == 1
+        if self.refuse:
+            raise self.refuse.pop(0)
         self.marks.append(action)
+
+    async def _turn(self, *_: Any, epoch: int) -> bool:
+        assert epoch == 1
+        self.turns += 1
+        return False
 
 
 async def test_what_a_pool_that_is_gone_left_behind_is_taken_back_and_its_requests_are_answered() -> None:
@@ -88,6 +98,15 @@ async def test_a_pool_that_cannot_be_read_is_no_pool_that_is_gone() -> None:
     rig = Rig(Pools(objects=1, readable=0))
     await rig.manager._tidy()
     assert (rig.told, rig.marks) == ([], [])
+
+
+async def test_one_part_that_fails_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(Pools())
+    rig.refuse = [Conflict("PATCH /n1", Failure(409)), RuntimeError("odd")]
+    await rig.manager._tidy()
+    assert rig.told == ["vision/train UnknownPool"]
+    assert rig.turns == 1, "and outsiders are looked after all the same"
+    assert "tidying failed" in caplog.text
 
 
 async def test_tidying_that_fails_ends_nothing() -> None:

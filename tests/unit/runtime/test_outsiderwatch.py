@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from gpupool.applier.outsiderset import OutsiderSet
 from gpupool.applier.policyset import PolicySet
 from gpupool.model.objects import Key, ObjectRef, Pod
@@ -11,6 +13,7 @@ from gpupool.model.plan import SetPolicies
 from gpupool.model.pool import Mode, Pool
 from gpupool.model.world import NamespaceFacts, Template, World
 from gpupool.policy.membership import resolve
+from gpupool.runtime import outsiderwatch
 from gpupool.runtime.outsiderwatch import OutsiderWatch
 from support.builders import GPU, NOW, a_pool, a_share
 
@@ -31,6 +34,7 @@ class Cluster:
         self.probed = 0
         self.kept: tuple[list[str], list[str]] = ([], [])
         self.modes: dict[str, SetPolicies] = {}
+        self.bound_pools: set[str] = set()
         self.watch = OutsiderWatch(
             cast("OutsiderSet", self), cast("PolicySet", self), Outsiders.AUTO, lambda: denies
         )
@@ -46,6 +50,9 @@ class Cluster:
 
     def asked(self, pool: Pool) -> SetPolicies | None:
         return self.modes.get(pool.name)
+
+    def bound(self, pool: str) -> bool:
+        return pool in self.bound_pools
 
     def current(self, asked: SetOutsiders | None) -> bool:
         return self.written[-1:] == [asked]
@@ -83,7 +90,18 @@ async def test_after_a_restart_nothing_is_touched_before_every_pool_was_decided(
     cluster = Cluster()
     cluster.modes = {"farm": OBSERVED}
     assert not await cluster.turn(LAB, FARM)
-    assert (cluster.written, cluster.watch.facts) == ([], OutsiderFacts())
+    assert (cluster.written, cluster.watch.facts) == ([], OutsiderFacts(known=()))
+
+
+@pytest.mark.parametrize("bound", [False, True])
+async def test_a_pool_that_is_not_decided_for_long_keeps_nobody_from_being_released(*, bound: bool) -> None:
+    cluster = Cluster()
+    cluster.modes, cluster.bound_pools = {"farm": OBSERVED}, {"lab"} if bound else set()
+    assert not await cluster.turn(LAB, FARM)
+    cluster.watch._undecided[LAB.uid] -= outsiderwatch.PATIENCE + 1
+    await cluster.turn(LAB, FARM)
+    asked = cluster.written[-1]
+    assert (asked is not None) is bound, "what denies already goes on denying"
 
 
 async def test_what_stands_is_proved_and_the_pools_hear_of_it() -> None:
@@ -91,7 +109,9 @@ async def test_what_stands_is_proved_and_the_pools_hear_of_it() -> None:
     cluster.modes = {"lab": ENFORCED, "farm": OBSERVED}
     cluster.open = ("outsider-wildcard",)
     assert await cluster.turn(LAB, FARM)
-    assert cluster.watch.facts == OutsiderFacts(stands=True, current=True, probe=("outsider-wildcard",))
+    assert cluster.watch.facts == OutsiderFacts(
+        stands=True, current=True, probe=("outsider-wildcard",), known=(FARM.uid, LAB.uid)
+    )
     assert cluster.watch.pause(15) == 1, "it is tried again soon"
     cluster.open = ()
     cluster.watch._probed = -1000.0
@@ -108,7 +128,7 @@ async def test_with_the_last_enforcing_pool_everything_goes() -> None:
     cluster.modes = {"lab": OBSERVED}
     assert await cluster.turn(a_pool(mode=Mode.OBSERVE))
     assert cluster.written[-1] is None
-    assert cluster.watch.facts == OutsiderFacts(current=True)
+    assert cluster.watch.facts == OutsiderFacts(current=True, known=(LAB.uid,))
     assert cluster.kept == ([], [])
 
 
