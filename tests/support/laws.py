@@ -112,7 +112,8 @@ class Observer:
         walled = {n.name for n in snapshot.namespaces if n.quota is not None}
         for name in set(self.engine.cluster.quotas) - walled:
             first = self.engine.cluster.quotas[name].hard[GPU]
-            assert first >= self.engine.cluster.charged(name, GPU), f"{name} starts over its quota\n{plan}"
+            seen = sum(p.gpus.get(GPU, 0) for p in snapshot.pods if p.key.namespace == name)
+            assert first >= seen, f"{name} starts over its quota\n{plan}"
         requests = [r for r in snapshot.requests if r.key.namespace in walled]
         lost = {r.key for r in requests if r.remembered.granted is None}
         for status in plan.requests:
@@ -278,7 +279,9 @@ class Observer:
             # What was lent is back as fast, within the guarantee: its owner asks for more than it may use.
             firm = [s.granted for s in plan.requests if self._is_firm(s.key, of=status.key)]
             own = min(status.granted, promised[status.key.namespace] - sum(firm))
-            lent = status.demand > 0 and status.allowance < own and not request.preemptible
+            # What a sibling of its own namespace runs beyond its part is said, and is no loan of others.
+            more = status.used + status.demand > status.allowance
+            lent = status.demand > 0 and more and status.allowance < own and not request.preemptible
             if (kept or lent) and not self._stays(plan, status.key.namespace, promised):
                 yield status.key
 
