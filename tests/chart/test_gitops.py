@@ -79,7 +79,6 @@ def writes(cluster: Cluster) -> float:
     return rows[0][1] if rows else 0.0
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("way", sorted(WAYS))
 def test_applying_every_manifest_each_second_changes_nothing(
     plane: Cluster, tenancy: Tenancy, kube: Kube, tmp_path: Path, way: str

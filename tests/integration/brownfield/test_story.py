@@ -113,7 +113,6 @@ def gpupool(cluster: Cluster, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(600)
 def test_gpupool_comes_to_a_living_cluster_and_leaves_it_as_it_was(cast: Cast) -> None:
     cast.town.build()
     before = standing(cast.cluster)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from integration.operator.test_isolation import enforced
 from support.marks import ADMISSION, POLICIES, POOL_LABEL
-from support.plane import eventually
+from support.replicas import leaders_page
 
 if TYPE_CHECKING:
     from localplane.cluster import Cluster
@@ -23,19 +22,9 @@ LIMIT = 40.0
 """Seconds within which a pool is looked at, whatever happens; the chart's default is every 15."""
 
 
-def page(plane: Cluster) -> str:
-    """The metrics of the replica that leads; a standby's, shown while that one is slow, are waited out."""
-
-    def leading() -> str:
-        answer = httpx.get(plane.metrics_url, trust_env=False, timeout=15)
-        return answer.text if answer.is_success and "\ngpupool_leader 1" in answer.text else ""
-
-    return eventually(leading, "the leader's metrics")
-
-
 def writes(plane: Cluster) -> dict[str, float]:
     """What the operator says it wrote, by kind, verb and result."""
-    families = {f.name: f for f in text_string_to_metric_families(page(plane))}
+    families = {f.name: f for f in text_string_to_metric_families(leaders_page(plane))}
     rows = families["gpupool_writes"].samples
     return {str(sorted(r.labels.items())): r.value for r in rows if r.name == "gpupool_writes_total"}
 
@@ -43,7 +32,7 @@ def writes(plane: Cluster) -> dict[str, float]:
 def cycles(plane: Cluster) -> float:
     return sum(
         s.value
-        for f in text_string_to_metric_families(page(plane))
+        for f in text_string_to_metric_families(leaders_page(plane))
         for s in f.samples
         if s.name == "gpupool_cycles_total"
     )

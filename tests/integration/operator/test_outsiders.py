@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from integration.isolation.asking import create, pod
 from integration.operator.test_isolation import enforced
 from localplane.kube import KubeError
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 BINDINGS = f"{ADMISSION}/validatingadmissionpolicybindings"
 LIMIT = 60
-pytestmark = pytest.mark.timeout(400)  # each wait may last a minute
 
 
 def shared(story: Story) -> list[str]:
