@@ -151,6 +151,11 @@ class Story:
         current = found.get("observedGeneration") == pool["metadata"]["generation"]
         return found if current and found["status"] == "True" else None
 
+    def decided(self) -> bool:
+        """Whether the pool's status is about the spec as it stands."""
+        pool = self.kube.get(self.path)
+        return bool(pool.get("status", {}).get("observedGeneration") == pool["metadata"]["generation"])
+
     def hard(self, namespace: str) -> int | None:
         """What our quota allows in a namespace; None without one, or while it is still being made."""
         quota = self.kube.find(f"/api/v1/namespaces/{namespace}/resourcequotas/{QUOTA}")
@@ -253,12 +258,10 @@ class Story:
 
         Where it does not, it is for the next test to say so: one that ends does not fail over it.
         """
-        existed = self.kube.exists(self.path)
         self.kube.delete(self.path)
         for node in self.nodes:
             self.kube.delete(f"/api/v1/nodes/{node}")
-        if existed:
-            wait_until(self._released, seconds)
+        wait_until(self._released, seconds)
 
     def _released(self) -> bool:
         try:
