@@ -76,7 +76,7 @@ SLOWEST = ("--durations=5",)
 # A fixture of a package lives as long as the session, so each of these folders keeps its plane to the end of
 # its part: no more than two beside each other.
 FAULTS = ("integration/faults", "integration/outages")
-SENSES = ("integration/telemetry", "integration/leader")
+TELEMETRY = ("integration/telemetry", "integration/leader")
 GOVERNED = (
     "integration/operator",
     "integration/scenarios",
@@ -91,8 +91,8 @@ PARTS = (
     Part("operator", GOVERNED, SLOWEST),
     Part("faults", FAULTS, SLOWEST),
     Part("chart", ("chart",), SLOWEST),
-    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *SENSES, *GOVERNED)),
-    Part("senses", SENSES, SLOWEST),
+    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *TELEMETRY, *GOVERNED)),
+    Part("telemetry", TELEMETRY, SLOWEST),
 )
 
 
