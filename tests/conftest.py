@@ -82,7 +82,7 @@ def namespace(kube: Kube) -> Iterator[Callable[..., str]]:
         made.append(name)
         # Pods are refused until the controller has made the default ServiceAccount.
         path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        assert wait_until(lambda: kube.exists(path), 15), f"no default ServiceAccount in {name}"
+        assert wait_until(lambda: kube.exists(path), 60), f"no default ServiceAccount in {name}"
         return name
 
     yield make

@@ -73,7 +73,10 @@ class Outcome:
 # reach: what they happen to visit must not make a run red.
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term", "--cov-fail-under=99")
 SLOWEST = ("--durations=5",)
-FAULTS = ("integration/faults", "integration/outages", "integration/telemetry", "integration/leader")
+# A fixture of a package lives as long as the session, so each of these folders keeps its plane to the end of
+# its part: no more than two beside each other.
+FAULTS = ("integration/faults", "integration/outages")
+TELEMETRY = ("integration/telemetry", "integration/leader")
 GOVERNED = (
     "integration/operator",
     "integration/scenarios",
@@ -88,7 +91,8 @@ PARTS = (
     Part("operator", GOVERNED, SLOWEST),
     Part("faults", FAULTS, SLOWEST),
     Part("chart", ("chart",), SLOWEST),
-    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *GOVERNED)),
+    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *TELEMETRY, *GOVERNED)),
+    Part("telemetry", TELEMETRY, SLOWEST),
 )
 
 

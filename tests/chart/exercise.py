@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
-SECONDS = 45.0
+SECONDS = 90.0
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
 
 
@@ -88,7 +88,7 @@ def stage(cluster: Cluster, kube: Kube) -> Stage:
         name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        eventually(lambda: kube.exists(account), "the default ServiceAccount")
+        eventually(lambda: kube.exists(account), "the default ServiceAccount", SECONDS)
         return name
 
     return Stage(cluster, kube, Story(kube, namespace))
@@ -110,7 +110,7 @@ def govern(stage: Stage) -> None:
     story.pool(shares=shares, recall=QUICK["recall"])
     story.ask(stage.borrower, "batch", 8, minGpus=1, preemptible=True)
     stage.until(lambda: story.status(stage.borrower, "batch").get("granted") == 8, "the borrower is granted")
-    stage.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced")
+    stage.until(story.enforced, "the pool is enforced")
     stage.until(lambda: any("taint" in mark for mark in marks(stage.kube, story.name)), "the node is tainted")
     stage.until(lambda: story.events(stage.borrower, "batch"), "the grant is told")
 
@@ -164,7 +164,7 @@ def uninstall(stage: Stage) -> None:
     """`helm uninstall` takes back what stands."""
     story = stage.story
     story.pool("Enforce", shares=[story.share(stage.owner, 4)])
-    stage.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced again")
+    stage.until(story.enforced, "the pool is enforced again")
     release.uninstall(stage.cluster)
     if left := marks(stage.kube):
         raise AssertionError(f"left behind: {left}")

@@ -14,7 +14,7 @@ from localplane import release
 from localplane.runner.settings import NAMESPACE
 from support.marks import standing, two_lines
 from support.plane import eventually
-from support.story import Story
+from support.story import GOVERNED_SECONDS, STEP_SECONDS, Story
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ class Tenancy:
     def governed(self) -> bool:
         """Whether the pool stands enforced, taint and all."""
         marks = standing(self.kube, self.story.name)
-        return self.story.condition("Enforced").get("status") == "True" and any("taint" in m for m in marks)
+        return self.story.enforced() is not None and any("taint" in m for m in marks)
 
     def end(self) -> None:
         """Take pods, namespace, pool and nodes away."""
@@ -121,7 +121,7 @@ def settle(kube: Kube, spec: Json = CPU_PODS) -> Tenancy:
         name = f"{prefix}-{os.getpid()}-{next(_numbers)}"
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-        eventually(lambda: kube.exists(account), "the default ServiceAccount")
+        eventually(lambda: kube.exists(account), "the default ServiceAccount", STEP_SECONDS)
         return name
 
     story = Story(kube, namespace)
@@ -131,7 +131,11 @@ def settle(kube: Kube, spec: Json = CPU_PODS) -> Tenancy:
     story.pool(shares=[story.share(team, 8)], **spec)
     story.ask(team, "work", 4)
     story.until_phase(team, "work", "Granted", seconds=60)
-    story.until(tenancy.governed, "the pool is enforced", 90)
+    story.until(
+        tenancy.governed,
+        lambda: f"the pool is enforced (it says {story.pool_status().get('conditions')})",
+        GOVERNED_SECONDS,
+    )
     quota = f"/api/v1/namespaces/{team}/resourcequotas/gpupool"
     story.until(lambda: "4" in kube.get(quota).get("status", {}).get("hard", {}).values(), "the wall counts")
     story.run(team, "work", 3)

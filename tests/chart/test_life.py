@@ -14,6 +14,7 @@ from localplane.paths import CHART, CHECKOUT
 from localplane.runner.settings import LABEL, NAMESPACE
 from support.marks import marks, standing
 from support.plane import eventually, temporary_cluster
+from support.story import GOVERNED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +59,13 @@ def environment(kube: Kube) -> dict[str, str]:
 def nothing_of_ours(cluster: Cluster, kube: Kube, *, kept: set[str]) -> None:
     """Fail unless nothing but `kept` is left, marks on foreign objects included."""
     assert marks(kube) == []
-    eventually(lambda: not kube.exists("/api/v1/namespaces/gpupool-probe"), "the probe namespace is gone")
-    assert objects_of_ours(cluster) == kept
+    probes = "/api/v1/namespaces/gpupool-probe"
+    eventually(lambda: not kube.exists(probes), "the probe namespace is gone", 60)
+    eventually(
+        lambda: objects_of_ours(cluster) == kept,
+        lambda: f"only {kept} is left: {objects_of_ours(cluster)}",
+        60,
+    )
 
 
 def test_an_upgrade_and_a_rollback_change_the_operator_and_no_wall(
@@ -68,13 +74,19 @@ def test_an_upgrade_and_a_rollback_change_the_operator_and_no_wall(
     before = standing(kube, tenancy.story.name)
     release.install(installed, {"cycleInterval": 7}, quiet=True)
     assert environment(kube)["GPUPOOL_CYCLE_INTERVAL"] == "7"
-    tenancy.story.until(tenancy.governed, "the new operator finds the pool enforced")
-    assert standing(kube, tenancy.story.name) == before
+    tenancy.story.until(
+        lambda: tenancy.governed() and standing(kube, tenancy.story.name) == before,
+        "the new operator finds the pool enforced, and leaves everything as it was",
+        120,
+    )
     done = helm(installed, "rollback", "gpupool", "--wait")
     assert done.returncode == 0, done.stderr
     assert environment(kube)["GPUPOOL_CYCLE_INTERVAL"] == "15"
-    tenancy.story.until(tenancy.governed, "the old operator finds it too")
-    assert standing(kube, tenancy.story.name) == before
+    tenancy.story.until(
+        lambda: tenancy.governed() and standing(kube, tenancy.story.name) == before,
+        "the old operator finds it too",
+        120,
+    )
     assert tenancy.running() == tenancy.uids
 
 
@@ -124,12 +136,12 @@ def test_uninstalling_takes_everything_back_and_pods_run_on(
     assert tenancy.story.pool_status()["granted"] == {"nvidia.com/gpu": 4}
     assert tenancy.story.status(tenancy.team, "work")["phase"] == "Granted"
     many = tenancy.story.run(tenancy.team, "free", 5)
-    tenancy.story.until(lambda: set(many) <= set(tenancy.running()), "pods run without any wall")
+    tenancy.story.until(lambda: set(many) <= set(tenancy.running()), "pods run without any wall", 60)
     for name in many:
         kube.delete(f"/api/v1/namespaces/{tenancy.team}/pods/{name}", grace_seconds=0)
 
     release.install(installed, quiet=True)
-    tenancy.story.until(tenancy.governed, "installed again, the kept pool is enforced again", 40)
+    tenancy.story.until(tenancy.governed, "installed again, the kept pool is enforced again", 120)
     tenancy.story.until(lambda: tenancy.story.hard(tenancy.team) == 4, "with the same wall")
     assert {n: u for n, u in tenancy.running().items() if n in tenancy.uids} == tenancy.uids
 
@@ -147,7 +159,7 @@ def test_uninstalling_with_an_operator_that_cannot_start(
         rows = [r for p in kube.list(pods) for r in p["status"].get("containerStatuses", [])]
         return any(r["restartCount"] > 0 and not r["ready"] for r in rows)
 
-    eventually(crashes, "the operator crashes")
+    eventually(crashes, "the operator crashes", 60)
     release.uninstall(installed)
     nothing_of_ours(installed, kube, kept=KEPT)
     assert tenancy.running() == tenancy.uids
@@ -156,7 +168,7 @@ def test_uninstalling_with_an_operator_that_cannot_start(
 def test_uninstalling_when_the_crds_went_first(installed: Cluster, tenancy: Tenancy, kube: Kube) -> None:
     for crd in ("gpupools.gpupool.dev", "capacityrequests.gpupool.dev"):
         kube.delete(f"{CRDS}/{crd}")
-    eventually(lambda: not kube.exists(f"{CRDS}/gpupools.gpupool.dev"), "the CRDs are gone")
+    eventually(lambda: not kube.exists(f"{CRDS}/gpupools.gpupool.dev"), "the CRDs are gone", 60)
     release.uninstall(installed)
     assert "0 failures" in release_log(installed)
     nothing_of_ours(installed, kube, kept=set())
@@ -173,16 +185,18 @@ def test_plain_manifests_install_an_empty_cluster(plane: Cluster, kube: Kube) ->
     helm(plane, "uninstall", "gpupool", "--ignore-not-found", "--wait")
     for crd in ("gpupools.gpupool.dev", "capacityrequests.gpupool.dev"):
         kube.delete(f"{CRDS}/{crd}")
-    eventually(lambda: not kube.exists(f"{CRDS}/gpupools.gpupool.dev"), "no CRD is left")
+    eventually(lambda: not kube.exists(f"{CRDS}/gpupools.gpupool.dev"), "no CRD is left", 60)
     install = str(CHECKOUT / "deploy" / "install.yaml")
     kubectl(plane, "apply", "--server-side", "-f", install)
     values = release.chart_values(plane)
     place = {"nodeSelector": {LABEL: "true"}, "tolerations": values["tolerations"]}
     kube.patch(DEPLOYMENT, {"spec": {"template": {"spec": place}}})
-    eventually(lambda: kube.get(DEPLOYMENT).get("status", {}).get("availableReplicas") == 1, "it runs", 60)
+    eventually(lambda: kube.get(DEPLOYMENT).get("status", {}).get("availableReplicas") == 1, "it runs", 120)
     tenancy = settle(kube)
     kube.delete(f"/apis/gpupool.dev/v1alpha1/gpupools/{tenancy.story.name}")
-    eventually(lambda: marks(kube) == [], "a deleted pool leaves nothing")
+    eventually(lambda: marks(kube) == [], "a deleted pool leaves nothing", GOVERNED_SECONDS)
     tenancy.end()
     kubectl(plane, "delete", "--wait=false", "-f", install)
-    eventually(lambda: not kube.exists(f"/api/v1/namespaces/{NAMESPACE}"), "the namespace is gone", 60)
+    gone = [f"/api/v1/namespaces/{name}" for name in (NAMESPACE, "gpupool-probe")]
+    gone += [f"{CRDS}/{plural}.gpupool.dev" for plural in ("gpupools", "capacityrequests")]
+    eventually(lambda: not any(map(kube.exists, gone)), "namespaces and CRDs are gone", GOVERNED_SECONDS)

@@ -109,7 +109,6 @@ def tenancy(plane: Cluster, previous: Path, kube: Kube, tmp_path: Path) -> Itera
     found.end()
 
 
-@pytest.mark.timeout(600)
 def test_upgrade_rollback_and_a_rolling_restart_open_nothing_and_take_nothing(
     plane: Cluster, tenancy: Tenancy, kube: Kube
 ) -> None:

@@ -18,7 +18,7 @@ from localplane.kube import Kube
 
 TIMING = Timing(duration=10.0, give_up=6.0, renew=2.0, retry=0.05)
 QUICK = Timing(duration=3.0, give_up=1.5, renew=0.1, retry=0.05)
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds of the real clock within which whatever is awaited happens."""
 
 
@@ -138,7 +138,7 @@ async def test_a_leader_that_nobody_answers_gives_up_in_time(stage: Stage) -> No
         loop = asyncio.get_running_loop()
         leader = Elector(own, lease, "a_1", QUICK, floor=lambda: 0, clock=loop.time)
         await leader.acquire()
-        began = loop.time()
+        until = leader._election.until
 
         async def silence(*_: object) -> None:
             await asyncio.sleep(LIMIT)
@@ -146,22 +146,23 @@ async def test_a_leader_that_nobody_answers_gives_up_in_time(stage: Stage) -> No
         own.replace = silence  # type: ignore[assignment,method-assign] # an API server that does not answer
         with pytest.raises(FencedError, match="no renewal was confirmed in time"):
             await asyncio.wait_for(leader.hold(), LIMIT)
-        assert loop.time() - began >= QUICK.give_up - 0.1
+        assert loop.time() >= until - 0.05
         assert not leader.leads()
 
 
 async def test_renewals_go_on_while_the_main_loop_computes(stage: Stage) -> None:
     credentials = stage.client.credentials
+    timing = Timing(duration=10.0, give_up=6.0, renew=0.5, retry=0.1)
 
     def elect(client: KubeClient) -> Elector:
-        return Elector(client, (stage.namespace, "gpupool"), "a_1", QUICK, floor=lambda: 0)
+        return Elector(client, (stage.namespace, "gpupool"), "a_1", timing, floor=lambda: 0)
 
     async with LeaseThread(lambda: KubeClient(credentials), elect) as lease:
         assert await asyncio.wait_for(lease.acquire(), LIMIT) == 1
         holding = asyncio.create_task(lease.hold())
         await asyncio.sleep(0)
         before = (await stage.client.get(LEASES, "gpupool", stage.namespace))["spec"]["renewTime"]
-        _compute(3 * QUICK.give_up)
+        _compute(timing.give_up + 2)
         assert lease.leads()
         after = (await stage.client.get(LEASES, "gpupool", stage.namespace))["spec"]["renewTime"]
         assert after > before

@@ -21,7 +21,7 @@ from localplane.ports import free_port
 from localplane.processes import wait_until
 from support.gpupods import START_AFTER, STATE, USE, gpu_pod
 
-LIMIT = 30.0
+LIMIT = 60.0
 ACTIVE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 FRESH = 3
 """Seconds after which a live series, scraped every second, must have a new sample."""
@@ -73,6 +73,17 @@ class Team:
     def values(self, pod: str, name: str = ACTIVE) -> list[float]:
         return [float(one["value"][1]) for one in self.query(self.series(pod, name))]
 
+    def labels(self, pod: str) -> dict[str, Any]:
+        """Labels of one of the pod's series, at a moment when its last scrape was not late."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            found[:] = self.query(self.series(pod))
+            return bool(found)
+
+        assert wait_until(look, LIMIT), pod
+        return dict(found[0]["metric"])
+
     def age(self, pod: str) -> float:
         """Seconds since the newest sample of the pod."""
         found = self.query(f"max(timestamp({self.series(pod)}))")
@@ -82,8 +93,8 @@ class Team:
 def test_a_steady_pod_reads_its_percent_on_every_gpu_it_holds(team: Team) -> None:
     team.run("steady", "35", gpus=2)
     assert wait_until(lambda: team.values("steady") == [0.35, 0.35], LIMIT)
-    assert team.values("steady", "DCGM_FI_DEV_GPU_UTIL") == [35.0, 35.0]
-    labels = team.query(team.series("steady"))[0]["metric"]
+    assert wait_until(lambda: team.values("steady", "DCGM_FI_DEV_GPU_UTIL") == [35.0, 35.0], LIMIT)
+    labels = team.labels("steady")
     assert labels["hostname"] == team.selector["test-node"]
     assert labels["modelName"] == "NVIDIA H100 80GB HBM3"
     assert labels["UUID"].startswith("GPU-")
@@ -120,9 +131,14 @@ def _phase(team: Team, name: str) -> str:
 
 def test_gone_from_the_start_is_seen_and_then_vanishes(team: Team) -> None:
     team.run("gone", "gone")
-    assert wait_until(lambda: team.values("gone") == [0.0], LIMIT)
+
+    def seen() -> list[float]:
+        # The few seconds in which it is seen may pass between two looks: Prometheus remembers them.
+        return [float(one["value"][1]) for one in team.query(f"last_over_time({team.series('gone')}[5m])")]
+
+    assert wait_until(lambda: seen() == [0.0], LIMIT)
     assert wait_until(lambda: team.values("gone") == [], LIMIT)
-    assert team.query(f"last_over_time({team.series('gone')}[5m])")
+    assert seen() == [0.0]
 
 
 def test_gone_after_a_change_vanishes_and_can_return(team: Team) -> None:
@@ -137,13 +153,17 @@ def test_gone_after_a_change_vanishes_and_can_return(team: Team) -> None:
 def test_stale_stays_visible_with_a_frozen_timestamp(team: Team) -> None:
     team.run("stale", "70")
     assert wait_until(lambda: team.values("stale") == [0.7], LIMIT)
-    assert team.age("stale") < FRESH
+    assert wait_until(lambda: team.age("stale") < FRESH, LIMIT)
     team.use("stale", "stale")
     assert wait_until(lambda: team.age("stale") > FRESH + 2, LIMIT)
-    assert team.values("stale") == [0.7]
-    assert team.query(f"count_over_time({team.series('stale')}[3s])") == []
-    up = team.query('up{job="dcgm-exporter"}')
-    assert [one["value"][1] for one in up] == ["1"]
+
+    def frozen() -> bool:
+        """The value is there, no sample is new, and its exporter is up: all of it at one moment."""
+        up = team.query('up{job="dcgm-exporter"}')
+        new = team.query(f"count_over_time({team.series('stale')}[3s])")
+        return team.values("stale") == [0.7] and not new and [one["value"][1] for one in up] == ["1"]
+
+    assert wait_until(frozen, LIMIT)
 
 
 def test_a_trace_is_followed_in_trace_time_with_its_gap(team: Team, tmp_path: Path) -> None:
@@ -156,8 +176,8 @@ def test_a_trace_is_followed_in_trace_time_with_its_gap(team: Team, tmp_path: Pa
     url = f"http://127.0.0.1:{team.plane.port('exporter')}/control"
     team.run("traced", "trace:demo/1")
     assert wait_until(lambda: _phase(team, "traced") == "Running", LIMIT)
-    change = {"traces": str(tmp_path), "speed": 240, "epoch": time.time()}
-    assert httpx.post(url, json=change, trust_env=False).raise_for_status().json()["speed"] == 240
+    change = {"traces": str(tmp_path), "speed": 120, "epoch": time.time()}
+    assert httpx.post(url, json=change, trust_env=False).raise_for_status().json()["speed"] == 120
     seen: list[list[float]] = []
 
     def played() -> bool:
@@ -166,8 +186,10 @@ def test_a_trace_is_followed_in_trace_time_with_its_gap(team: Team, tmp_path: Pa
             seen.append(now)
         return now == [0.4]
 
-    assert wait_until(played, LIMIT)
-    assert seen[-5:] == [[0.2], [0.8], [0.0], [], [0.4]]
+    assert wait_until(played, LIMIT), seen
+    # A scrape that was late is a moment without a value: between two of the trace it is no harm.
+    rest = iter(seen)
+    assert all(value in rest for value in ([0.2], [0.8], [0.0], [], [0.4])), seen
 
 
 @pytest.mark.parametrize(
@@ -204,13 +226,14 @@ def test_a_killed_exporter_comes_back_with_every_pod_on_its_gpu(team: Team) -> N
     team.run("second", "20", gpus=2)
     assert wait_until(lambda: len(team.values("second")) == 2, LIMIT)
     before = _uuids(team, "second")
+    assert len(before) == 2
     team.kube.delete(f"/api/v1/namespaces/{team.namespace}/pods/first")
     assert wait_until(lambda: team.values("first") == [], LIMIT)
     team.plane.stop("exporter", "KILL")
     assert wait_until(lambda: team.values("second") == [], LIMIT)
     team.plane.start("exporter")
     assert wait_until(lambda: len(team.values("second")) == 2, LIMIT)
-    assert _uuids(team, "second") == before
+    assert wait_until(lambda: _uuids(team, "second") == before, LIMIT)
 
 
 def _uuids(team: Team, pod: str) -> set[str]:

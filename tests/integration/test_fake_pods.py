@@ -13,7 +13,7 @@ from localplane.nodes import NODES, create_nodes, node_manifest
 from localplane.processes import wait_until
 from support.gpupods import RUN_FOR, START_AFTER, STATE, TERMINATE_AFTER, gpu_job, gpu_pod
 
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +76,12 @@ def test_a_pod_without_annotations_runs_ready_until_it_is_deleted(place: Place) 
 
 
 def test_start_after_keeps_a_bound_pod_pending_that_long(place: Place) -> None:
-    place.run("late", {START_AFTER: "4s"})
+    place.run("late", {START_AFTER: "10s"})
     assert wait_until(lambda: place.condition("late", "PodScheduled").get("status") == "True", LIMIT)
     assert place.phase("late") == "Pending"
     assert place.becomes("late", "Running")
     bound = seconds(place.condition("late", "PodScheduled")["lastTransitionTime"])
-    assert 4 <= seconds(place.pod("late")["status"]["startTime"]) - bound <= 12
+    assert 10 <= seconds(place.pod("late")["status"]["startTime"]) - bound <= 40
 
 
 def test_run_for_ends_a_pod_as_succeeded(place: Place) -> None:
@@ -89,7 +89,7 @@ def test_run_for_ends_a_pod_as_succeeded(place: Place) -> None:
     assert place.becomes("short", "Succeeded")
     ended = place.pod("short")["status"]["containerStatuses"][0]["state"]["terminated"]
     assert ended["exitCode"] == 0
-    assert 2 <= seconds(ended["finishedAt"]) - seconds(ended["startedAt"]) <= 10
+    assert 2 <= seconds(ended["finishedAt"]) - seconds(ended["startedAt"]) <= 30
 
 
 def test_other_changes_of_the_pod_do_not_start_run_for_anew(place: Place) -> None:
@@ -103,7 +103,7 @@ def test_other_changes_of_the_pod_do_not_start_run_for_anew(place: Place) -> Non
 
     assert wait_until(touch_until_it_ended, LIMIT)
     ended = place.pod("busy")["status"]["containerStatuses"][0]["state"]["terminated"]
-    assert 4 <= seconds(ended["finishedAt"]) - seconds(ended["startedAt"]) <= 12
+    assert 4 <= seconds(ended["finishedAt"]) - seconds(ended["startedAt"]) <= 30
 
 
 def test_a_misspelt_run_for_runs_until_deleted(place: Place) -> None:
@@ -171,7 +171,7 @@ def test_terminate_after_keeps_a_deleted_pod_terminating_that_long(place: Place)
     assert pod["metadata"]["deletionTimestamp"]
     assert pod["status"]["phase"] == "Running"
     assert wait_until(lambda: not place.kube.exists(f"{place.path}/slow"), LIMIT)
-    assert 1.9 <= time.monotonic() - asked <= 15
+    assert 1.9 <= time.monotonic() - asked <= 40
 
 
 def test_a_force_deleted_pod_is_gone_at_once_whatever_it_says(place: Place) -> None:

@@ -66,6 +66,6 @@ def test_an_added_target_file_is_scraped_within_seconds(plane: Cluster) -> None:
         return [row["value"][1] for row in query.json()["data"]["result"]] == ["1"]
 
     try:
-        assert wait_until(scraped, 15)
+        assert wait_until(scraped, 30)
     finally:
         file.unlink()

@@ -20,9 +20,11 @@ from gpupool.runtime.settings import Settings
 from localplane.kube import Kube
 from localplane.runner.settings import NAMESPACE
 from support.manifests import install_crds
+from support.marks import ADMISSION, POLICIES
 from support.polling import eventually
 from support.story import RESOURCE, Story
 
+KEPT = "/api/v1/namespaces/gpupool-probe/pods"
 LIMIT = 60.0
 
 
@@ -65,7 +67,14 @@ def story(kube: Kube, namespace: Callable[..., str]) -> Iterator[Story]:
         kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     told = Story(kube, namespace)
     yield told
-    told.end()
+    told.end(0)
+    # Nobody leads any more who would take its policies back; they would refuse pods of whatever comes next.
+    for kind in POLICIES:
+        for each in kube.list(f"{ADMISSION}/{kind}", labels="app.kubernetes.io/managed-by=gpupool"):
+            kube.delete(f"{ADMISSION}/{kind}/{each['metadata']['name']}")
+    for each in kube.list(KEPT):
+        kube.delete(f"{KEPT}/{each['metadata']['name']}", grace_seconds=0)
+    told.until_nobody_enforces()
 
 
 @asynccontextmanager

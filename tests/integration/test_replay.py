@@ -13,6 +13,9 @@ from replay import report
 from replay.cli import play
 from replay.recording import read_recording
 from replay.stage import NAME, team_name
+from support.marks import standing
+from support.plane import eventually
+from support.story import GOVERNED_SECONDS
 
 STEP = 10
 SAMPLES = 30
@@ -46,6 +49,9 @@ def clean(kube: Kube) -> Iterator[None]:
     kube.delete(f"/api/v1/nodes/{NAME}-1")
     for team in range(4):
         kube.delete(f"/api/v1/namespaces/{team_name(team)}")
+    eventually(
+        lambda: not standing(kube, NAME), "the operator takes back what it wrote for it", GOVERNED_SECONDS
+    )
 
 
 @pytest.mark.usefixtures("clean")
@@ -54,9 +60,11 @@ def test_what_is_measured_of_a_tiny_trace_is_what_the_trace_says(plane: Cluster,
     played = asyncio.run(play(plane, recording, SPEED))
     found = {row.team: row for row in report.rows(recording, played)}
     scrape = SPEED / 3600  # what one scrape more or less makes, in hours of the trace
+    # Scrapes that failed and pods that began late on a busy machine are known, and no error of the sums.
+    strays = (2.5 + played.failed + played.latest) * scrape
     for row in found.values():
-        assert row.busy == pytest.approx(row.busy_truth, abs=2.5 * scrape * row.pods), row
-        assert row.held == pytest.approx(row.held_truth, abs=2.5 * scrape * row.pods), row
-        assert row.promised == pytest.approx(row.promised_truth, abs=2.5 * scrape * row.pods), row
+        assert row.busy == pytest.approx(row.busy_truth, abs=strays * row.pods), row
+        assert row.held == pytest.approx(row.held_truth, abs=strays * row.pods), row
+        assert row.promised == pytest.approx(row.promised_truth, abs=strays * row.pods), row
     assert found["team-2"].seen < found["team-2"].held - 80 / 3600  # the gap is held and not seen
     assert found["all"].pods == 4

@@ -5,9 +5,9 @@ pods and nodes can be put in order and every state that ever was can be looked a
 """
 
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -28,6 +28,8 @@ PATHS = {
 FIELDS = {"quotas": f"metadata.name={QUOTA}"}
 WATCH_SECONDS = 5
 PAUSE = 0.1
+CAUGHT_UP = 60.0
+"""Seconds within which every watch has told the present."""
 GONE = 410
 
 
@@ -79,8 +81,8 @@ class Capture:
         try:
             with Kube.from_kubeconfig(self.kubeconfig) as kube:
                 for kind in PATHS:
-                    versions = {k: _version(o) for k, o in listed(kube, kind)[1].items()}
-                    eventually(lambda k=kind, v=versions: self._has(k, v), f"all {kind} were captured")  # type: ignore[misc]
+                    # Listed anew in every look: what went meanwhile need not be there any more.
+                    eventually(partial(self._has_all, kube, kind), f"all {kind} were captured", CAUGHT_UP)
         finally:
             self._over.set()
 
@@ -92,9 +94,9 @@ class Capture:
         """Objects as they were last told."""
         return dict(self._now[kind])
 
-    def _has(self, kind: str, versions: dict[Key, int]) -> bool:
-        seen = self.now(kind)
-        return all(k in seen and _version(seen[k]) >= v for k, v in versions.items())
+    def _has_all(self, kube: Kube, kind: str) -> bool:
+        there, seen = listed(kube, kind)[1], self.now(kind)
+        return all(k in seen and _version(seen[k]) >= _version(o) for k, o in there.items())
 
     # ------------------------------------------------------------------ one watch
 
@@ -121,7 +123,9 @@ class Capture:
                 if event["type"] != "BOOKMARK":
                     self._take(Record(version, kind, event["object"], gone=event["type"] == "DELETED"))
         except httpx.HTTPError:
-            time.sleep(0)  # what was taken is taken: go on after it
+            self._over.wait(
+                PAUSE
+            )  # what was taken is taken: go on after it, not at once where nobody listens
         return version
 
     def _begin_anew(self, kube: Kube, kind: str, version: int) -> int:

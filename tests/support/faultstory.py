@@ -1,15 +1,17 @@
 """Words for stories in which parts of the world fail: a stage, kills, and the books at the end."""
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typing_extensions import override
 
 from localplane.cluster import Cluster
 from localplane.processes import wait_until
@@ -20,6 +22,7 @@ from support.faultproxy.faults import Stroke
 from support.faultproxy.proxy import FaultProxy
 from support.killer import Killer
 from support.killing import kill_all, kill_sender
+from support.replicas import leaders_page
 from support.story import QUICK, RESOURCE, Story
 
 FULL = os.environ.get("GPUPOOL_FAULTS") == "full"
@@ -47,10 +50,11 @@ class FaultStory(Story):
         self.add_nodes(1)
         owner, other = self.team("owner"), self.team("other")
         self.pool(shares=[self.share(owner, 8), self.share(other)], **{**QUICK, **pool})
+        self.until_enforced()  # first: what is granted and not used begins to be measured at once
         self.ask(owner, "serve", 8)
         self.until_phase(owner, "serve", "Granted", seconds=60)
-        self.until_enforced()
         self.deploy(owner, "serve", 2)
+        self.until(lambda: self.held(owner) == 2, "the owner runs two", 60)
         self.ask(other, "batch", asks, preemptible=True)
         self.until_phase(other, "batch", "Queued", seconds=60)
         return owner, other
@@ -76,9 +80,10 @@ class FaultStory(Story):
         self.until(lambda: self.held(other) == 0, "the borrower's pods are gone", seconds)
         self.until_phase(other, "batch", "Queued", seconds=seconds)
 
-    def until_enforced(self) -> None:
-        """Wait until quotas, labels and policies stand and were probed."""
-        self.until(lambda: self.condition("Enforced").get("status") == "True", "the pool is enforced", LONG)
+    @override
+    def until_enforced(self, seconds: float = LONG) -> Json:
+        """Wait until quotas, labels and policies stand as the spec now says and were probed."""
+        return super().until_enforced(seconds)
 
     def wake(self, namespace: str) -> None:
         """Wake ReplicaSets that sleep after refusals: a long story makes them sleep for minutes."""
@@ -134,17 +139,24 @@ class FaultStory(Story):
             alone: kill only the process that sent it, so that another may take over; else all.
         """
         last = self.proxy.number() + number
+        once = threading.Lock()  # one death for all requests that come at the same time
 
-        def kill(asked: Asked) -> bool:
-            if stroke.hits:
+        def killed(kill: Callable[[], int]) -> bool:
+            if not once.acquire(blocking=False):
                 return False
-            return self.kill_sender(asked) > 0 if alone else self.kill_all() > 0
+            if kill() > 0:
+                return True
+            once.release()  # nobody was there
+            return False
 
-        stroke = Stroke(lambda a: a.number >= last, ahead=kill)
+        def strike(asked: Asked) -> bool:
+            return killed(partial(self.kill_sender, asked) if alone else self.kill_all)
+
+        stroke = Stroke(lambda a: a.number >= last, ahead=strike)
         with self.proxy.failing(stroke):
             yield
             if not wait_until(lambda: bool(stroke.hits), REST):
-                self.until(self.kill_all, "there is something to kill", LONG)
+                self.until(lambda: stroke.hits or killed(self.kill_all), "there is something to kill", LONG)
 
     def passes(self, seconds: float) -> None:
         """Let time pass: what happens in it is the observer's."""
@@ -181,17 +193,16 @@ class FaultStory(Story):
 
     def until_settled(self, seconds: float = 60) -> None:
         """Until status, quotas and pods tell the same, and no mirror ever differed from the API server."""
-        self.until(lambda: not self.drift(), f"the books agree (now {self.drift()})", seconds)
+        self.until(lambda: not self.drift(), lambda: f"the books agree (now {self.drift()})", seconds)
         drifts = self.metric("gpupool_reflector_drifts_total")
         self.counts["ledger drifts"] += int(drifts) + len(self.drift())
         assert drifts == 0, "a mirror differed from the API server"
 
     def metric(self, name: str, **labels: str) -> float:
-        """A metric of the operator, summed over its series; 0 while it is not there."""
-        text = httpx.get(self.cluster.metrics_url, trust_env=False).raise_for_status().text
+        """A metric of the replica that leads, summed over its series; 0 while it is not there."""
         return sum(
             sample.value
-            for family in text_string_to_metric_families(text)
+            for family in text_string_to_metric_families(leaders_page(self.cluster))
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )

@@ -1,5 +1,6 @@
 """kill -9 for the operator's processes: all of them, or the one that sent a request."""
 
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,9 +10,15 @@ from localplane.processes import Process, marked
 from localplane.runner.settings import NAMESPACE
 from support.plane import eventually
 
+NOTICE_SECONDS = 60.0
+"""Within which the node notices what its processes do, on a busy machine."""
 TCP = Path("/proc/net/tcp")
 LOCAL, INODE = 1, 9
 """Columns of /proc/net/tcp: address as hex, inode of the socket."""
+
+
+_killing = threading.Lock()
+"""A second killing would take the hold of the first away, and wait for the lives that the first ends."""
 
 
 def operators(cluster: Cluster) -> tuple[Process, ...]:
@@ -39,17 +46,22 @@ def kill_all(cluster: Cluster, kube: Kube) -> int:
         How many there were.
     """
     hold = cluster.layout.operator_hold
-    eventually(lambda: _reported(kube) >= {p.pid for p in operators(cluster)}, "the node reports what runs")
-    # A death under a hold waits for the hold's end, any other for a back-off that grows to half a minute.
-    hold.write_text("KILL")
-    try:
-        victims = operators(cluster)
-        for process in victims:
-            process.kill()
-        eventually(lambda: not _reported(kube), "the node notices the deaths")
-    finally:
-        hold.unlink(missing_ok=True)
-    return len(victims)
+    with _killing:
+        eventually(
+            lambda: _reported(kube) >= {p.pid for p in operators(cluster)},
+            "the node reports what runs",
+            NOTICE_SECONDS,
+        )
+        # A death under a hold waits for the hold's end, any other for a back-off that grows to half a minute.
+        hold.write_text("KILL")
+        try:
+            victims = operators(cluster)
+            for process in victims:
+                process.kill()
+            eventually(lambda: not _reported(kube), "the node notices the deaths", NOTICE_SECONDS)
+        finally:
+            hold.unlink(missing_ok=True)
+        return len(victims)
 
 
 def _reported(kube: Kube) -> set[int]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from support.marks import standing
 from support.plane import eventually
-from support.story import GOVERNED_SECONDS, Story
+from support.story import GOVERNED_SECONDS, STEP_SECONDS, Story
 
 if TYPE_CHECKING:
     from localplane.kube import Kube
@@ -35,7 +35,7 @@ class Neighbours:
 
 @contextmanager
 def neighbours(kube: Kube, also: tuple[str, ...] = ()) -> Iterator[tuple[Neighbours, dict[str, str]]]:
-    """Govern both and wait until they are enforced.
+    """Govern both, when nobody else does any more, and wait until they are enforced.
 
     Args:
         kube: an admin connection.
@@ -44,7 +44,10 @@ def neighbours(kube: Kube, also: tuple[str, ...] = ()) -> Iterator[tuple[Neighbo
     made: list[str] = []
     make = partial(_namespace, kube, made)
     home, other = Story(kube, make), Story(kube, make)
-    try:
+    with ExitStack() as curtain:
+        for end in (other.end, home.end, partial(_clear, kube, made)):  # the last one is called first
+            curtain.callback(end)
+        home.until_nobody_enforces()
         teams = [story.team("a") for story in (home, other)]
         for story, team in zip((home, other), teams, strict=True):
             story.add_nodes(1)
@@ -53,10 +56,6 @@ def neighbours(kube: Kube, also: tuple[str, ...] = ()) -> Iterator[tuple[Neighbo
         for story, team in zip((home, other), teams, strict=True):
             story.until(partial(_governed, story, team), f"pool {story.name} is governed", GOVERNED_SECONDS)
         yield Neighbours(home, other, teams[0]), {name: make(name) for name in also}
-    finally:
-        _clear(kube, made)
-        home.end()
-        other.end()
 
 
 def _namespace(kube: Kube, made: list[str], prefix: str) -> str:
@@ -64,14 +63,13 @@ def _namespace(kube: Kube, made: list[str], prefix: str) -> str:
     kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     made.append(name)
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    eventually(lambda: kube.exists(account), f"the default ServiceAccount of {name}")
+    eventually(lambda: kube.exists(account), f"the default ServiceAccount of {name}", STEP_SECONDS)
     return name
 
 
 def _governed(story: Story, team: str) -> bool:
     tainted = any(mark.startswith("taint ") for mark in standing(story.kube, story.name))
-    enforced = story.condition("Enforced").get("status") == "True"
-    return tainted and enforced and story.in_force(team) == 4
+    return tainted and story.enforced() is not None and story.in_force(team) == 4
 
 
 def _clear(kube: Kube, namespaces: list[str]) -> None:

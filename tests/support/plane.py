@@ -40,15 +40,21 @@ def temporary_cluster(options: Options | None = None) -> Iterator[Cluster]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def eventually(ask: Callable[[], Found | None], what: str, seconds: float = WAIT_SECONDS) -> Found:
-    """Poll until an answer is truthy and return it; fails with the last answer and `what` was awaited."""
+def eventually(
+    ask: Callable[[], Found | None], what: str | Callable[[], str], seconds: float = WAIT_SECONDS
+) -> Found:
+    """Poll until an answer is truthy and return it; fails with the last answer and `what` was awaited.
+
+    Where `what` is to tell how things stand, it is a function, called when the time is over.
+    """
     deadline = time.monotonic() + seconds
     while True:
         answer = ask()
         if answer:
             return answer
         if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}; last answer: {answer!r}")
+            text = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {seconds:.0f} s: {text}; last answer: {answer!r}")
         time.sleep(0.1)
 
 

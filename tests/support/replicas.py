@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import httpx
+
 from localplane import podholds
 from localplane.cluster import Cluster
 from localplane.kube import Kube
@@ -33,9 +35,56 @@ def leader(kube: Kube) -> str:
     return podholds.leader(kube)
 
 
+def holder(kube: Kube) -> str:
+    """The process that the Lease names, which no later process of the same pod is; empty where none."""
+    lease = kube.find(LEASE)
+    return str((lease or {}).get("spec", {}).get("holderIdentity") or "")
+
+
+def leaders_page(cluster: Cluster) -> str:
+    """The metrics of the replica that leads; a standby's, shown while that one is slow, are waited out."""
+    return eventually(partial(_leading, cluster), "the leader's metrics", 60)
+
+
+def _leading(cluster: Cluster) -> str:
+    try:
+        answer = httpx.get(cluster.metrics_url, trust_env=False, timeout=15)
+    except httpx.HTTPError:
+        return ""
+    return answer.text if answer.is_success and "\ngpupool_leader 1" in answer.text else ""
+
+
+@contextmanager
+def killed(cluster: Cluster) -> Iterator[None]:
+    """Kill the operator, and after the block start it and wait until one of the new processes leads.
+
+    Ready is not enough: replicas stand by, ready, until the Lease of the dead leader is over.
+    """
+    with cluster.kube() as kube:
+        before = holder(kube)
+        try:
+            cluster.stop("operator", "KILL")
+            yield
+        finally:
+            cluster.start("operator")
+            until_led_anew(cluster, kube, before)
+
+
+def until_led_anew(cluster: Cluster, kube: Kube, before: str) -> str:
+    """Wait until another process than that one leads and says so; returns its metrics."""
+    eventually(
+        lambda: holder(kube) not in {"", before},
+        lambda: f"somebody leads after {before} ({_seen(kube)})",
+        120,
+    )
+    return leaders_page(cluster)
+
+
 def settled_leader(kube: Kube) -> str:
     """Wait until all replicas are ready and one of them leads; its pod's name."""
-    return eventually(lambda: _settled(kube), f"one replica leads, all are ready ({_seen(kube)})", 60)
+    return eventually(
+        lambda: _settled(kube), lambda: f"one replica leads, all are ready ({_seen(kube)})", 120
+    )
 
 
 def _settled(kube: Kube) -> str:
@@ -94,7 +143,7 @@ def governed(story: Story, **asks: int) -> dict[str, str]:
     for name, number in asks.items():
         if number:
             story.ask(teams[name], "work", number, preemptible=True)
-            story.until(partial(_walled, story, teams[name], number), f"the wall of {name} is in force", 60)
+            story.until(partial(_walled, story, teams[name], number), f"the wall of {name} is in force", 120)
     return teams
 
 

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from localplane.kube import Kube
+import httpx
+
+from localplane.kube import Kube, KubeError
 from localplane.nodes import create_nodes, node_manifest
+from localplane.processes import wait_until
 from support.gpupods import USE, gpu_pod, pod_spec
+from support.marks import ADMISSION, standing
 from support.plane import eventually
 
 Json: TypeAlias = dict[str, Any]
@@ -19,9 +23,13 @@ QUOTA = "gpupool"
 
 GOVERNED_SECONDS = 120.0
 """Within which a pool is enforced whole on a busy machine: labels, walls, policies and their proof."""
+STEP_SECONDS = 60.0
+"""Within which one step of a story is seen there."""
+
+OUTSIDERS = f"{ADMISSION}/validatingadmissionpolicybindings/gpupool-outsiders"
+"""The binding of the rules about pods outside of pools; it stands while anybody enforces."""
 
 _numbers = itertools.count(1)
-
 QUICK: Json = {
     "reclaim": {
         "window": "6s",
@@ -134,8 +142,19 @@ class Story:
 
     def pool_status(self) -> Json:
         """The pool's status."""
-        found = self.kube.get(f"/apis/gpupool.dev/v1alpha1/gpupools/{self.name}")
-        return dict(found.get("status", {}))
+        return dict(self.kube.get(self.path).get("status", {}))
+
+    def enforced(self) -> Json | None:
+        """Condition Enforced, where it is True for the spec as it stands and not for an earlier one."""
+        pool = self.kube.get(self.path)
+        found = self.condition("Enforced", pool.get("status", {}))
+        current = found.get("observedGeneration") == pool["metadata"]["generation"]
+        return found if current and found["status"] == "True" else None
+
+    def decided(self) -> bool:
+        """Whether the pool's status is about the spec as it stands."""
+        pool = self.kube.get(self.path)
+        return bool(pool.get("status", {}).get("observedGeneration") == pool["metadata"]["generation"])
 
     def hard(self, namespace: str) -> int | None:
         """What our quota allows in a namespace; None without one, or while it is still being made."""
@@ -164,6 +183,11 @@ class Story:
         found = self.kube.list(f"/api/v1/namespaces/{namespace}/events", fields=f"involvedObject.name={name}")
         return [e["reason"] for e in sorted(found, key=lambda e: e["metadata"]["creationTimestamp"])]
 
+    @property
+    def path(self) -> str:
+        """Path of the pool."""
+        return f"/apis/gpupool.dev/v1alpha1/gpupools/{self.name}"
+
     @staticmethod
     def request_path(namespace: str, name: str) -> str:
         """Path of a request."""
@@ -171,29 +195,54 @@ class Story:
 
     # ------------------------------------------------------------------ waiting
 
-    def until_phase(self, namespace: str, name: str, *phases: str, seconds: float = 20) -> Json:
+    def until_phase(self, namespace: str, name: str, *phases: str, seconds: float = STEP_SECONDS) -> Json:
         """Wait for a phase; returns the status."""
         return eventually(
             lambda: s if (s := self.status(namespace, name)).get("phase") in phases else None,
-            f"{name} becomes {' or '.join(phases)} (now {self.status(namespace, name)})",
+            lambda: f"{name} becomes {' or '.join(phases)} (now {self.status(namespace, name)})",
             seconds,
         )
 
-    def until_enforced(self) -> None:
-        """Wait until quotas, labels and policies stand and were probed."""
-        self.until(lambda: self.condition("Enforced").get("status") == "True", "the pool is enforced", 30)
+    def until_enforced(self, seconds: float = GOVERNED_SECONDS) -> Json:
+        """Wait until quotas, labels and policies stand as the spec now says and were probed."""
+        return eventually(
+            self.enforced,
+            lambda: f"pool {self.name} is enforced (it says {self.pool_status().get('conditions')})",
+            seconds,
+        )
 
     def until_nobody_enforces(self) -> None:
-        """Wait until what other tests had enforced is gone, with the rules about pods outside of pools."""
-        bindings = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+        """Wait until what other tests had enforced is gone, with the rules about pods outside of pools.
+
+        Deleted is not yet out of force: what those rules refuse must be let in.
+        """
         pods = "/api/v1/namespaces/gpupool-probe/pods"
-        self.until(
-            lambda: not self.kube.exists(f"{bindings}/gpupool-outsiders") and not self.kube.list(pods),
-            "nobody enforces any more",
+        eventually(
+            lambda: not self.kube.exists(OUTSIDERS) and not self.kube.list(pods) and self._lets_anybody_in(),
+            lambda: f"nobody enforces any more ({self._who_enforces()})",
             GOVERNED_SECONDS,
         )
 
-    def until(self, ask: Callable[[], Found | None], what: str, seconds: float = 20) -> Found:
+    def _lets_anybody_in(self) -> bool:
+        manifest = gpu_pod("default", "placed-by-hand", nodeName="somewhere")
+        try:
+            self.kube.create(manifest, dry_run=True)
+        except KubeError as error:
+            if error.status != httpx.codes.FORBIDDEN:
+                raise
+            return False
+        return True
+
+    def _who_enforces(self) -> str:
+        """Pools with their modes, and whose the rules about pods outside of them are."""
+        found = self.kube.list("/apis/gpupool.dev/v1alpha1/gpupools")
+        modes = {p["metadata"]["name"]: p["spec"].get("mode") for p in found}
+        owners = (self.kube.find(OUTSIDERS) or {}).get("metadata", {}).get("ownerReferences", [])
+        return f"pools {modes}, the outsiders' binding is owned by {[o['name'] for o in owners]}"
+
+    def until(
+        self, ask: Callable[[], Found | None], what: str | Callable[[], str], seconds: float = STEP_SECONDS
+    ) -> Found:
         """Wait until an answer is truthy."""
         return eventually(ask, what, seconds)
 
@@ -204,10 +253,18 @@ class Story:
 
     # ------------------------------------------------------------------ curtain
 
-    def end(self) -> None:
-        """Take the pool and its nodes away."""
-        path = f"/apis/gpupool.dev/v1alpha1/gpupools/{self.name}"
-        if self.kube.exists(path):
-            self.kube.delete(path)
+    def end(self, seconds: float = GOVERNED_SECONDS) -> None:
+        """Take the pool and its nodes away, and give the operator time to take back what it wrote for it.
+
+        Where it does not, it is for the next test to say so: one that ends does not fail over it.
+        """
+        self.kube.delete(self.path)
         for node in self.nodes:
             self.kube.delete(f"/api/v1/nodes/{node}")
+        wait_until(self._released, seconds)
+
+    def _released(self) -> bool:
+        try:
+            return not standing(self.kube, self.name)
+        except KubeError:  # a kind is on its way out
+            return False

@@ -38,7 +38,7 @@ class Part:
     control_plane: bool = False
     """Whether kind brings it."""
 
-    start_seconds: float = 30.0
+    start_seconds: float = 90.0
     stop_seconds: float = 20.0
 
 

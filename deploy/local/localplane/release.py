@@ -23,7 +23,7 @@ NAME: Final = "gpupool"
 OWN_JOB: Final = "gpupool"
 """Under which the plane's Prometheus scrapes the operator."""
 HELM_SECONDS: Final = 120.0
-AVAILABLE_SECONDS: Final = 90.0
+AVAILABLE_SECONDS: Final = 240.0
 PROBE_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.2
 TAIL_LINES: Final = 15

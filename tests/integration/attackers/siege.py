@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from integration.isolation.asking import create, pod, refusal, wait_for
 from localplane.kube import Kube, KubeError
-from support.marks import ADMISSION, NODE_LABEL, TAINT_KEY
-from support.neighbours import neighbours
-from support.story import GOVERNED_SECONDS
+from support.marks import NODE_LABEL, TAINT_KEY
+from support.neighbours import Neighbours, neighbours
+from support.replicas import killed
+from support.story import GOVERNED_SECONDS, OUTSIDERS
 
 if TYPE_CHECKING:
     from localplane.cluster import Cluster
@@ -92,16 +94,13 @@ def besieged(plane: Cluster) -> Iterator[Siege]:
     with plane.kube() as kube, ExitStack() as clients:
         stage, spaces = clients.enter_context(neighbours(kube, ("outside",)))
         team, outside = stage.team, spaces["outside"]
-        try:
-            stage.home.until(partial(_refusing, kube), "outsiders are refused", GOVERNED_SECONDS)
-            found = _recruit(kube, team, outside)
-            for client in found.values():
-                clients.callback(client.close)
-            plane.stop("operator", "KILL")
+        clients.callback(_dismiss, kube)
+        stage.home.until(partial(_refusing, stage, outside), "outsiders are refused", GOVERNED_SECONDS)
+        found = _recruit(kube, team, outside)
+        for client in found.values():
+            clients.callback(client.close)
+        with killed(plane):
             yield Siege(kube, stage.home, stage.other, team, outside, found)
-        finally:
-            plane.start("operator")
-            _dismiss(kube)
 
 
 def _dismiss(kube: Kube) -> None:
@@ -112,10 +111,18 @@ def _dismiss(kube: Kube) -> None:
     kube.delete(f"/apis/{RBAC}/v1/clusterroles/cluster-admin-of-much")
 
 
-def _refusing(kube: Kube) -> bool:
-    """A pool is enforced also while outsiders are only warned."""
-    binding = kube.find(f"{ADMISSION}/validatingadmissionpolicybindings/gpupool-outsiders")
-    return binding is not None and "Deny" in binding["spec"]["validationActions"]
+def _refusing(stage: Neighbours, outside: str) -> bool:
+    """Outsiders are refused on behalf of both pools; a pool is enforced also while they are only warned."""
+    kube, pools = stage.home.kube, (stage.home.name, stage.other.name)
+    binding = kube.find(OUTSIDERS) or {"metadata": {}, "spec": {"validationActions": []}}
+    owners = {o["name"] for o in binding["metadata"].get("ownerReferences", [])}
+    kept = (f"/api/v1/namespaces/gpupool-probe/pods/kept-for-{pool}" for pool in pools)
+    return (
+        "Deny" in binding["spec"]["validationActions"]
+        and owners >= set(pools)
+        and all(map(kube.exists, kept))
+        and not _may_create(kube, outside, pod("trial", 1))
+    )
 
 
 def _recruit(kube: Kube, team: str, outside: str) -> dict[str, Kube]:
@@ -167,10 +174,12 @@ def _bind(kube: Kube, name: str, role: str, subject: Json, namespace: str = "") 
     )
 
 
-def _may_create(client: Kube, namespace: str) -> bool:
+def _may_create(client: Kube, namespace: str, manifest: Json | None = None) -> bool:
     try:
-        create(client, namespace, pod("trial"), dry_run=True)
-    except KubeError:
+        create(client, namespace, manifest or pod("trial"), dry_run=True)
+    except KubeError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
         return False
     return True
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 DEVICES = "NVIDIA_VISIBLE_DEVICES"
-pytestmark = pytest.mark.timeout(400)  # the stage is set within the first test
 
 
 def test_the_operator_is_really_dead(siege: Siege, plane: Cluster) -> None:

@@ -21,7 +21,7 @@ GROUP = "town.example/group"
 STIR = "town.example/stirred"
 NAMESPACES = ("vision", "nlp", "batch", "burst", "loners", "gpu-operator", "monitoring")
 KUEUE = "kueue.x-k8s.io"
-PATIENCE = 60.0
+PATIENCE = 120.0
 ROLLED = (("vision", "serve", 2), ("vision", "web", 1), ("loners", "stray", 1), ("batch", "queued", 1))
 """Deployments with the replicas they have at rest."""
 

@@ -1,10 +1,11 @@
 """kill -9 of the operator while GPUs are granted, lent and brought back."""
 
 import random
+from functools import partial
 
 import pytest
 
-from support.faultstory import FULL, FaultStory
+from support.faultstory import FULL, LONG, FaultStory
 from support.observer import Observer
 
 AT_WRITES = (40, 60) if FULL else (6, 8)
@@ -52,8 +53,13 @@ def test_killed_at_random_points_of_a_busy_life_it_ends_where_it_should(
     story.ask(b, "work", 4)
     story.ask(c, "work", 4, preemptible=True)
     for team, replicas in ((a, 8), (b, 4), (c, 4)):
-        story.until_phase(team, "work", "Granted", seconds=120)
+        story.until(partial(_stands, story, team, replicas), f"{team} has all {replicas}", LONG)
         story.deploy(team, "work", replicas)
         story.wake(team)
-        story.until(lambda t=team, n=replicas: story.held(t) == n, "all of it runs", 60)  # type: ignore[misc]
+        story.until(lambda t=team, n=replicas: story.held(t) == n, "all of it runs", LONG)  # type: ignore[misc]
     story.until_settled()
+
+
+def _stands(story: FaultStory, team: str, gpus: int) -> bool:
+    """Whether a team has what it asked for, and the API server counts against it."""
+    return story.seen(team, "work")[:3] == ("Granted", gpus, gpus) and story.in_force(team) == gpus

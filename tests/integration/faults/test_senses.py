@@ -51,7 +51,7 @@ def test_on_silent_watches_nothing_is_given_twice(story: FaultStory, observer: O
 
 
 @variant
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, observer: Observer) -> None:
     owner, other = _borrowed(story)
     lives = {name: restarts(story.kube, name) for name in pods(story.kube)}
@@ -69,7 +69,7 @@ def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, obs
     assert observer.stages(other, "batch") == ["Recalling", ""]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     "skew", [pytest.param(HOUR, id="fast"), pytest.param(-HOUR, id="slow", marks=variant)]
 )
@@ -92,7 +92,7 @@ def test_a_clock_an_hour_off_neither_fires_nor_stops_a_recall(
 
 
 @variant
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_leader_that_begins_under_a_fast_clock_fires_no_deadline(
     story: FaultStory, observer: Observer
 ) -> None:

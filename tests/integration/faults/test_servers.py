@@ -14,12 +14,12 @@ WINDOW = 10.0
 """Seconds in which nothing may be raised; several cycles."""
 
 
-def _two_teams(story: FaultStory) -> tuple[str, str]:
+def _two_teams(story: FaultStory, notice: str = "5s") -> tuple[str, str]:
     """One team has 8 of 8 and runs 8, the other waits for 4."""
     story.add_nodes(1)
     a, b = story.team("a"), story.team("b")
     story.pool(
-        shares=[story.share(a, 4, limit=8), story.share(b, 4)], recall={"within": "5s", "notice": "5s"}
+        shares=[story.share(a, 4, limit=8), story.share(b, 4)], recall={"within": notice, "notice": notice}
     )
     story.until_enforced()
     story.ask(a, "one", 4)
@@ -31,7 +31,7 @@ def _two_teams(story: FaultStory) -> tuple[str, str]:
     return a, b
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_what_was_deleted_while_the_server_was_dead_leaves_no_stale_grant(
     story: FaultStory, observer: Observer
 ) -> None:
@@ -59,7 +59,7 @@ def test_what_was_deleted_while_the_server_was_dead_leaves_no_stale_grant(
 
 
 @variant
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_an_etcd_that_dies_in_a_recall_delays_it(story: FaultStory, observer: Observer) -> None:
     a, b = _two_teams(story)
     story.ask(b, "want", 4)
@@ -92,10 +92,10 @@ def _keys_of(story: FaultStory, namespace: str, app: str) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_while_nobody_confirms_quotas_nothing_is_raised(story: FaultStory, observer: Observer) -> None:
     del observer
-    a, b = _two_teams(story)
+    a, b = _two_teams(story, "60s")  # long enough that who gives up does it before it is asked to go
     story.ask(b, "want", 4)
     story.until_phase(b, "want", "Queued", seconds=60)
     story.cluster.stop("controller-manager", "KILL")

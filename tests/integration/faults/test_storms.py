@@ -32,28 +32,29 @@ def _takes_back(story: FaultStory, owner: str, other: str) -> None:
     story.deploy(owner, "serve", 8)
     story.ask(owner, "serve", 8)
     story.until_returned(owner, other)
-    story.until_settled()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_conflicts_and_delays_cost_time_and_nothing_else(story: FaultStory, observer: Observer) -> None:
     del observer
     owner, other = _changes_hands(story)
     conflicts = Refuse(writes, status=409, share=0.4)
     with story.proxy.failing(conflicts), story.proxy.failing(Slow(lambda _: True, seconds=0.1)) as slow:
         _takes_back(story, owner, other)
+    story.until_settled()
     story.counts["refused 409"] += len(conflicts.hits)
     story.counts["answered late"] += len(slow.hits)
     assert conflicts.hits
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_who_is_told_to_come_later_comes_later(story: FaultStory, observer: Observer) -> None:
     del observer
     owner, other = _changes_hands(story)
     throttled = Refuse(writes, status=429, share=0.4, retry_after=RETRY_AFTER)
     with story.proxy.failing(throttled):
         _takes_back(story, owner, other)
+    story.until_settled()
     early = list(_too_early(story.proxy.writes(), throttled.hits))
     story.counts["refused 429"] += len(throttled.hits)
     story.counts["came back before Retry-After"] += len(early)

@@ -33,12 +33,15 @@ def emergency(kube: Kube) -> Iterator[Kube]:
 def story(kube: Kube, namespace: Callable[..., str]) -> Iterator[Story]:
     """An enforced pool of one node and one team with a grant."""
     told = Story(kube, namespace)
-    told.add_nodes(1)
-    team = told.team("team")
-    told.pool(shares=[told.share(team, 8)])
-    told.ask(team, "work", 4)
-    told.until_phase(team, "work", "Granted", seconds=60)
-    told.until(lambda: told.condition("Enforced").get("status") == "True", "the pool is enforced", 120)
-    told.until(lambda: any(mark.startswith("taint") for mark in marks(kube, told.name)), "and tainted", 60)
-    yield told
-    told.end()
+    try:
+        told.add_nodes(1)
+        team = told.team("team")
+        told.pool(shares=[told.share(team, 8)])
+        told.ask(team, "work", 4)
+        told.until_phase(team, "work", "Granted")
+        told.until_enforced()
+        told.until(lambda: any(mark.startswith("taint") for mark in marks(kube, told.name)), "and tainted")
+        told.until(lambda: told.in_force(team) == 4, "the wall is in force")
+        yield told
+    finally:
+        told.end()

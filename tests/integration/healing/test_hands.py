@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import pytest
-
 from localplane.kube import JSON_PATCH, Kube
 from support.marks import ADMISSION, NODE_LABEL, POLICIES, POOL_LABEL, standing
 from support.story import RESOURCE, Story
@@ -111,7 +109,6 @@ def specs(kube: Kube, pool: str) -> dict[str, Json]:
     return dict([*found, *walls])
 
 
-@pytest.mark.timeout(300)
 def test_whatever_a_hand_undoes_is_set_back_within_seconds_and_told_once(
     story: Story, kube: Kube, emergency: Kube
 ) -> None:

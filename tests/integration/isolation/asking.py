@@ -19,7 +19,7 @@ GPU = "nvidia.com/gpu"
 BREAK_GLASS = "gpupool:break-glass"
 OPERATOR = "system:serviceaccount:gpupool-system:gpupool"
 PROBE_NAMESPACE = "gpupool-probe"
-LIMIT = 30.0
+LIMIT = 90.0
 _numbers = itertools.count(1)
 
 

@@ -61,6 +61,7 @@ class Pool:
         """Write the policies of a pool at Enforce and wait until they act."""
         self._write(replace(self.spec, enforce=True, **changes))
         wait_for(self._denies, "the policies to deny")
+        wait_for(self._warns, "the policies to warn of templates")
         if self.spec.mutate:
             wait_for(self._injects, "the policy to inject")
 
@@ -104,7 +105,17 @@ class Pool:
         return all(self._refused(p.manifest) == p.expect_denied for p in probe_pods(self.spec))
 
     def _injects(self) -> bool:
-        return all(self._placed(namespace) for namespace in self._namespaces(labels={POOL_LABEL: self.name}))
+        return all(map(self._placed, self._homes()))
+
+    def _warns(self) -> bool:
+        labels = {"app": "trial"}
+        template = {"metadata": {"labels": labels}, "spec": pod("trial", 1, nodeName="nowhere")["spec"]}
+        body = {"selector": {"matchLabels": labels}, "template": template}
+        trial = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "trial"}, "spec": body}
+        return all(warnings(self.kube, namespace, trial) for namespace in self._homes())
+
+    def _homes(self) -> list[str]:
+        return self._namespaces(labels={POOL_LABEL: self.name})
 
     def _namespaces(self, labels: Mapping[str, str] | None = None) -> list[str]:
         made = [o["metadata"] for o in self.made if o["kind"] == "Namespace"]

@@ -44,7 +44,7 @@ def test_a_job_that_predates_enforcement_completes_under_it(
 ) -> None:
     pool = pools(mutate=mutate)
     team = team_namespace(pool)
-    create(kube, team, _job("early", pool, run_for="5s"))
+    create(kube, team, _job("early", pool, run_for="30s"))  # longer than Enforce takes to stand
     wait_for(lambda: bool(runs_on(kube, team)), "the Job's pod to run")
     assert _finalizers(kube, team) == [TRACKING]
     pool.enforce()
@@ -58,13 +58,14 @@ def test_a_job_completes_across_observe_enforce_and_observe(
 ) -> None:
     pool = pools(mutate=mutate)
     team = team_namespace(pool)
-    job = _job("journey", pool, run_for="4s")
+    job = _job("journey", pool, run_for="15s")
     job["spec"]["completions"] = 2
     job["spec"]["template"]["spec"] |= pool.two_lines
     create(kube, team, job)
     wait_for(lambda: len(runs_on(kube, team)) == 1, "the first pod to run under Observe")
     pool.enforce()
-    wait_for(lambda: _succeeded(kube, team, "journey") == 1, "the first pod to be counted under Enforce")
+    assert _succeeded(kube, team, "journey") == 0
+    wait_for(lambda: _succeeded(kube, team, "journey") >= 1, "the first pod to be counted under Enforce")
     wait_for(lambda: runs_on(kube, team) == [pool.nodes[0]], "the second pod to run in its pool")
     pool.observe()
     wait_for(lambda: _complete(kube, team, "journey"), "the Job to complete under Observe")

@@ -10,6 +10,7 @@ import pytest
 
 from gpupool.applier.policies.outside_probe import restricted_pod
 from gpupool.applier.policies.outsider_policies import OutsiderSpec, outsider_policies
+from gpupool.applier.policies.outsider_rules import DEVICES_ENV
 from gpupool.model.outsiders import OutsiderPool, SetOutsiders
 from integration.isolation.asking import (
     BREAK_GLASS,
@@ -56,6 +57,14 @@ class Cordon:
             self._kube.apply(body)
         trial = pod("trial", **WILD)
         wait_for(lambda: self._acts(trial, deny=deny), "the policies to act")
+        (template, *_) = _workloads(trial["spec"])
+        wait_for(lambda: bool(_says(self._kube, "default", template)), "the one about templates to act")
+        wait_for(self._last_acts, "the last one written to act")
+
+    def _last_acts(self) -> bool:
+        env = {"env": [{"name": DEVICES_ENV, "value": "all"}]}
+        probe = restricted_pod(PROBE_NAMESPACE, "probe", {"gpupool.dev/probe": ""}, container=env)
+        return DEVICES_ENV in _failure(lambda: self._kube.create(probe, dry_run=True))
 
     def _acts(self, trial: Json, *, deny: bool) -> bool:
         try:

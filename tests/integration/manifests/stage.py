@@ -49,16 +49,19 @@ class Stage:
     def play(self, batch: Iterable[Case]) -> None:
         """Send a batch, judge every answer, see the accepted decided, and clear the stage."""
         answers = self.sender.send(batch)
-        for answer in answers:
-            self._judge(answer)
         accepted = [a for a in answers if a.accepted]
-        for answer in accepted:
-            self._replan(answer)
-        began = time.monotonic()
-        if not wait_until(lambda: not self._undecided(accepted), CALM, every=0.3):
-            self.faults += [f"not decided within {CALM:.0f} s: {what}" for what in self._undecided(accepted)]
-        self.slowest = max(self.slowest, time.monotonic() - began)
-        self._clear(accepted)
+        try:
+            for answer in answers:
+                self._judge(answer)
+            for answer in accepted:
+                self._replan(answer)
+            began = time.monotonic()
+            if not wait_until(lambda: not self._undecided(accepted), CALM, every=0.3):
+                undecided = self._undecided(accepted)
+                self.faults += [f"not decided within {CALM:.0f} s: {what}" for what in undecided]
+            self.slowest = max(self.slowest, time.monotonic() - began)
+        finally:
+            self._clear(accepted)
 
     def _judge(self, answer: Answer) -> None:
         self.tried[f"{answer.case.flavour}, {'accepted' if answer.accepted else 'refused'}"] += 1
@@ -98,8 +101,8 @@ class Stage:
 
     def _undecided(self, accepted: Sequence[Answer]) -> list[str]:
         there = {(o["kind"], o["metadata"]["name"]): o for o in self._objects()}
-        found = [there[a.case.kind, a.body["metadata"]["name"]] for a in accepted]
-        return [json.dumps(o) for o in found if not _decided(o)]
+        found = [there.get((a.case.kind, a.body["metadata"]["name"])) for a in accepted]
+        return [json.dumps(o) for o in found if o is None or not _decided(o)]
 
     def _objects(self) -> list[Json]:
         found = [("GpuPool", "gpupools"), ("CapacityRequest", "capacityrequests")]

@@ -13,6 +13,8 @@ from integration.manifests.stage import CALM, Stage, sizes, trouble
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.nodes import create_nodes, node_manifest
+from support.marks import marks
+from support.plane import eventually
 from support.story import GROUP, Story
 
 FULL: Final = os.environ.get("GPUPOOL_FAULTS") == "full"
@@ -40,12 +42,13 @@ def story(kube: Kube, namespace: Callable[..., str]) -> Iterator[Story]:
 
 @pytest.fixture
 def stage(kube: Kube, story: Story) -> Iterator[Stage]:
-    """A team whose 4 GPUs are granted and walled under Enforce."""
+    """A team whose 4 GPUs are granted and walled under Enforce, when the pools of earlier tests are gone."""
+    story.until_nobody_enforces()
     team, guests = story.team("granted"), story.team("guests")
     story.pool(shares=[story.share(team, 4), story.share(guests, 2)])
     story.ask(team, "work", 4)
     story.until(lambda: story.in_force(team) == 4, "the wall is in force", CALM)
-    story.until(lambda: story.condition("Enforced").get("status") == "True", "the pool is enforced", CALM)
+    story.until_enforced(CALM)
     with sender(kube) as sending:
         yield Stage(kube, sending, story, team)
 
@@ -70,12 +73,18 @@ def test_generated_manifests_crash_nothing_and_change_no_grant(
     for start in range(0, COUNT, BATCH):
         stage.play(generated[start : start + BATCH])
         assert stage.standing() == before, "a generated manifest changed a standing grant"
+    eventually(lambda: not others(stage), lambda: f"the stage is left as it was: {others(stage)}", CALM)
     with capsys.disabled():
         rows = [f"    {what:<40} {number:>7,}" for what, number in sorted(stage.tried.items())]
         title = f"{COUNT:,} generated manifests, seed {SEED}; a batch decided within {stage.slowest:.1f} s"
         print(f"\n  {title}", *rows, sep="\n")
     assert not stage.faults, f"{len(stage.faults)} faults, such as\n" + "\n".join(stage.faults[:SHOWN])
     assert not (found := trouble(logs, logged)), f"{len(found)} lines, such as\n" + "\n".join(found[:SHOWN])
+
+
+def others(stage: Stage) -> list[str]:
+    """What stands of pools beside the standing one."""
+    return sorted({*marks(stage.kube)} - {*marks(stage.kube, stage.story.name)})
 
 
 def test_a_case_is_the_same_again() -> None:

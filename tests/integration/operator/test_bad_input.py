@@ -22,7 +22,7 @@ def told(story: Story, namespace: str, name: str, phase: str, reason: str) -> st
             and s["decision"]["reason"] == reason
             else None
         ),
-        f"{name} becomes {phase} for {reason} (now {story.status(namespace, name)})",
+        lambda: f"{name} becomes {phase} for {reason} (now {story.status(namespace, name)})",
     )
     condition = story.condition("Granted", status)
     assert (condition["status"], condition["reason"]) == ("False", reason)
@@ -101,12 +101,16 @@ def test_a_namespace_two_pools_list_belongs_to_its_label_and_else_to_none(
     other.add_nodes(1)
     shared = other.team("shared")
     other.ask(shared, "torn", 1)
-    other.pool(shares=[other.share(shared, 2), other.share(granted, 2)])
+    both = [other.share(shared, 2), other.share(granted, 2)]
+    other.pool("Observe", shares=both)  # enforced it would label what it is the first to list
     story.pool(shares=[story.share(granted, 4), story.share(shared)])
     told(other, shared, "torn", "Pending", "NamespaceClaimedTwice")
+    other.pool(shares=both)
     for pool in (story, other):
         ready = pool.until(partial(unready, pool, "NamespaceClaimedTwice"), f"pool {pool.name} says so")
         assert shared in ready["message"]
+    other.until(other.decided, "the other pool's Enforce is decided")
+    told(other, shared, "torn", "Pending", "NamespaceClaimedTwice")
     other.pool(shares=[other.share(granted, 2)])
     story.pool(shares=[story.share(granted, 4), story.share(shared)])
     story.until(lambda: other.status(shared, "torn").get("pool") == story.name, "one claim is enough")

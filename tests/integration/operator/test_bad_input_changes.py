@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration.operator.test_bad_input import told
-from integration.operator.test_isolation import enforced
+from integration.operator.test_isolation import all_tainted, enforced
 from localplane.kube import JSON_PATCH, KubeError
 from support.marks import standing
 
@@ -34,7 +34,7 @@ def test_a_pool_deleted_and_made_again_is_enforced_again(story: Story, granted: 
     path = f"/apis/gpupool.dev/v1alpha1/gpupools/{story.name}"
     story.kube.delete(path)
     told(story, granted, "work", "Pending", "NamespaceWithoutPool")
-    story.until(lambda: not standing(story.kube, story.name), "everything is released")
+    story.until(lambda: not standing(story.kube, story.name), "everything is released", 90)
     story.pool(shares=[story.share(granted, 4)])
     story.until_phase(granted, "work", "Granted")
     enforced(story)
@@ -46,7 +46,7 @@ def test_a_namespace_deleted_and_made_again_starts_anew(story: Story, granted: s
     story.ask(gone, "work", 4)
     story.until(lambda: story.in_force(gone) == 4, "the wall is in force")
     story.kube.delete(f"/api/v1/namespaces/{gone}")
-    story.until(lambda: not story.kube.exists(f"/api/v1/namespaces/{gone}"), "nothing keeps it", 30)
+    story.until(lambda: not story.kube.exists(f"/api/v1/namespaces/{gone}"), "nothing keeps it", 90)
     story.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": gone}})
     story.until(lambda: story.hard(gone) == 0, "a wall stands in the new one")
     story.ask(gone, "work", 2)
@@ -75,6 +75,7 @@ def test_a_stored_object_that_breaks_the_rules_is_told_and_costs_nothing(
     story: Story, granted: str, relaxed: Callable[[str, str], None]
 ) -> None:
     enforced(story)
+    story.until(lambda: all_tainted(story), "the taint stands")
     before = standing(story.kube, story.name)
     relaxed("gpupools", "reserve/minimum")
     relaxed("capacityrequests", "expectedUtilization/maximum")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from integration.isolation.asking import GPU, create, phase, pod, refusal, runs_on, wait_for
 from integration.isolation.test_gpu_pods import REACHING_OUT
 from localplane.kube import Kube, KubeError
 from support.marks import NODE_LABEL, two_lines
 from support.neighbours import Neighbours, neighbours
+from support.replicas import holder, killed, leaders_page, until_led_anew
 from support.story import Story
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_numbers = itertools.count(1)
+CYCLES = 4
+"""Of the new leader, two for each of its pools."""
 
 
 @dataclass
@@ -55,6 +57,19 @@ class Deserted:
         """Everything that carries a mark of the two pools."""
         return self.stage.standing()
 
+    def free(self) -> None:
+        """Wait until the team's quota is unused: pods of another test are counted until they are gone."""
+        wait_for(self._all_four, "the team's quota to be free")
+
+    def _all_four(self) -> bool:
+        try:
+            create(self.admin, self.team, self.pod("trial", 4), dry_run=True)
+        except KubeError as error:
+            if "exceeded quota" not in error.message:
+                raise
+            return False
+        return True
+
     def pod(self, name: str, gpus: int = 1, **spec: Any) -> Json:
         """A GPU pod as it has to be: with the two lines where nobody injects them."""
         lines = {} if self.mutate else two_lines(self.home.name)
@@ -64,12 +79,13 @@ class Deserted:
 @pytest.fixture(scope="module")
 def deserted(plane: Cluster, mutate: bool) -> Iterator[Deserted]:
     """The stage, with the operator's processes killed and held down."""
-    with plane.kube() as kube, neighbours(kube) as (stage, _), _admin(kube, stage.team) as admin:
-        try:
-            plane.stop("operator", "KILL")
-            yield Deserted(stage, admin, mutate, stage.standing())
-        finally:
-            plane.start("operator")
+    with (
+        plane.kube() as kube,
+        neighbours(kube) as (stage, _),
+        _admin(kube, stage.team) as admin,
+        killed(plane),
+    ):
+        yield Deserted(stage, admin, mutate, stage.standing())
 
 
 def _admin(kube: Kube, team: str) -> Kube:
@@ -99,11 +115,12 @@ def _may_list(client: Kube, team: str) -> bool:
 
 def test_the_operator_is_really_dead(deserted: Deserted, plane: Cluster) -> None:
     del deserted
-    # The address stands, like a Service's; nobody is behind it.
-    assert httpx.get(plane.metrics_url, trust_env=False).status_code == 503
+    # The address stands, like a Service's; a moment after the death nobody is behind it.
+    wait_for(lambda: httpx.get(plane.metrics_url, trust_env=False).status_code == 503, "nobody to answer")
 
 
 def test_row_1_a_node_name_is_refused(deserted: Deserted) -> None:
+    deserted.free()
     for node in (deserted.home.nodes[0], deserted.other.nodes[0]):
         bad = deserted.pod("named", nodeName=node)
         error = refusal(partial(create, deserted.admin, deserted.team, bad))
@@ -111,6 +128,7 @@ def test_row_1_a_node_name_is_refused(deserted: Deserted) -> None:
 
 
 def test_row_2_tolerations_that_reach_other_pools_are_refused(deserted: Deserted) -> None:
+    deserted.free()
     lines = two_lines(deserted.home.name)
     for extra, said in REACHING_OUT:
         bad = pod("tolerant", 1, **{**lines, "tolerations": [*lines["tolerations"], extra]})
@@ -122,6 +140,7 @@ def test_rows_3_7_and_8_a_pod_runs_at_home_and_neither_its_tolerations_nor_the_w
     deserted: Deserted,
 ) -> None:
     admin, team = deserted.admin, deserted.team
+    deserted.free()
     create(admin, team, deserted.pod("fits", 4))
     wait_for(lambda: runs_on(admin, team) == deserted.home.nodes, "the pod to run in its pool")
     path = f"/api/v1/namespaces/{team}/pods/fits"
@@ -139,6 +158,7 @@ def test_rows_3_7_and_8_a_pod_runs_at_home_and_neither_its_tolerations_nor_the_w
 
 def test_row_4_a_selector_of_another_pool_never_leads_there(deserted: Deserted) -> None:
     admin, team = deserted.admin, deserted.team
+    deserted.free()
     astray = deserted.pod("astray", nodeSelector={NODE_LABEL: deserted.other.name})
     if deserted.mutate:
         made = create(admin, team, astray, dry_run=True)
@@ -181,10 +201,24 @@ def test_started_again_it_finds_everything_as_it_was(
 ) -> None:
     del mutate
     assert deserted.standing() == deserted.before
+    kube = deserted.home.kube
+    before = holder(kube)
     plane.start("operator")
-    deserted.home.until(
-        lambda: deserted.home.condition("Enforced").get("reason") == "Enforced",
-        "the pools are enforced again",
-    )
-    assert deserted.standing() == deserted.before
-    plane.stop("operator", "KILL")
+    try:
+        until_led_anew(plane, kube, before)
+        # What the pools say stands since before the death; what the new leader measures does not.
+        deserted.home.until(lambda: _looked(deserted, plane), "the new leader looks at both pools", 120)
+        for story in (deserted.home, deserted.other):
+            story.until_enforced()
+        assert deserted.standing() == deserted.before
+    finally:
+        plane.stop("operator", "KILL")
+
+
+def _looked(deserted: Deserted, plane: Cluster) -> bool:
+    """Whether there were several cycles, and both pools had one."""
+    page = leaders_page(plane)
+    samples = [s for family in text_string_to_metric_families(page) for s in family.samples]
+    ran = sum(s.value for s in samples if s.name == "gpupool_cycles_total")
+    seen = {s.labels["pool"] for s in samples if s.name == "gpupool_last_cycle_timestamp_seconds"}
+    return ran >= CYCLES and seen >= {deserted.home.name, deserted.other.name}

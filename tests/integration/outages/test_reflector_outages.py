@@ -16,6 +16,9 @@ from support.etcd import Etcd
 from support.mirroring import CONFIG_MAPS, QUICK, RESTART, fill, mirrored, put
 from support.polling import eventually
 
+INACTIVITY = 5.0
+"""Seconds without a byte after which a watch is cut, longer than anything lasts on a machine that lives."""
+
 
 async def test_objects_deleted_while_the_server_was_dead_leave_the_store(
     plane: Cluster, kube: Kube, client: KubeClient, etcd: Etcd, namespace: Callable[..., str]
@@ -59,16 +62,16 @@ async def test_a_frozen_server_is_noticed_and_the_watch_resumes(
     plane: Cluster, kube: Kube, client: KubeClient, namespace: Callable[..., str]
 ) -> None:
     home = namespace("reflect")
-    async with mirrored(client, home, replace(QUICK, inactivity=1.0)) as mirror:
+    async with mirrored(client, home, replace(QUICK, inactivity=INACTIVITY)) as mirror:
         try:
             await asyncio.to_thread(plane.stop, "apiserver", "STOP")
-            await eventually(lambda: mirror.reflector.counters.reconnects > 0, what="the inactivity cut")
-            await eventually(lambda: mirror.reflector.age() > 1.5)
+            await eventually(lambda: mirror.reflector.counters.reconnects > 0, RESTART, "the inactivity cut")
+            await eventually(lambda: mirror.reflector.age() > INACTIVITY + 0.5, RESTART)
         finally:
             await asyncio.to_thread(plane.start, "apiserver")
         put(kube, home, "after", "1")
         await eventually(lambda: "after" in mirror.names, RESTART)
-        assert mirror.reflector.age() < 1.5
+        assert mirror.reflector.age() < INACTIVITY + 0.5
         assert mirror.reflector.counters.lists == 1, "a broken watch resumes, it does not list again"
 
 
@@ -81,10 +84,12 @@ async def test_a_watch_from_a_compacted_version_is_gone_and_ends_in_a_new_list(
         old = mirror.reflector.store.version
         put(kube, home, "one", "1")
         await eventually(lambda: "one" in mirror.names)
-        await asyncio.to_thread(plane.stop, "apiserver", "KILL")
-        etcd.delete([f"/registry/configmaps/{home}/one"])
-        etcd.compact()
-        await asyncio.to_thread(plane.start, "apiserver")
+        try:
+            await asyncio.to_thread(plane.stop, "apiserver", "KILL")
+            etcd.delete([f"/registry/configmaps/{home}/one"])
+            etcd.compact()
+        finally:
+            await asyncio.to_thread(plane.start, "apiserver")
         with pytest.raises(Gone):
             await anext(client.watch(selection, since=old, seconds=5, inactivity=10.0))
         await eventually(lambda: "one" not in mirror.names, RESTART)
@@ -102,9 +107,11 @@ async def test_a_list_whose_pages_expire_begins_again(
         seen |= {item["metadata"]["name"] for item in page.items}
         if firsts == 1:
             # The server keeps recent lists in memory; only its death makes it ask etcd again.
-            await asyncio.to_thread(plane.stop, "apiserver", "KILL")
-            etcd.delete([f"/registry/configmaps/{home}/m00"])
-            etcd.compact()
-            await asyncio.to_thread(plane.start, "apiserver")
+            try:
+                await asyncio.to_thread(plane.stop, "apiserver", "KILL")
+                etcd.delete([f"/registry/configmaps/{home}/m00"])
+                etcd.compact()
+            finally:
+                await asyncio.to_thread(plane.start, "apiserver")
     assert firsts == 2
     assert seen - {"kube-root-ca.crt"} == names - {"m00"}

@@ -46,23 +46,15 @@ import pytest
 
 from localplane.cluster import Cluster
 from localplane.kube import Kube
-from localplane.processes import wait_until
-from support.story import Json, Story
+from support.story import Story
 
-LONG = 90.0
+LONG = 120.0
 """Seconds that anything may take on a busy machine."""
 
 
 def enforced(story: Story) -> None:
-    """Wait until quotas, labels and policies stand and were probed."""
-    found: list[Json] = [{}]
-
-    def look() -> bool:
-        found[0] = story.condition("Enforced")
-        return found[0].get("status") == "True"
-
-    if not wait_until(look, LONG):
-        raise AssertionError(f"pool {story.name} is not enforced: {found[0]}")
+    """Wait until quotas, labels and policies stand as the spec now says and were probed."""
+    story.until_enforced()
 
 
 @pytest.fixture(scope="module")

@@ -40,11 +40,11 @@ def test_a_lost_node_brings_borrowed_gpus_back_to_the_guarantee_that_lost_its_ow
     story.until(lambda: story.held(owner) == 4, "the owner runs where the borrower ran", LONG)
     assert story.status(owner, "train")["granted"] == 4
     assert (story.hard(owner), story.held(guest)) == (4, 0)
-    assert "Recalling" in story.events(guest, "spare")
+    story.until(lambda: "Recalling" in story.events(guest, "spare"), "the recall is told", LONG)
 
     create_nodes(story.kube, [node_manifest(lost, 4, labels={GROUP: story.name})])
     story.until(lambda: story.held(guest) == 4, "with the node the borrower is back", LONG)
-    assert story.condition("Overcommitted")["status"] == "False"
+    story.until(lambda: story.condition("Overcommitted")["status"] == "False", "nothing is short", LONG)
 
 
 def test_guarantees_that_are_short_are_said_and_none_is_cut(story: Story) -> None:
@@ -55,9 +55,11 @@ def test_guarantees_that_are_short_are_said_and_none_is_cut(story: Story) -> Non
         story.ask(team, "work", 4)
         story.until_phase(team, "work", "Granted", seconds=LONG)
     story.kube.delete(f"/api/v1/nodes/{story.nodes[1]}")
-    story.until(
-        lambda: story.condition("Overcommitted").get("reason") == "GuaranteesShort", "it is said", LONG
+    told = story.until(
+        lambda: c if (c := story.condition("Overcommitted")).get("reason") == "GuaranteesShort" else None,
+        "it is said",
+        LONG,
     )
-    assert f"short of 4 {RESOURCE}" in story.condition("Overcommitted")["message"]
+    assert f"short of 4 {RESOURCE}" in told["message"]
     assert [story.status(t, "work")["granted"] for t in (one, two)] == [4, 4]
     assert [story.hard(t) for t in (one, two)] == [4, 4]

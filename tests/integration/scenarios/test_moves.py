@@ -41,6 +41,7 @@ def test_a_namespace_moves_when_it_holds_nothing_in_its_old_pool(story: Story, o
     assert f"from pool {story.name} to pool {other.name}" in told["message"]
     assert "now it holds 2 nvidia.com/gpu" in told["message"]
     assert f"{team} (pool {story.name})" in _conflict(other, "NamespaceElsewhere")["message"]
+    story.until(lambda: story.hard(team) == 2, "the wall falls to what is held", LONG)
     assert (_pool_of(story, team), story.hard(team), story.held(team)) == (story.name, 2, 2)
 
     story.deploy(team, "work", 0)
@@ -71,7 +72,9 @@ def test_a_second_pool_that_lists_a_walled_namespace_cuts_nobody(story: Story, o
 def test_a_node_that_two_pools_select_stays_with_whose_label_it_carries(story: Story, other: Story) -> None:
     (node,) = story.add_nodes(1)
     story.pool()
-    story.until(lambda: story.kube.get(f"/api/v1/nodes/{node}")["metadata"]["labels"].get(NODE_LABEL), "ours")
+    story.until(
+        lambda: story.kube.get(f"/api/v1/nodes/{node}")["metadata"]["labels"].get(NODE_LABEL), "ours", LONG
+    )
     other.pool(nodes={"selector": {"matchLabels": {GROUP: story.name}}})
     assert f"{node} (pool {story.name})" in _conflict(other, "NodeElsewhere")["message"]
     labels = story.kube.get(f"/api/v1/nodes/{node}")["metadata"]["labels"]
@@ -115,7 +118,9 @@ def test_a_pool_that_waits_for_its_dependents_is_released_like_one_in_observe(st
     enforced(story)
     path = f"/apis/gpupool.dev/v1alpha1/gpupools/{story.name}"
     story.kube.patch(path, {"metadata": {"finalizers": ["test.example/stays"]}})
-    assert _delete(story.kube, path) == [], "nothing is held: nothing to warn of"
-    story.until(lambda: not marks(story.kube, story.name), "released though it is still there", LONG)
-    assert story.kube.get(path)["metadata"]["deletionTimestamp"]
-    story.kube.patch(path, {"metadata": {"finalizers": None}})
+    try:
+        assert _delete(story.kube, path) == [], "nothing is held: nothing to warn of"
+        story.until(lambda: not marks(story.kube, story.name), "released though it is still there", LONG)
+        assert story.kube.get(path)["metadata"]["deletionTimestamp"]
+    finally:
+        story.kube.patch(path, {"metadata": {"finalizers": None}})

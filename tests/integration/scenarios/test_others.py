@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from integration.scenarios.conftest import LONG, enforced
-from localplane.kube import Kube
+from localplane.kube import Kube, KubeError
 from support.marks import marks
+from support.plane import eventually
 from support.story import RESOURCE, Story
 
 Json = dict[str, Any]
@@ -40,8 +41,9 @@ def kueue(kube: Kube) -> Iterator[Callable[[], None]]:
             kube.create(crd)
 
     yield serve
-    if kube.exists(CRD):
-        kube.delete(CRD)
+    kube.delete(CRD)
+    # One that is on its way out would be taken for one that is there, by the next test.
+    eventually(lambda: not kube.exists(CRD), "the kind is gone", LONG)
 
 
 def _queue(story: Story, namespace: str) -> Json:
@@ -52,14 +54,23 @@ def _queue(story: Story, namespace: str) -> Json:
         "metadata": {"name": "jobs", "namespace": namespace},
         "spec": {"clusterQueue": "main"},
     }
-    story.until(lambda: story.kube.exists(f"/apis/{GROUP}/v1beta1"), "the kind is served", LONG)
-    return story.kube.create(queue, path=path)
+    return story.until(lambda: _made(story.kube, queue, path), "the queue is taken", LONG)
+
+
+def _made(kube: Kube, manifest: Json, path: str) -> Json | None:
+    """Create an object; None while its kind is not served, or its storage is not ready yet."""
+    try:
+        return kube.create(manifest, path=path)
+    except KubeError as error:
+        if error.status not in {404, 429}:
+            raise
+        return None
 
 
 def _conflict(story: Story, status: str) -> Json:
     return story.until(
         lambda: c if (c := story.condition("Conflict")).get("status") == status else None,
-        f"Conflict is {status} (now {story.condition('Conflict')})",
+        lambda: f"Conflict is {status} (now {story.condition('Conflict')})",
         LONG,
     )
 
@@ -83,7 +94,7 @@ def test_beside_a_local_queue_a_share_stays_in_observe_until_the_queue_is_gone(
     assert story.until_phase(queued, "work", "Granted", seconds=LONG)["granted"] == 4
     assert not [m for m in marks(story.kube, story.name) if queued in m]
     row = {"kind": "LocalQueue", "namespace": queued, "name": "jobs"}
-    assert story.pool_status()["foreign"] == [row]
+    story.until(lambda: story.pool_status().get("foreign") == [row], "the pool's table names it", LONG)
     path = f"/apis/{GROUP}/v1beta1/namespaces/{queued}/localqueues/jobs"
     assert story.kube.get(path)["metadata"]["resourceVersion"] == queue["metadata"]["resourceVersion"]
 
@@ -124,7 +135,8 @@ def test_the_smaller_of_two_quotas_is_named_and_left_as_it_is(story: Story) -> N
     status = story.until(
         lambda: (
             s
-            if "platform" in (s := story.status(team, "work")).get("decision", {}).get("message", "")
+            if (s := story.status(team, "work")).get("phase") == "Granted"
+            and "platform" in s.get("decision", {}).get("message", "")
             else None
         ),
         "the request is told",

@@ -96,6 +96,7 @@ def test_a_recreated_request_has_its_gpus_and_its_open_deadline(story: Story) ->
     story.until_phase(team, "serve", "Granted", seconds=LONG)
     enforced(story)
     story.deploy(team, "serve", 2)
+    story.until(lambda: story.held(team) == 2, "two GPUs are held", LONG)
     warned = story.until(
         lambda: s if (s := story.status(team, "serve"))["reclaim"]["stage"] == "Warned" else None,
         "the owner is warned",
@@ -105,11 +106,14 @@ def test_a_recreated_request_has_its_gpus_and_its_open_deadline(story: Story) ->
     story.kube.delete(story.request_path(team, "serve"))
     story.ask(team, "serve", 8)
     again = story.until(
-        lambda: s if (s := story.status(team, "serve")).get("reclaim", {}).get("deadline") else None,
-        "it is warned still",
+        lambda: (
+            s
+            if (s := story.status(team, "serve")).get("reclaim", {}).get("deadline") and s["granted"] == 8
+            else None
+        ),
+        lambda: f"it has its GPUs and is warned still (now {story.status(team, 'serve')})",
         LONG,
     )
     assert again["reclaim"]["deadline"] == warned["reclaim"]["deadline"]
-    assert again["granted"] == 8
     assert story.request(team, "serve")["metadata"]["uid"] != uid
     assert _uids(story, team) == before

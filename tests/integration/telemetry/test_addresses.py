@@ -14,6 +14,7 @@ from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.model.usage import Usage
 from integration.telemetry.gateway import Gateway, gateway
+from integration.telemetry.watching import eventually as becomes
 from localplane.certs import write_certificates
 from localplane.cluster import Cluster
 from localplane.ports import free_port
@@ -90,6 +91,23 @@ async def asked(endpoint: Endpoint) -> Usage:
         return await UsageReader(client).read(a_pool(), (), moment())
 
 
+async def becomes_fresh(endpoint: Endpoint) -> None:
+    """Ask until the answer is fresh: one scrape that was late is no wrong address."""
+    async with PrometheusClient(endpoint) as client:
+        await reads_fresh(UsageReader(client))
+
+
+async def reads_fresh(reader: UsageReader) -> None:
+    """Read until the answer is fresh."""
+    seen: list[Usage] = []
+
+    async def look() -> bool:
+        seen[:] = [await reader.read(a_pool(), (), moment())]
+        return seen[0].fresh
+
+    await becomes(look, lambda: f"fresh use: {seen[0].problem}")
+
+
 def folder_of(path: Path, **files: str) -> Path:
     for name, text in files.items():
         (path / name.replace("_", ".")).write_text(text)
@@ -97,8 +115,7 @@ def folder_of(path: Path, **files: str) -> Path:
 
 
 async def test_tls_a_password_and_a_path_open_it(fortress: Fortress) -> None:
-    usage = await asked(Endpoint(fortress.url, fortress.folder))
-    assert usage.fresh, usage.problem
+    await becomes_fresh(Endpoint(fortress.url, fortress.folder))
 
 
 async def test_without_verification_only_by_explicit_value(fortress: Fortress, tmp_path: Path) -> None:
@@ -106,8 +123,7 @@ async def test_without_verification_only_by_explicit_value(fortress: Fortress, t
     usage = await asked(Endpoint(fortress.url, folder))
     assert usage.reason == "PrometheusUnreachable"
     assert "its certificate is not trusted: put its CA as ca.crt" in usage.problem
-    usage = await asked(Endpoint(fortress.url, folder, insecure=True))
-    assert usage.fresh, usage.problem
+    await becomes_fresh(Endpoint(fortress.url, folder, insecure=True))
 
 
 async def test_the_certificates_may_come_later(fortress: Fortress, tmp_path: Path) -> None:
@@ -118,8 +134,7 @@ async def test_the_certificates_may_come_later(fortress: Fortress, tmp_path: Pat
         assert usage.reason == "PrometheusMisconfigured"
         assert "is no PEM certificate" in usage.problem
         folder_of(tmp_path, ca_crt=(fortress.folder / "ca.crt").read_text())
-        usage = await reader.read(a_pool(), (), moment())
-        assert usage.fresh, usage.problem
+        await reads_fresh(reader)
 
 
 async def test_another_authority_is_not_trusted(fortress: Fortress, tmp_path: Path) -> None:
@@ -150,7 +165,8 @@ async def test_whoever_is_not_let_in_is_told_where_credentials_belong(
     [
         (("/deep/prometheus", ""), "PrometheusRefused", "path prefix included"),
         (("https://", "http://"), "PrometheusRefused", "let prometheus.url begin with https://"),
-        (("127.0.0.1", "no-such-host.invalid"), "PrometheusUnreachable", "prometheus.url"),
+        # A resolver that takes its time makes it slow instead.
+        (("127.0.0.1", "no-such-host.invalid"), "PrometheusUnreachable PrometheusSlow", "prometheus.url"),
         (("https://", "htps://"), "PrometheusMisconfigured", "must begin with http:// or https://"),
         (("https://", "https://me:me-too@"), "PrometheusMisconfigured", "holds a user or password"),
     ],
@@ -160,7 +176,7 @@ async def test_each_wrong_part_of_the_address_is_named(
 ) -> None:
     usage = await asked(Endpoint(fortress.url.replace(*change), fortress.folder))
     assert not usage.fresh
-    assert usage.reason == reason, usage.problem
+    assert usage.reason in reason.split(), usage.problem
     assert says in usage.problem
     assert "me-too" not in usage.problem
 
@@ -188,7 +204,7 @@ async def test_each_fault_of_a_gateway_is_named(proxy: Gateway, fault: str, reas
     assert usage.reason == reason
     assert says in usage.problem
     proxy.mend()
-    assert (await asked(Endpoint(proxy.url))).fresh
+    await becomes_fresh(Endpoint(proxy.url))
 
 
 async def test_an_answer_after_the_time_limit_is_none(proxy: Gateway) -> None:
@@ -203,16 +219,15 @@ async def test_a_token_is_read_again_when_it_was_changed(proxy: Gateway, tmp_pat
     folder = folder_of(tmp_path, token="first-token\n")  # noqa: S106 - an example
     async with PrometheusClient(Endpoint(proxy.url, folder)) as client:
         reader = UsageReader(client)
-        assert (await reader.read(a_pool(), (), moment())).fresh
+        await reads_fresh(reader)
         proxy.token = "second-token"  # noqa: S105 - an example
         usage = await reader.read(a_pool(), (), moment())
         assert usage.reason == "PrometheusRefused"
         assert "first-token" not in usage.problem
         folder_of(tmp_path, token="second-token\n")  # noqa: S106 - an example
-        assert (await reader.read(a_pool(), (), moment())).fresh
+        await reads_fresh(reader)
 
 
 async def test_headers_of_a_tenant_arrive(proxy: Gateway) -> None:
-    usage = await asked(Endpoint(proxy.url, headers={"X-Scope-OrgID": "gpu"}))
-    assert usage.fresh, usage.problem
+    await becomes_fresh(Endpoint(proxy.url, headers={"X-Scope-OrgID": "gpu"}))
     assert proxy.heard["X-Scope-OrgID"] == "gpu"

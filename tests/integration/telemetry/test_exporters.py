@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gpupool.model.reasons import DataState
-from integration.telemetry.watching import ENERGY, Exporters, Watch
+from integration.telemetry.watching import ENERGY, Exporters, Watch, finds, fresh
 from localplane.cluster import Cluster
 
 SILENT = "none"
@@ -28,7 +28,7 @@ async def test_an_exporter_without_values_is_missing_and_not_idle(
     assert not usage.fresh
     await watch.until_state(DataState.MISSING)
     faults()
-    assert (await watch.until_state(DataState.OK)).fresh
+    await watch.until_state(DataState.OK, says=fresh)
 
 
 async def test_values_that_become_none_are_partial_at_once_though_the_window_was_good(
@@ -38,8 +38,7 @@ async def test_values_that_become_none_are_partial_at_once_though_the_window_was
     await watch.until_state(DataState.OK)
     await watch.until_seen("work", 8)
     faults(watch.node, nan=True)
-    usage = await watch.until_state(DataState.PARTIAL)
-    assert f"No usable samples from nodes {watch.node}" in " ".join(usage.findings)
+    await watch.until_state(DataState.PARTIAL, says=finds(f"No usable samples from nodes {watch.node}"))
 
 
 async def test_without_the_engines_metric_utilisation_counts(
@@ -49,7 +48,7 @@ async def test_without_the_engines_metric_utilisation_counts(
     watch.run("work", "40")
     use = await watch.until_seen("work", 5, busy=True)
     assert use.activity == pytest.approx(40, abs=1)
-    assert (await watch.until_state(DataState.OK)).fresh
+    await watch.until_state(DataState.OK, says=fresh)
 
 
 async def test_a_hanging_exporter_is_stale_whatever_it_says(
@@ -58,8 +57,7 @@ async def test_a_hanging_exporter_is_stale_whatever_it_says(
     watch.run("work", "0")
     await watch.until_seen("work", 5)
     faults(watch.node, frozen=True)
-    usage = await watch.until_state(DataState.STALE)
-    assert f"Values from nodes {watch.node} do not move at all" in " ".join(usage.findings)
+    await watch.until_state(DataState.STALE, says=finds(f"Values from nodes {watch.node} do not move at all"))
     faults()
     await watch.until_state(DataState.OK)
 
@@ -70,8 +68,8 @@ async def test_a_hanging_exporter_that_names_the_pod_before_is_not_believed_abou
     exporters.add("old", lambda: watch.line("web-0", 0, pod_uid="the-one-before", job_label="x"))
     watch.believe("old")
     watch.run("web-0", SILENT)
-    usage = await watch.until_state(DataState.PARTIAL)
-    assert f"The exporter on nodes {watch.node} names pods of the past" in " ".join(usage.findings)
+    told = finds(f"The exporter on nodes {watch.node} names pods of the past")
+    await watch.until_state(DataState.PARTIAL, says=told)
 
 
 async def test_two_jobs_that_agree_about_a_gpu_count_once(watch: Watch, exporters: Exporters) -> None:
@@ -82,7 +80,7 @@ async def test_two_jobs_that_agree_about_a_gpu_count_once(watch: Watch, exporter
     use = await watch.until_seen("work", 8, busy=True)
     assert use.busy_gpus == 1
     assert use.busy_seconds <= 10
-    assert (await watch.until_state(DataState.OK)).fresh
+    await watch.until_state(DataState.OK, says=fresh)
 
 
 async def test_two_exporters_that_disagree_are_conflicting_and_named(
@@ -92,9 +90,9 @@ async def test_two_exporters_that_disagree_are_conflicting_and_named(
     exporters.add("second", lambda: watch.line("work", 1))
     watch.believe("first", "second")
     watch.run("work", SILENT)
-    usage = await watch.until_state(DataState.CONFLICTING)
+    contradiction = f"Exporters contradict each other about {watch.namespace}/work"
+    usage = await watch.until_state(DataState.CONFLICTING, says=finds(contradiction))
     told = " ".join(usage.findings)
-    assert f"Exporters contradict each other about {watch.namespace}/work" in told
     assert "first 127.0.0.1:" in told
     assert "second 127.0.0.1:" in told
 
@@ -119,7 +117,7 @@ async def test_labels_are_understood_however_an_install_names_them(
     watch.believe("renamed")
     watch.run("work", SILENT)
     await watch.until_seen("work", 4, busy=True)
-    assert (await watch.until_state(DataState.OK)).fresh
+    await watch.until_state(DataState.OK, says=fresh)
 
 
 async def test_a_metric_under_a_name_that_nobody_knows_is_named_as_missing(
@@ -156,9 +154,8 @@ async def test_half_of_the_nodes_unscraped_is_partial_and_the_nodes_are_named(
     faults(other_node, silent=True)
     await watch.until_state(DataState.PARTIAL)
     told = f"No usable samples from nodes {other_node}: run the exporter there"
-    usage = await watch.until(lambda usage: told in " ".join(usage.findings), "the node is named")
+    await watch.until(lambda usage: usage.fresh and finds(told)(usage), "the node is named")
     assert seen not in told
-    assert usage.fresh
     faults()
     await watch.until_state(DataState.OK)
 

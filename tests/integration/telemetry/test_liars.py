@@ -1,6 +1,9 @@
 """A tenant who wants to keep idle GPUs, or a rival's: what forged series come to."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -8,8 +11,9 @@ from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.model.objects import Key
 from gpupool.model.plan import Plan
 from gpupool.model.reasons import DataState
+from gpupool.model.usage import Usage
 from gpupool.telemetry.metrics import Metrics
-from integration.telemetry.watching import Exporters, Watch
+from integration.telemetry.watching import Exporters, Watch, eventually, finds, used
 from localplane.cluster import Cluster
 
 HOME = {"namespace": "gpu-operator"}
@@ -51,9 +55,8 @@ async def test_where_the_exporters_namespace_is_named_a_tenants_is_ignored_and_s
     watch.run("victim", SILENT)
     use = await watch.until_seen("victim", 5, busy=True)
     assert use.busy_seconds == use.seen_seconds
-    usage = await watch.until_state(DataState.OK)
-    assert usage.fresh
-    assert "Targets that call themselves job gpus elsewhere are ignored" in " ".join(usage.findings)
+    told = finds("Targets that call themselves job gpus elsewhere are ignored")
+    await watch.until_state(DataState.OK, says=lambda usage: usage.fresh and told(usage))
 
 
 async def test_a_tenant_who_is_the_only_one_to_speak_of_a_rival_is_not_heard(
@@ -76,9 +79,8 @@ async def test_a_copy_of_a_series_to_the_letter_hides_nothing(watch: Watch, expo
     watch.run("victim", SILENT)
     await watch.until_seen("victim", 5, busy=True)
     exporters.add("gpus", lambda: watch.line("victim", 0), **same)
-    usage = await watch.until_state(DataState.CONFLICTING)
-    told = f"Two exporters write the same series of {watch.namespace}/victim"
-    assert told in " ".join(usage.findings)
+    told = finds(f"Two exporters write the same series of {watch.namespace}/victim")
+    await watch.until_state(DataState.CONFLICTING, says=told)
 
 
 async def test_gpus_that_a_pod_does_not_have_make_it_conflicting_and_no_busier(
@@ -93,7 +95,7 @@ async def test_gpus_that_a_pod_does_not_have_make_it_conflicting_and_no_busier(
     exporters.add("gpus", text)
     watch.believe("gpus")
     watch.run("hoarder", SILENT)
-    usage = await watch.until_state(DataState.CONFLICTING)
+    usage = await watch.until_state(DataState.CONFLICTING, says=lambda usage: len(usage.pods) == 1)
     (use,) = usage.pods
     assert use.busy_seconds <= 10 + 2 * 3
 
@@ -123,7 +125,7 @@ async def test_our_own_series_are_read_from_our_own_job_alone(watch: Watch, expo
     async def forgery() -> bool:
         return bool(await watch.reader._client.query(query))
 
-    assert await forgery()
+    await eventually(forgery, lambda: "Prometheus holds the forgery")
 
 
 async def test_a_second_operator_in_a_tenants_namespace_is_told(watch: Watch, exporters: Exporters) -> None:
@@ -140,19 +142,26 @@ async def test_rolling_pods_buys_no_immunity(watch: Watch, exporters: Exporters)
     own = f"gpupool-{watch.namespace}"
     exporters.add(own, lambda: metrics.render().decode())
     believing(watch, own=(own,))
-    usage = await watch.usage()
+    minute = timedelta(minutes=1)  # in which the dead are remembered, however slowly they come and go
+    watch.pool = replace(watch.pool, reclaim=replace(watch.pool.reclaim, window=minute, lookback=2 * minute))
+
+    def publish(usage: Usage) -> None:
+        metrics.publish(Plan(watch.pool.name), watch.snapshot(usage))
+
+    def seen(pod: str, usage: Usage) -> bool:
+        publish(usage)
+        own = used(usage, Key(watch.namespace, pod))
+        return own is not None and own.seen_seconds >= 3
+
+    def counted(usage: Usage) -> bool:
+        publish(usage)
+        dead = [u for u in usage.pods if not u.alive]
+        return len(dead) > 1 and sum(u.held_seconds for u in dead) > 0
+
     for turn in range(4):
         watch.run(f"short-{turn}", "0")
-        for seconds in (1, 2, 3):
-            metrics.publish(Plan(watch.pool.name), watch.snapshot(usage))
-            await watch.until_seen(f"short-{turn}", seconds)
+        await watch.until(partial(seen, f"short-{turn}"), f"short-{turn} is seen")
         await watch.until_gone(f"short-{turn}")
-    await watch.until(
-        lambda usage: any(u.held_seconds for u in usage.pods if not u.alive), "the dead pods' hours count"
-    )
-    usage = await watch.until_state(DataState.OK)
-    dead = [u for u in usage.pods if not u.alive]
-    assert len(dead) > 1
-    assert sum(u.held_seconds for u in dead) > 0
+    usage = await watch.until_state(DataState.OK, says=counted)  # the dead pods' hours count
     assert sum(u.busy_seconds for u in usage.pods) == 0
     assert sum(u.seen_seconds for u in usage.pods) > 3

@@ -13,7 +13,7 @@ from gpupool.policy.measure import measure
 from localplane.cluster import Cluster
 from support.usage import Place, page, scraped
 
-LIMIT = 60.0
+LIMIT = 90.0
 ENGINE = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 ENERGY = "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
 
@@ -51,15 +51,17 @@ class Watch(Place):
         await eventually(look, lambda: f"{what}: {found}", seconds)
         return found[0]
 
-    async def until_state(self, state: DataState, seconds: float = LIMIT) -> Usage:
-        """Read until the namespace's data is called so."""
+    async def until_state(
+        self, state: DataState, seconds: float = LIMIT, *, says: Callable[[Usage], bool] = lambda _: True
+    ) -> Usage:
+        """Read until the namespace's data is called so, and the same answer says what else is wanted."""
         found: list[tuple[DataState, Usage]] = []
 
         async def look() -> bool:
             usage = await self.usage()
             snapshot = self.snapshot(usage)
             found[:] = [(measure(snapshot, attribute(snapshot)).around(self.namespace).state, usage)]
-            return found[0][0] is state
+            return says(usage) and found[0][0] is state
 
         await eventually(look, lambda: f"the data is {state}: {found}", seconds)
         return found[0][1]
@@ -87,12 +89,24 @@ class Watch(Place):
         return own
 
 
+def finds(told: str) -> Callable[[Usage], bool]:
+    """Whether a sentence is among the findings."""
+    return lambda usage: told in " ".join(usage.findings)
+
+
+def fresh(usage: Usage) -> bool:
+    """Whether use was measured freshly: one late scrape, and it was not."""
+    return usage.fresh
+
+
 def used(usage: Usage, key: Key) -> PodUsage | None:
     """The use of one pod."""
     return next((u for u in usage.pods if u.key == key), None)
 
 
-async def eventually(ask: Callable[[], Awaitable[bool]], what: Callable[[], str], seconds: float) -> None:
+async def eventually(
+    ask: Callable[[], Awaitable[bool]], what: Callable[[], str], seconds: float = LIMIT
+) -> None:
     """Poll until it holds; fails with what was seen last."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + seconds
