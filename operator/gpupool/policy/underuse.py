@@ -20,9 +20,9 @@ class Answer(StrEnum):
     """What a rule says about blaming a request for unheld GPUs."""
 
     NO = "No"
-    """Good data says: nothing to blame."""
+    """The API's facts, or good data, say that there is nothing to blame: a notice is withdrawn."""
     UNKNOWN = "Unknown"
-    """It cannot be known now; a deadline waits."""
+    """It cannot be known now: a notice stands, and its deadline waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ STILL_UNUSED: tuple[Rule, ...] = (
 """What must hold for as long as something is lent, and again when the claim to it ends."""
 
 RULES: tuple[Rule, ...] = (nothing_granted, starting_up, *STILL_UNUSED, all_held)
-"""In this order, first objection wins. Eviction for idleness will stand beside `all_held`."""
+"""First objection wins. What the API tells is asked before telemetry, because it holds without it (law 1)."""
 
 
 def object_to(evidence: Evidence, rules: Iterable[Rule] = RULES) -> Objection | None:

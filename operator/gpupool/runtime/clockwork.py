@@ -75,3 +75,17 @@ class Continuity:
     def since(self, now: datetime) -> datetime:
         """Start of the unbroken run of cycles."""
         return now if self._since is None else self._since
+
+
+class Laps:
+    """How long each step of something took; a step that comes twice counts together."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        """A step is done."""
+        now = time.perf_counter()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._since
+        self._since = now

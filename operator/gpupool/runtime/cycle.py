@@ -22,7 +22,7 @@ from gpupool.policy.isolation import policies_of
 from gpupool.policy.readiness import hold
 from gpupool.policy.reclaim import awaits_proof
 from gpupool.policy.view import view
-from gpupool.runtime.clockwork import Alarm, Continuity
+from gpupool.runtime.clockwork import Alarm, Continuity, Laps
 from gpupool.runtime.context import Context
 from gpupool.runtime.grantgate import GrantGate
 from gpupool.runtime.measuring import Measuring
@@ -113,41 +113,43 @@ class PoolLoop:
 
     async def cycle(self) -> Plan | None:
         """One cycle; None when the pool is not there any more."""
-        began = time.perf_counter()
+        steps = Laps()
         if self._cycles == 0:
             self._go_on_in_time()
         self._continuity.tick(self._context.client.server_time().replace(microsecond=0))
         seen = self._context.mirror.changes
+        # 1 collect
         snapshot = self._collect()
         if snapshot is None:
             return None
-        collected = time.perf_counter()
+        steps.lap("collect")
+        # 2 plan
         plan = make_plan(snapshot)
-        planned = time.perf_counter()
+        steps.lap("plan")
+        # 3 recheck
         await asyncio.sleep(0)  # what arrived meanwhile reaches the stores
         plan, refused = self._recheck(plan, seen)
         plan = replace(plan, actions=self._mending.sift(snapshot, plan.actions))
+        steps.lap("recheck")
+        # 4 apply and 5 report, walls first: requests are told as soon as they stand
         results = Results(refused=refused)
         executor, epoch = self._context.executor, self._context.epoch
         await executor.walls(snapshot.pool, plan.actions, results, epoch=epoch)
-        walled = time.perf_counter()
+        steps.lap("apply")
         written = await self._tell(plan, snapshot, results)
-        told = time.perf_counter()
+        steps.lap("report")
         await executor.marks(snapshot.pool, plan.actions, results, epoch=epoch)
-        marked = time.perf_counter()
+        steps.lap("apply")
         written += await self._report(plan, snapshot, results)
+        steps.lap("report")
         self.decided.set()
-        steps = {
-            "collect": collected - began,
-            "plan": planned - collected,
-            "apply": walled - planned + marked - told,
-            "report": told - walled + time.perf_counter() - marked,
-        }
         self._cycles += 1
         self._due = _next_deadline(plan, snapshot.now)
         if any(r.timer is not None and awaits_proof(snapshot, r.timer) for r in plan.requests):
             self._measuring.hurry()
-        self._publisher.cycle(snapshot, plan, results, Cycle(self._cycles, written, steps, len(refused)))
+        self._publisher.cycle(
+            snapshot, plan, results, Cycle(self._cycles, written, steps.seconds, len(refused))
+        )
         return plan
 
     def _go_on_in_time(self) -> None:

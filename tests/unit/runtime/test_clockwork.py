@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from gpupool.runtime import clockwork
-from gpupool.runtime.clockwork import LONGEST_WAIT, Alarm, Continuity
+from gpupool.runtime.clockwork import LONGEST_WAIT, Alarm, Continuity, Laps
 from support.builders import HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
@@ -122,3 +122,11 @@ def test_time_never_runs_backwards_and_a_step_back_is_no_gap() -> None:
     found.tick(NOW - MINUTE)
     assert found.monotone(NOW) == NOW + 10 * SECOND
     assert found.since(NOW + MINUTE) == NOW
+
+
+def test_steps_that_come_twice_count_together() -> None:
+    laps = Laps()
+    for step in ("plan", "apply", "apply"):
+        laps.lap(step)
+    assert list(laps.seconds) == ["plan", "apply"]
+    assert all(seconds >= 0 for seconds in laps.seconds.values())
