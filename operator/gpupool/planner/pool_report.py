@@ -33,7 +33,7 @@ def status(
 ) -> PoolStatus:
     """The whole status of the pool."""
     rows = tuple(_rows(snapshot, measures, decisions))
-    over = {r: max(0, -_free(d)) for r, d in decisions.items()}
+    over = {r: max(0, -d.desk.free) for r, d in decisions.items()}
     short = {r: short_guarantees(d.desk) for r, d in decisions.items()}
     return PoolStatus(
         generation=snapshot.pool.generation,
@@ -79,11 +79,6 @@ def _foreign(snapshot: Snapshot) -> Iterable[ForeignRow]:
 def _nothing(decisions: Mapping[str, Decision]) -> dict[str, int]:
     """No busy GPU, said of the pool's first resource, on which samples are shown."""
     return {next(iter(decisions)): 0}
-
-
-def _free(decision: Decision) -> int:
-    """Room before anything was kept for guarantees."""
-    return decision.desk.room + sum(o.gpus for o in decision.outcome.owed)
 
 
 def _sum(maps: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -129,9 +129,8 @@ def _lending_changed(claim: Claim) -> bool:
 
 
 def _stage_message(finding: Finding, claim: Claim) -> str:
-    target = 0 if claim.timer is None else claim.timer.target or 0
     if claim.stage is Stage.WARNED:
-        keep = max(target, finding.evidence.keep)
+        keep = max(claim.target, finding.evidence.keep)
         return (
             f"{max(0, claim.allowance - keep)} granted GPUs were never requested;"
             f" at the deadline they are lent out and {keep} stay."
@@ -143,7 +142,7 @@ def _stage_message(finding: Finding, claim: Claim) -> str:
         )
     if claim.stage is Stage.RECALLING:
         return (
-            f"Borrowed GPUs go back to their owner: {target} stay."
+            f"Borrowed GPUs go back to their owner: {claim.target} stay."
             " Pods above that are evicted after the deadline."
         )
     return ""

@@ -91,9 +91,14 @@ def waits(claim: Claim) -> bool:
     return claim.missing > 0 and claim.stage not in {Stage.RECALLING, Stage.LENT}
 
 
+def queued(desk: Desk, claim: Claim) -> bool:
+    """Whether a claim stands in its share's queue: it waits, and can be granted as it is."""
+    return waits(claim) and refuse(claim, desk.ledger) is None
+
+
 def _waiting(desk: Desk) -> dict[str, list[Claim]]:
     """Queues of what is not wholly granted and can be."""
-    return queues([c for c in desk.claims if waits(c) and refuse(c, desk.ledger) is None])
+    return queues([c for c in desk.claims if queued(desk, c)])
 
 
 def _within_guarantees(desk: Desk, behind: set[Key]) -> Iterable[Owed]:

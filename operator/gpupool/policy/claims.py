@@ -73,6 +73,11 @@ class Claim:
         return self.timer is not None and self.timer.asked is not None and self.ask > self.timer.asked
 
     @property
+    def target(self) -> int:
+        """The allowance that its notice said would be left; 0 without one."""
+        return 0 if self.timer is None else self.timer.target or 0
+
+    @property
     def stage(self) -> Stage:
         """Where a taking stands."""
         return Stage.NONE if self.timer is None else self.timer.stage

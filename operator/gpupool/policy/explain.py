@@ -11,7 +11,7 @@ from gpupool.model.plan import Verdict
 from gpupool.model.pool import Visibility
 from gpupool.model.reasons import Reason, Stage
 from gpupool.policy import blockers
-from gpupool.policy.allocation import Outcome, waits
+from gpupool.policy.allocation import Outcome, queued, waits
 from gpupool.policy.blockers import Holders
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
@@ -54,7 +54,7 @@ def convene(
     counters: dict[str, int] = defaultdict(int)
     heads: dict[str, Claim] = {}
     for claim in desk.claims:
-        if not claim.unowned and waits(claim) and refuse(claim, desk.ledger) is None:
+        if not claim.unowned and queued(desk, claim):
             counters[claim.share.team] += 1
             positions[claim.key] = counters[claim.share.team]
             heads.setdefault(claim.share.team, claim)
@@ -218,7 +218,7 @@ def arithmetic(court: Court) -> str:
     """Where the pool's GPUs are, in numbers that add up."""
     ledger = court.desk.ledger
     owed = sum(court.owed.values())
-    committed = ledger.usable - owed - court.desk.room
+    committed = ledger.usable - court.desk.free
     parts = f"{ledger.usable} usable - {committed} committed"
     if owed:
         parts += f" - {owed} owed to guarantees"

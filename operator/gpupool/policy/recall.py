@@ -18,7 +18,7 @@ from gpupool.policy.allocation import Outcome
 from gpupool.policy.claims import Claim, guarantee_of
 from gpupool.policy.desk import Desk
 from gpupool.policy.handover import Handover, handovers, take_over
-from gpupool.policy.returning import Returning, returning, target_of
+from gpupool.policy.returning import Returning, returning
 from gpupool.policy.senses import cannot_take
 from gpupool.policy.shortage import wanted_by_guarantees
 
@@ -45,7 +45,7 @@ def lower(desk: Desk) -> None:
     """Carry out the quota part of recalls whose notice stands already."""
     for claim in desk.claims:
         if claim.stage is Stage.RECALLING:
-            desk.cut(claim.key, target_of(claim))
+            desk.cut(claim.key, claim.target)
 
 
 def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
@@ -90,7 +90,7 @@ def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
 
     Beside it stands what guaranteed pods wait for since capacity was lost.
     """
-    free = desk.room + sum(o.gpus for o in outcome.owed)
+    free = desk.free
     sought, covered = 0, set()
     for owed in outcome.owed:
         take = min(owed.gpus, free + reachable - sought)
@@ -164,7 +164,7 @@ def _of_nobody(claim: Claim, standing: Returning, moved: Mapping[str, Handover])
         amount = standing.nobodys[namespace]
         return amount, min(amount, told) if told else amount
     amount = standing.nobodys[namespace] - standing.coming[claim.key]
-    return amount, max(0, min(amount - target_of(claim), told))
+    return amount, max(0, min(amount - claim.target, told))
 
 
 def _excess(desk: Desk, outcome: Outcome) -> dict[str, int]:

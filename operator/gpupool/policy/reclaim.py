@@ -109,7 +109,7 @@ def _prove_again(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
         return
     if not _due(snapshot, desk, finding, finding.objection):
         return
-    keep = max(finding.evidence.keep, _announced(claim))
+    keep = max(finding.evidence.keep, claim.target)
     if claim.unowned:
         desk.mark(replace(claim, timer=None))
         desk.cut(claim.key, keep)
@@ -118,11 +118,6 @@ def _prove_again(snapshot: Snapshot, desk: Desk, finding: Finding) -> None:
     timer = Timer(Stage.LENT, since=snapshot.now, deadline=ends, target=keep, granted=claim.granted)
     desk.mark(replace(claim, timer=replace(timer, asked=claim.ask)))
     desk.lend(claim.key, keep)
-
-
-def _announced(claim: Claim) -> int:
-    """The allowance that the notice promised to leave."""
-    return 0 if claim.timer is None else claim.timer.target or 0
 
 
 def _due(snapshot: Snapshot, desk: Desk, finding: Finding, objection: Objection | None) -> bool:

@@ -32,11 +32,6 @@ class Returning:
     adrift: Mapping[Key, int]
 
 
-def target_of(claim: Claim) -> int:
-    """What a recall leaves."""
-    return 0 if claim.timer is None else claim.timer.target or 0
-
-
 def announced(timer: Timer) -> int | None:
     """GPUs that a notice said would go; None where none was noted."""
     return None if timer.granted is None else max(0, timer.granted - (timer.target or 0))
@@ -62,7 +57,7 @@ def returning(desk: Desk) -> Returning:
         nobodys[namespace] = _nobodys(desk, namespace, own, owned, adrift)
         for claim in own:
             if claim.unowned and claim.stage is Stage.RECALLING:
-                coming[claim.key] = _told(claim, max(0, nobodys[namespace] - target_of(claim)))
+                coming[claim.key] = _told(claim, max(0, nobodys[namespace] - claim.target))
     return Returning(coming, nobodys, adrift)
 
 
@@ -92,7 +87,7 @@ def _owned(desk: Desk, namespace: str, own: list[Claim]) -> dict[Key, int]:
     found = {}
     for claim in reversed(own):
         if claim.stage is Stage.RECALLING and not claim.unowned:
-            found[claim.key] = _told(claim, min(loose, max(0, claim.used - target_of(claim))))
+            found[claim.key] = _told(claim, min(loose, max(0, claim.used - claim.target)))
             loose -= found[claim.key]
     return found
 
