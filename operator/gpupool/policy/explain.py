@@ -28,6 +28,7 @@ class Court:
     desk: Desk
     owed: dict[Key, int]
     recalled: frozenset[Key]
+    spared: frozenset[Key]
     behind: frozenset[Key]
     positions: dict[Key, int]
     heads: dict[str, Claim]
@@ -63,6 +64,7 @@ def convene(
         desk=desk,
         owed={o.key: o.gpus for o in outcome.owed},
         recalled=need.covered,
+        spared=need.ended,
         behind=outcome.behind,
         positions=positions,
         heads=heads,
@@ -228,7 +230,7 @@ def arithmetic(court: Court) -> str:
 def grantable_now(court: Court, claim: Claim) -> int:
     """GPUs that a smaller ask in this one's place would get at once."""
     head = court.heads.get(claim.share.team)
-    if claim.key in court.behind or not waits(claim):
+    if claim.key in court.behind or claim.key in court.spared or not waits(claim):
         return 0
     if claim.key not in court.positions and head is not None and head.order() < claim.order():
         return 0

@@ -25,11 +25,15 @@ from gpupool.policy.shortage import wanted_by_guarantees
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """GPUs to bring back, those of them that need a pod to go, and whose need they cover."""
+    """GPUs to bring back, those of them that need a pod to go, and whose need they cover.
+
+    `ended` are requests whose recall ends with this decision: they stood in no queue when GPUs were given.
+    """
 
     gpus: int
     pods: int
     covered: frozenset[Key]
+    ended: frozenset[Key] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,10 @@ def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
         return need
     for key, gpus in standing.coming.items():
         _go_on(desk, desk.claim(key), gpus if need.gpus > 0 else 0)
+    ended = frozenset(key for key in standing.coming if desk.claim(key).timer is None)
     for victim in _choose(victims, need.gpus - under_way):
         _give_notice(snapshot, desk, standing, victim, moved)
-    return need
+    return replace(need, ended=ended)
 
 
 def _go_on(desk: Desk, claim: Claim, gpus: int) -> None:

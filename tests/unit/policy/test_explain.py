@@ -1,10 +1,13 @@
 """Every "no" explains itself: sentence, arithmetic, blockers as far as they may be seen."""
 
+from dataclasses import replace
+
 import pytest
 
 from gpupool.model.objects import Request
 from gpupool.model.plan import Blocker, Plan
 from gpupool.model.pool import Visibility
+from gpupool.model.reasons import Stage
 from gpupool.planner.planner import make_plan
 from support.builders import (
     HOUR,
@@ -14,6 +17,7 @@ from support.builders import (
     a_request,
     a_share,
     a_snapshot,
+    a_timer,
     granted,
     nodes,
     pods,
@@ -145,3 +149,14 @@ def test_a_part_says_how_much_of_how_much() -> None:
     status = status_of(make_plan(a_snapshot(pool, a_request("train", 12, min_gpus=2))), "train")
     assert (status.phase, status.verdict.reason) == ("Partial", "GrantedInPart")
     assert status.verdict.message.startswith("8 of 12 GPUs are granted. 4 GPUs asked, 0 free in pool lab;")
+
+
+def test_a_request_whose_recall_ends_is_offered_nothing_in_the_same_breath() -> None:
+    ending = a_timer(Stage.RECALLING, HOUR, target=2, granted=4)
+    asks = replace(granted("spare", 4, "nlp", preemptible=True), gpus=16, min_gpus=16)
+    walls = {"vision": a_quota(0), "nlp": a_quota(4, 4, timers={"spare": ending})}
+    pool = a_pool(a_share("vision", 8), a_share("nlp"))
+    found = make_plan(a_snapshot(pool, asks, pods=pods(4, "spare", "nlp"), quotas=walls, nodes=nodes(2)))
+    status = status_of(found, "spare")
+    assert status.timer is None, "nobody needs it any more"
+    assert status.verdict.grantable_now == 0
