@@ -93,13 +93,17 @@ def observer(plane: Cluster, story: FaultStory, counts: Counter[str]) -> Iterato
     watching.begin()
     yield watching
     found = watching.end()
+    # With a lost node more is committed than there is left, whoever governs: then nothing may be raised.
+    over = "over what a lost node left" if watching.capacity_lost else "oversold"
     counts.update(
         {
             "samples": watching.samples.taken,
             "samples without an answer": watching.samples.blind,
-            "oversold samples": len(watching.samples.oversold),
+            "samples oversold": 0,
+            f"samples {over}": len(watching.samples.oversold),
             "revisions": found.revisions,
-            "oversold revisions": len(found.oversold),
+            "revisions oversold": 0,
+            f"revisions {over}": len(found.oversold),
             "raises": found.raises,
             "raises into an excess": len(found.raised),
             "lowerings": found.lowerings,
