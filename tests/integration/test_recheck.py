@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gpupool.cli import run
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import CAPACITY_REQUESTS, NODES, RESOURCE_QUOTAS, ObjectKey
-from gpupool.model.plan import Plan, SetQuota
+from gpupool.model.plan import Action, Evict, Plan, SetQuota
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.planner import make_plan
 from gpupool.runtime import cycle
@@ -32,23 +32,29 @@ class Meddler:
     """Stands between the plan and the recheck of every cycle.
 
     Attributes:
-        change: done once, when a plan is about to raise a wall.
-        met: the raise that was about to be done.
+        change: done once, when a plan is about to do what is waited for.
+        waits_for: the action; a raise of a wall unless told otherwise.
+        met: what was about to be done.
     """
 
     def __init__(self) -> None:
         self.change: Callable[[], None] | None = None
-        self.met: SetQuota | None = None
+        self.waits_for: Callable[[Action], bool] = _raises
+        self.met: Action | None = None
 
     def make_plan(self, snapshot: Snapshot) -> Plan:
         """Plan, and then change the world: the mirror knows it before the recheck looks."""
         plan = make_plan(snapshot)
-        raises = (a for a in plan.actions if isinstance(a, SetQuota) and a.raises and any(a.hard.values()))
-        if self.change is not None and (found := next(raises, None)) is not None:
+        awaited = (a for a in plan.actions if self.waits_for(a))
+        if self.change is not None and (found := next(awaited, None)) is not None:
             change, self.change = self.change, None
             self.met = found
             change()
         return plan
+
+
+def _raises(action: Action) -> bool:
+    return isinstance(action, SetQuota) and action.raises and any(action.hard.values())
 
 
 @pytest.fixture
@@ -154,12 +160,41 @@ async def test_a_raise_that_the_present_does_not_want_is_refused_and_counted(
         meddler.change = lambda: case.change(kube, context, story, team)
         story.ask(team, "work", 4)
         await eventually(lambda: meddler.met is not None, LIMIT, "a raise that is about to be done")
-        assert meddler.met is not None
+        assert isinstance(meddler.met, SetQuota)
         assert meddler.met.hard == {RESOURCE: 4}
         await eventually(lambda: refusals(context) > 0, LIMIT, "a refusal")
         await eventually(
             lambda: _stands(story, team) == (case.hard, case.phase), LIMIT, "the decision of the present"
         )
+
+
+async def test_an_eviction_that_nobody_needs_any_more_is_refused_and_counted(
+    client: KubeClient, kube: Kube, story: Story, meddler: Meddler
+) -> None:
+    story.add_nodes(1)
+    owner, guest = story.team("owner"), story.team("guest")
+    recall = {"within": "10m", "notice": "3s"}
+    async with operator(client) as context:
+        story.pool(shares=[story.share(owner, 8), story.share(guest)], recall=recall)
+        story.ask(guest, "spare", 8, preemptible=True)
+        await eventually(lambda: story.in_force(guest) == 8, LIMIT, "the guest's wall")
+        await eventually(lambda: story.condition("Enforced").get("status") == "True", LIMIT, "enforcement")
+        running = story.run(guest, "spare", 2, gpus=4)
+        await eventually(lambda: story.held(guest) == 8, LIMIT, "borrowed GPUs are held")
+        before: list[float] = []
+
+        def withdrawn() -> None:
+            before.append(refusals(context))
+            deleted(kube, context, story, owner)
+
+        meddler.waits_for, meddler.change = lambda action: isinstance(action, Evict), withdrawn
+        story.ask(owner, "work", 8)
+        await eventually(lambda: meddler.met is not None, LIMIT, "an eviction that is about to be done")
+        await eventually(lambda: refusals(context) > before[0], LIMIT, "a refusal")
+        await eventually(lambda: story.in_force(guest) == 8, LIMIT, "the wall is back")
+        alive = {p["metadata"]["name"]: p["metadata"] for p in kube.list(f"/api/v1/namespaces/{guest}/pods")}
+        assert set(alive) == set(running)
+        assert not [m for m in alive.values() if "deletionTimestamp" in m], "nobody was asked to go"
 
 
 def _stands(story: Story, team: str) -> tuple[int | None, str]:

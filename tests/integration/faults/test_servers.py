@@ -60,6 +60,33 @@ def test_what_was_deleted_while_the_server_was_dead_leaves_no_stale_grant(
 
 @variant
 @pytest.mark.timeout(1200)
+def test_a_namespace_that_went_while_the_server_was_dead_leaves_its_gpus_to_others(
+    story: FaultStory, observer: Observer
+) -> None:
+    del observer
+    a, b = _two_teams(story)
+    etcd = Etcd(story.cluster.port("etcd"))
+    doomed = [key for app in ("one", "two") for key in _keys_of(story, a, app)]
+    doomed += [f"/registry/resourcequotas/{a}/gpupool", f"/registry/namespaces/{a}"]
+    story.cluster.stop("apiserver", "KILL")
+    try:
+        etcd.delete(doomed)
+        etcd.compact()
+        story.passes(GAP)
+    finally:
+        story.cluster.start("apiserver")
+    story.ask(b, "want", 8, preemptible=True)
+    story.until_phase(b, "want", "Granted", seconds=LONG)
+    story.run(b, "want", 8)
+    story.until(lambda: story.held(b) == 8, "all that came free runs for another", LONG)
+    story.until_settled()
+    stale = sum(s.get("granted", 0) for s in _rows(story)) - 8
+    story.counts["stale grants"] += stale
+    assert (stale, story.hard(a), story.hard(b)) == (0, None, 8)
+
+
+@variant
+@pytest.mark.timeout(1200)
 def test_an_etcd_that_dies_in_a_recall_delays_it(story: FaultStory, observer: Observer) -> None:
     a, b = _two_teams(story)
     story.ask(b, "want", 4)
