@@ -63,7 +63,8 @@ class Cordon:
 
     def _last_acts(self) -> bool:
         env = {"env": [{"name": DEVICES_ENV, "value": "all"}]}
-        probe = restricted_pod(PROBE_NAMESPACE, "probe", {"gpupool.dev/probe": ""}, container=env)
+        plays = {"gpupool.dev/probe": self._pool.name}
+        probe = restricted_pod(PROBE_NAMESPACE, "probe", plays, container=env)
         return DEVICES_ENV in _failure(lambda: self._kube.create(probe, dry_run=True))
 
     def _acts(self, trial: Json, *, deny: bool) -> bool:
