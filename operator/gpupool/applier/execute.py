@@ -41,6 +41,8 @@ ATTEMPTS = 3
 
 log = logging.getLogger(__name__)
 
+SEEN_TOO_LONG_AGO = "SeenTooLongAgo"
+"""Why a raise is decided anew: what it rests on is old, or not known for sure."""
 TIMELY = 2.0
 """Seconds that lowerings may take before raises of the same plan are decided anew."""
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from datetime import datetime
 
-from gpupool.applier.execute import Results
+from gpupool.applier.execute import SEEN_TOO_LONG_AGO, Results
 from gpupool.errors import FencedError
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.enforcement import Enforcement
@@ -132,9 +132,10 @@ class PoolLoop:
         plan = replace(plan, actions=self._mending.sift(snapshot, plan.actions))
         steps.lap("recheck")
         # 4 apply and 5 report, walls first: requests are told as soon as they stand
-        results = Results(refused=refused)
+        results = Results(refused=list(refused))
         executor, epoch = self._context.executor, self._context.epoch
         await executor.walls(snapshot.pool, plan.actions, results, epoch=epoch)
+        self._publisher.refused([(a, SEEN_TOO_LONG_AGO) for a in results.refused[len(refused) :]])
         steps.lap("apply")
         written = await self._tell(plan, snapshot, results)
         steps.lap("report")
@@ -148,7 +149,7 @@ class PoolLoop:
         if any(r.timer is not None and awaits_proof(snapshot, r.timer) for r in plan.requests):
             self._measuring.hurry()
         self._publisher.cycle(
-            snapshot, plan, results, Cycle(self._cycles, written, steps.seconds, len(refused))
+            snapshot, plan, results, Cycle(self._cycles, written, steps.seconds, len(results.refused))
         )
         return plan
 

@@ -133,7 +133,7 @@ WRITES: Final = Metric(
 )
 RECHECK_REFUSALS: Final = Metric(
     "gpupool_recheck_refusals_total",
-    "Actions that no longer held when they were checked again before being applied.",
+    "Actions that no longer held, or whose ground was too old, when they were to be applied.",
     ("reason",),
     Kind.COUNTER,
 )
