@@ -134,8 +134,8 @@ class Manager:
     async def _answer_orphans(self, world: World, found: Membership) -> None:
         await self._statuses.requests(plan_orphans(world, found), world.now, self._context.epoch)
 
-    async def _take_back(self, world: World, _: Membership) -> None:
-        for action in sweep(world):
+    async def _take_back(self, world: World, found: Membership) -> None:
+        for action in sweep(world, found):
             log.info("a pool is gone", extra={"action": str(action)})
             try:
                 await self._context.executor.mark(action, epoch=self._context.epoch)

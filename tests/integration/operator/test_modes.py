@@ -133,6 +133,8 @@ def test_the_whole_way_there_and_back(story: Story, mutate: bool) -> None:
         # Its template cannot be changed, so Enforce waits until the Job makes no more pods.
         journey_ends(story, team)
     enforced(story)
+    # The label that lets the pool judge was read back; admission reads it a moment later.
+    story.until(lambda: not _accepted(story.kube, team, named), "the pool's policy judges its pods")
     assert refusal(lambda: create(story.kube, team, named)).status == 403
     assert story.hard(team) == 12
     if mutate:

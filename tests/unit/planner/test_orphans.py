@@ -80,6 +80,15 @@ def test_a_namespace_that_lost_its_share_is_told_so() -> None:
     assert "namespace gone" in condition_of(found, "Granted", "train").message
 
 
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.OBSERVE])
+def test_a_label_of_no_pool_keeps_nobody_from_being_judged_where_a_pool_enforces(mode: Mode) -> None:
+    pool = a_pool(a_share("vision"), mode=mode)
+    mistaken = NamespaceFacts("vision", {POOL_LABEL: "somebody-elses"})
+    found = World(now=NOW, pools=(pool,), namespaces=(mistaken,))
+    expected = (LabelNamespace("vision", None, theirs=True),) if mode is Mode.ENFORCE else ()
+    assert sweep(found, resolve(found)) == expected
+
+
 def test_marks_of_pools_that_are_gone_are_taken_back_and_others_stay() -> None:
     taint = f"{TAINT}=gone:NoSchedule"
     found = World(
@@ -98,7 +107,7 @@ def test_marks_of_pools_that_are_gone_are_taken_back_and_others_stay() -> None:
             NodeFacts("a template's", {NODE_LABEL: "to-come"}, {}, taints=(f"{TAINT}=to-come:NoSchedule",)),
         ),
     )
-    assert sweep(found) == (
+    assert sweep(found, resolve(found)) == (
         LabelNamespace("a", None),
         MarkNode("labelled", None, taint=False),
         MarkNode("tainted", None, taint=False),

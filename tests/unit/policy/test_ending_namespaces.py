@@ -97,7 +97,7 @@ def test_back_in_observe_its_wall_goes_as_any_other() -> None:
 
 def test_its_label_is_left_alone_also_by_pools_that_are_gone() -> None:
     world = a_world(None, pools=())
-    assert [a.namespace for a in sweep(world) if isinstance(a, LabelNamespace)] == ["new"]
+    assert [a.namespace for a in sweep(world, resolve(world)) if isinstance(a, LabelNamespace)] == ["new"]
     assert writes_to(make_plan(seen(a_quota(0))), "old") == []
 
 
