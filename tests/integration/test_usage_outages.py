@@ -119,7 +119,7 @@ async def test_as_many_questions_are_asked_for_one_pod_as_for_fifty(
         transport.asked.clear()
         await becomes(reader, a_pool(window=window), answered, pods)
         counts.append(len(transport.asked))
-    assert counts[0] == counts[1] == 13
+    assert counts[0] == counts[1] == 14
 
 
 async def test_an_answer_of_another_time_is_not_fresh(wire: tuple[UsageReader, Counting]) -> None:
