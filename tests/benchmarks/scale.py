@@ -16,7 +16,7 @@ from localplane.processes import wait_until
 from localplane.progress import step
 
 DECISION_SECONDS: Final = 300.0
-PATIENCE: Final = 3
+PATIENCE: Final = 10
 
 
 def build(kube: Kube, shape: Shape) -> None:
