@@ -7,7 +7,7 @@ had decided, and what arrives late, then meets another resourceVersion.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpupool.applier.serverside import Writer
@@ -38,7 +38,8 @@ async def stamp(client: KubeClient, writer: Writer, epoch: int) -> int:
     """
     found = await client.list_all(Selection(RESOURCE_QUOTAS, fields=f"metadata.name={QUOTA_NAME}"))
     ours = [raw for raw in found if our_quota(raw) or half_made(raw)]
-    await asyncio.gather(*(_stamp(client, writer, raw, epoch) for raw in ours))
+    notes = {EPOCH: str(epoch)}
+    await asyncio.gather(*(_mark(client, writer, key_of(raw), lambda _: notes, raw) for raw in ours))
     return len(ours)
 
 
@@ -58,18 +59,11 @@ async def settle(client: KubeClient, writer: Writer, namespace: str, epoch: int)
         FencedError: a newer leader has written it.
         KubeError: nothing is known yet.
     """
-    key = ObjectKey(namespace, QUOTA_NAME)
-    for _ in range(ATTEMPTS):
-        try:
-            raw = await client.get(RESOURCE_QUOTAS, key.name, key.namespace)
-            await _note(writer, key, raw, {EPOCH: str(epoch), SETTLED: raw["metadata"]["resourceVersion"]})
-        except Conflict:
-            continue
-        except NotFound:
-            return
-        else:
-            return
-    raise FencedError(f"the quota of namespace {namespace} changes faster than it can be settled")
+
+    def settled(raw: Json) -> dict[str, str]:
+        return {EPOCH: str(epoch), SETTLED: raw["metadata"]["resourceVersion"]}
+
+    await _mark(client, writer, ObjectKey(namespace, QUOTA_NAME), settled)
 
 
 def epoch_of(raw: Mapping[str, Any]) -> int:
@@ -77,22 +71,33 @@ def epoch_of(raw: Mapping[str, Any]) -> int:
     return read_epoch(raw["metadata"].get("annotations", {}).get(EPOCH, ""))
 
 
-async def _stamp(client: KubeClient, writer: Writer, raw: Json, epoch: int) -> None:
-    key = key_of(raw)
+async def _mark(
+    client: KubeClient,
+    writer: Writer,
+    key: ObjectKey,
+    notes: Callable[[Json], Mapping[str, str]],
+    raw: Json | None = None,
+) -> None:
+    """Write annotations onto a quota as it is, however often it changes; one that is gone needs none.
+
+    Args:
+        client: for reading.
+        writer: the only way to write.
+        key: of the quota.
+        notes: what to write, by how it stands.
+        raw: how it stands, where that was read already.
+    """
     for _ in range(ATTEMPTS):
         try:
-            await _note(writer, key, raw, {EPOCH: str(epoch)})
+            raw = raw or await client.get(RESOURCE_QUOTAS, key.name, key.namespace)
+            await _note(writer, key, raw, notes(raw))
         except Conflict:
-            pass
+            raw = None
         except NotFound:
             return
         else:
             return
-        try:
-            raw = await client.get(RESOURCE_QUOTAS, key.name, key.namespace)
-        except NotFound:
-            return
-    raise FencedError(f"the quota of namespace {key.namespace} changes faster than it can be stamped")
+    raise FencedError(f"the quota of namespace {key.namespace} changes faster than it can be marked")
 
 
 async def _note(writer: Writer, key: ObjectKey, raw: Json, notes: Mapping[str, str]) -> None:
