@@ -85,7 +85,7 @@ def measure(parts: frozenset[str], size: float, minutes: float) -> list[Figure]:
         with step("plan time"):
             figures += planning.figures()
     if parts & {"pods", "steady"}:
-        with bench_cluster() as rig, rig.cluster.kube() as kube:
+        with bench_cluster("1s") as rig, rig.cluster.kube() as kube:
             figures += _governed(rig, kube, parts)
     alone: Mapping[str, Callable[[Rig, Kube], list[Figure]]] = {
         "scale": lambda rig, kube: _scale(rig, kube, THOUSAND.at(size)),

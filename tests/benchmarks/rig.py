@@ -25,6 +25,8 @@ from localplane.state import Options
 USER: Final = f"system:serviceaccount:{NAMESPACE}:gpupool"
 WRITING: Final = ["create", "update", "patch", "delete", "deletecollection"]
 START_SECONDS: Final = 60.0
+SCRAPE: Final = "15s"
+"""How often Prometheus asks in most installs; what is measured with fewer objects is asked every second."""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _USER_TIME, _SYSTEM_TIME = 11, 12
 """Positions in /proc/PID/stat counted after the command's closing parenthesis."""
@@ -108,13 +110,14 @@ class Rig:
 
 
 @contextmanager
-def bench_cluster() -> Iterator[Rig]:
+def bench_cluster(scrape_interval: str = SCRAPE) -> Iterator[Rig]:
     """A cluster with the operator and an audit log of its writes; unmanaged nodes stay Ready for a day."""
     directory = Path(tempfile.mkdtemp(prefix="gpupool-bench-"))
     policy, audit = directory / "audit-policy.yaml", directory / "audit.log"
     policy.write_text(yaml.safe_dump(_audit_policy()))
     guard(directory)
     options = Options(
+        scrape_interval=scrape_interval,
         controller_manager_args=("--node-monitor-grace-period=24h",),
         apiserver_args=(f"--audit-policy-file={policy}", f"--audit-log-path={audit}"),
     )

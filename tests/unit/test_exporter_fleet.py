@@ -52,6 +52,11 @@ def held(source: Fleet, now: float, name: str = ACTIVE) -> dict[str, list[float]
     return values
 
 
+def test_gpus_of_a_node_that_nobody_keeps_have_no_series() -> None:
+    unmanaged = node_manifest("gpu-1", 8, managed=False)
+    assert series(fleet([live_pod("a", gpus=2)], node=unmanaged), START) == []
+
+
 def test_every_family_has_help_type_and_one_sample_per_gpu() -> None:
     lines = render(fleet([live_pod("a", gpus=2)]).read(START)).splitlines()
     assert len(lines) == len(FAMILIES) * (2 + 8)

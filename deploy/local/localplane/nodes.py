@@ -59,7 +59,7 @@ def node_manifest(
         labels: Further labels; they win over the built ones.
         resource: Resource name that carries the count; by default the model's own.
         managed: Whether kwok keeps the node (its lease and Ready condition). Otherwise the node is
-            written Ready and nobody renews it.
+            written Ready, nobody renews it, and its GPUs have no series.
 
     Raises:
         UnknownModelError: The model is not in the table.
@@ -84,6 +84,12 @@ def node_manifest(
         "spec": {"providerID": f"kwok://{name}"},
         "status": status if managed else status | {"conditions": [_READY]},
     }
+
+
+def kept(node: Mapping[str, Any]) -> bool:
+    """Whether kwok keeps a Node, so that it has what a kubelet's node has."""
+    annotations: Mapping[str, str] = node["metadata"].get("annotations", {})
+    return FAKE.items() <= annotations.items()
 
 
 def default_nodes() -> list[Json]:

@@ -167,6 +167,12 @@ def _policy_context(settings: Settings) -> PolicyContext:
     )
 
 
+async def _once(began: asyncio.Event, watching: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Watch when we lead: who stands by wakes nobody, and would read every object twice."""
+    await began.wait()
+    await watching()
+
+
 async def _serve(
     settings: Settings,
     context: Context,
@@ -180,7 +186,7 @@ async def _serve(
         tasks = [
             asyncio.create_task(context.mirror.run(), name="mirror"),
             asyncio.create_task(leading.run(), name="leading"),
-            asyncio.create_task(watching(), name="kopf"),
+            asyncio.create_task(_once(leading.began, watching), name="kopf"),
         ]
         ended = asyncio.create_task(stop.wait(), name="stop")
         await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)

@@ -244,7 +244,7 @@ class Reflector(Generic[T]):
     def _stored(self, event: WatchEvent, version: int) -> Change[T] | None:
         if event.kind is EventKind.DELETED:
             return self.store.delete(key_of(event.obj), event.obj["metadata"]["uid"], version)
-        return self.store.upsert(self.store.entry(event.obj))
+        return self.store.take(event.obj)
 
     # ----------------------------------------------------------------- count
 

@@ -113,6 +113,11 @@ class Store(Generic[T]):
         """Keys and uids of all objects, to be compared with the server's."""
         return frozenset((entry.key, entry.uid) for entry in self._entries.values())
 
+    def holds(self, key: ObjectKey, uid: str) -> bool:
+        """Whether this incarnation of an object is there."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.uid == uid
+
     @property
     def ahead(self) -> bool:
         """Whether it holds our own writes that the watch has not confirmed yet."""
@@ -156,13 +161,18 @@ class Store(Generic[T]):
         self._values = None
         return tuple(_differences(before, entries))
 
+    def take(self, raw: Json) -> Change[T] | None:
+        """Take one newer state of an object; what is known already, as our own write, is not read again."""
+        metadata = raw["metadata"]
+        if self._stale(key_of(raw), int(metadata["resourceVersion"]), metadata["uid"]):
+            return None
+        return self.upsert(self.entry(raw))
+
     def upsert(self, entry: Entry[T]) -> Change[T] | None:
         """Take one newer state of an object; older states and deleted objects are ignored."""
-        known = self._entries.get(entry.key)
-        # The store is complete up to its version, so an absent object of that age was deleted.
-        seen = known.version if known else self.version
-        if entry.version <= seen or entry.uid in self._buried:
+        if self._stale(entry.key, entry.version, entry.uid):
             return None
+        known = self._entries.get(entry.key)
         self._entries[entry.key] = entry
         return self._changed(entry.key, known, entry)
 
@@ -193,11 +203,18 @@ class Store(Generic[T]):
 
     def observe_write(self, raw: Json) -> Change[T] | None:
         """Take the server's answer to our own write, so that the next snapshot holds it."""
-        return self.upsert(self.entry(raw))
+        return self.take(raw)
 
     def progress(self, version: int) -> None:
         """Note that everything up to a version has been seen (an event or a bookmark)."""
         self.version = max(self.version, version)
+
+    def _stale(self, key: ObjectKey, version: int, uid: str) -> bool:
+        """Whether a state is known, or older than what is; or of an object that we deleted ourselves."""
+        known = self._entries.get(key)
+        # The store is complete up to its version, so an absent object of that age was deleted.
+        seen = known.version if known else self.version
+        return version <= seen or uid in self._buried
 
     def _remove(self, known: Entry[T]) -> Change[T] | None:
         del self._entries[known.key]

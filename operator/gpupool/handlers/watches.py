@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import kopf
+from typing_extensions import override
 
 from gpupool.kube.auth import Credentials
 from gpupool.runtime.concern import NOBODY, Concerned
@@ -24,26 +25,45 @@ _GROUP, _VERSION = "gpupool.dev", "v1alpha1"
 
 
 def registry(credentials: Credentials, wake: Wake) -> kopf.OperatorRegistry:
-    """Handlers without finalizers: nothing of ours ever stands in the way of a delete."""
+    """Handlers without finalizers: nothing of ours ever stands in the way of a delete.
+
+    They are coroutines: for plain functions kopf takes a thread each time.
+    """
     found = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=found)
-    def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.ConnectionInfo:
         return kopf.ConnectionInfo(**credentials.connection_fields())
 
     @kopf.on.startup(registry=found)
-    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         tune(settings)
 
     @kopf.on.event(_GROUP, _VERSION, "gpupools", registry=found)
-    def pool_changed(name: str, **_: Any) -> None:
+    async def pool_changed(name: str, **_: Any) -> None:
         wake(frozenset((name,)))
 
     @kopf.on.event(_GROUP, _VERSION, "capacityrequests", registry=found)
-    def request_changed(**_: Any) -> None:
+    async def request_changed(**_: Any) -> None:
         wake(NOBODY)
 
     return found
+
+
+class NoDiffs(kopf.DiffBaseStorage):
+    """Handlers of events need no last state to compare with; kopf would copy every object for it."""
+
+    @override
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    @override
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    @override
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is kept."""
 
 
 def tune(settings: kopf.OperatorSettings) -> None:
@@ -59,7 +79,7 @@ def tune(settings: kopf.OperatorSettings) -> None:
     settings.execution.max_workers = 8
     settings.persistence.finalizer = "gpupool.dev/none"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="gpupool.dev")
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="gpupool.dev")
+    settings.persistence.diffbase_storage = NoDiffs()
 
 
 class _Everything(frozenset[asyncio.Task[Any]]):

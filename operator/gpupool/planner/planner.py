@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from gpupool.model.plan import Action, Plan
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner import report
@@ -17,8 +20,32 @@ from gpupool.policy.senses import cannot_give, cannot_take, seen
 from gpupool.policy.territory import Territory, territory_of
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """All decisions of one moment, what they rest on, and what they come to."""
+
+    territory: Territory
+    books: Books
+    measures: Measures
+    decisions: Mapping[str, Decision]
+    actions: tuple[Action, ...]
+
+
 def make_plan(snapshot: Snapshot) -> Plan:
     """What this cycle does and says. Same snapshot, same plan, byte for byte (law 9)."""
+    found = decide(snapshot)
+    return report.write(
+        snapshot,
+        territory=found.territory,
+        books=found.books,
+        measures=found.measures,
+        decisions=found.decisions,
+        actions=found.actions,
+    )
+
+
+def decide(snapshot: Snapshot) -> Decided:
+    """What this cycle does, without what it says."""
     territory = territory_of(snapshot)
     books = attribute(snapshot)
     measures = measure(snapshot, books)
@@ -34,14 +61,7 @@ def make_plan(snapshot: Snapshot) -> Plan:
         *isolation.actions(snapshot, held),
         *(e for d in decisions.values() for e in d.evictions),
     )
-    return report.write(
-        snapshot,
-        territory=territory,
-        books=books,
-        measures=measures,
-        decisions=decisions,
-        actions=actions,
-    )
+    return Decided(territory, books, measures, decisions, actions)
 
 
 def decide_resource(

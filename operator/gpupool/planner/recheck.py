@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gpupool.model.plan import Action, Plan
 from gpupool.model.snapshot import Snapshot
-from gpupool.planner.planner import make_plan
+from gpupool.planner.planner import decide
 
 NO_LONGER_WANTED = "NoLongerWanted"
 """The plan of the present does not contain the action."""
@@ -23,7 +23,7 @@ def recheck(plan: Plan, fresh: Snapshot) -> tuple[Plan, tuple[tuple[Action, str]
         The plan with what is left of its actions, and the refused ones with a machine reason.
     """
     wanted: dict[str, list[Action]] = defaultdict(list)
-    for action in make_plan(fresh).actions:
+    for action in decide(fresh).actions:
         wanted[str(action)].append(action)
     kept = tuple(a for a in plan.actions if a in wanted[str(a)])
     refused = tuple((a, NO_LONGER_WANTED) for a in plan.actions if a not in wanted[str(a)])

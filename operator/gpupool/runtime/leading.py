@@ -29,6 +29,9 @@ class Leading:
         context: the process's parts.
         manager: governs while we lead.
         publisher: tells what was done.
+
+    Attributes:
+        began: set when we lead.
     """
 
     def __init__(self, context: Context, manager: Manager, publisher: Publisher) -> None:
@@ -36,6 +39,7 @@ class Leading:
         self._elector = context.elector
         self._manager = manager
         self._publisher = publisher
+        self.began = asyncio.Event()
 
     def missing(self) -> str:
         """What is missing for being ready: a leader has decided; a standby has its mirrors, and a leader."""
@@ -58,6 +62,7 @@ class Leading:
         """
         await self._context.mirror.synced()
         await self._elector.acquire()
+        self.began.set()
         renewing = asyncio.create_task(self._elector.hold(), name="lease")
         governing = asyncio.create_task(self._govern(), name="govern")
         try:

@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 
 STUCK = 300.0
 """Seconds beyond two intervals after which a loop without a turn counts as stuck; writes may take long."""
+REST = 4.0
+"""What tidying took, it rests for so many times: under load it is a fifth of the work at most."""
+LONGEST_REST = 2.0
+"""Seconds that it rests, at most."""
+LOOK = 0.2
+"""Seconds between two looks for pools that are new or gone, meanwhile."""
 LAST_WRITES = 5.0
 """Seconds that cycles under way get at the end."""
 
@@ -88,12 +94,21 @@ class Manager:
                 self._turned = time.monotonic()
                 self._check_epoch()
                 self._match_pools()
+                began = time.monotonic()
                 self._publisher.say(self._context.mirror.complaints())
                 await self._tidy()
                 self._swept = True
+                await self._rest(time.monotonic() - began)
                 await self._alarm.wait(self._context.outsiders.pause(self._context.settings.cycle_interval))
         finally:
             await self._drain()
+
+    async def _rest(self, took: float) -> None:
+        """Leave the time to the pools' own cycles; new pools are looked for meanwhile."""
+        until = time.monotonic() + min(LONGEST_REST, REST * took)
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, LOOK))
+            self._match_pools()
 
     def _check_epoch(self) -> None:
         """A quota restored from a backup may carry an epoch above ours; the next leader goes above it."""

@@ -65,7 +65,7 @@ class Mirror:
         self._concern = Concern()
         self._mapped: tuple[tuple[int, int], World, Membership] | None = None
         self._pool_reader = Reader("GpuPool", convert.pool)
-        self._request_reader = Reader("CapacityRequest", convert.request, remnants.request)
+        self._request_reader = Reader("CapacityRequest", convert.request, remnants.request, convert.again)
         self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
         self.requests = self._mirror(kinds.CAPACITY_REQUESTS, self._request_reader)
         self.nodes = self._mirror(kinds.NODES, see.node)
@@ -173,8 +173,8 @@ class Mirror:
     def complaints(self) -> tuple[Notice, ...]:
         """Objects of ours that break the rules of this version, each with what is wrong."""
         return (
-            *self._pool_reader.complaints(self.pools.store.identities()),
-            *self._request_reader.complaints(self.requests.store.identities()),
+            *self._pool_reader.complaints(self.pools.store),
+            *self._request_reader.complaints(self.requests.store),
         )
 
     def present_policies(self, pool: str) -> dict[tuple[str, str], str]:

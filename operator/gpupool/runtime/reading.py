@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -30,6 +30,17 @@ class Tracked:
     memo: StatusMemo
 
 
+class Present(Protocol):
+    """What is there now: a store."""
+
+    @property
+    def objects(self) -> int:
+        """How many objects."""
+
+    def holds(self, key: ObjectKey, uid: str) -> bool:
+        """Whether an object is one of them."""
+
+
 class Reader:
     """Projection of one kind of ours.
 
@@ -39,6 +50,7 @@ class Reader:
     Args:
         kind: of the objects, for Events.
         read: raw object to value.
+        again: raw object, and what was read of it before, to value; None where it must be read anew.
         keep: raw object that cannot be read, and its last valid version, to what stays in force.
     """
 
@@ -47,9 +59,11 @@ class Reader:
         kind: str,
         read: Callable[[Mapping[str, Any]], Pool | Request],
         keep: Callable[[Mapping[str, Any], Any], Pool | Request | None] = lambda _, last: last,
+        again: Callable[[Mapping[str, Any], Any], Pool | Request | None] = lambda *_: None,
     ) -> None:
         self._kind = kind
         self._read = read
+        self._again = again
         self._keep = keep
         self._valid: dict[Identity, Pool | Request] = {}
         self._broken: dict[Identity, Notice] = {}
@@ -59,7 +73,9 @@ class Reader:
         meta = raw["metadata"]
         identity = (key_of(raw), meta.get("uid", ""))
         try:
-            self._valid[identity] = self._read(raw)
+            last = None if identity in self._broken else self._valid.get(identity)
+            known = None if last is None else self._again(raw, last)
+            self._valid[identity] = self._read(raw) if known is None else known
             self._broken.pop(identity, None)
         except ValidationError as error:
             wrong = explain(error)
@@ -78,9 +94,9 @@ class Reader:
         message = f"{error}. {stays} until this is corrected."
         return Notice(self._kind, Key(key.namespace, key.name), uid, "Invalid", message, warning=True)
 
-    def complaints(self, there: Iterable[Identity]) -> tuple[Notice, ...]:
-        """What is wrong with the objects that are still there; all others are forgotten."""
-        present = set(there)
-        self._valid = {i: v for i, v in self._valid.items() if i in present}
-        self._broken = {i: n for i, n in self._broken.items() if i in present}
+    def complaints(self, there: Present) -> tuple[Notice, ...]:
+        """What is wrong with the objects that are still there; all others are forgotten, sooner or later."""
+        if len(self._valid) > there.objects:
+            self._valid = {i: v for i, v in self._valid.items() if there.holds(*i)}
+        self._broken = {i: n for i, n in self._broken.items() if there.holds(*i)}
         return tuple(self._broken.values())

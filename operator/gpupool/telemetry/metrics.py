@@ -6,6 +6,7 @@ objects vanish with them; what counts the operator's own doings only ever rises.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,6 +25,7 @@ from gpupool.model.plan import Plan
 from gpupool.model.snapshot import Snapshot
 from gpupool.telemetry import catalog
 from gpupool.telemetry.catalog import CATALOG, Kind, Metric
+from gpupool.telemetry.exposition import exposition
 from gpupool.telemetry.poolseries import Series, merged, pool_series
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -60,7 +62,7 @@ class Metrics:
         # A `_created` series per counter would double them for nothing. (The function has no annotations.)
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry(auto_describe=False)
-        self._pools: dict[str, Series] = {}
+        self._pools: dict[str, Callable[[], Series]] = {}
         self._cycle_seconds = self._histogram(catalog.CYCLE_SECONDS)
         self._cycles = self._counter(catalog.CYCLES)
         self._writes = self._counter(catalog.WRITES)
@@ -69,14 +71,13 @@ class Metrics:
         self._query_samples = self._counter(catalog.PROMETHEUS_SAMPLES)
         self._query_errors = self._counter(catalog.PROMETHEUS_ERRORS)
         self._query_seconds = self._histogram(catalog.PROMETHEUS_SECONDS)
-        self._registry.register(_Objects(lambda: merged(self._pools.values())))
         self._reflected = _Reflected()
         self._registry.register(self._reflected)
         self._leader = Gauge(catalog.LEADER.name, catalog.LEADER.help, registry=self._registry)
 
     def publish(self, plan: Plan, snapshot: Snapshot) -> None:
-        """Replace all series of the plan's pool, at once."""
-        self._pools = {**self._pools, plan.pool: pool_series(plan, snapshot)}
+        """Replace all series of the plan's pool, at once; they are made when they are asked for."""
+        self._pools = {**self._pools, plan.pool: cache(partial(pool_series, plan, snapshot))}
 
     def forget(self, pool: str) -> None:
         """Drop all series of a pool that is gone."""
@@ -84,7 +85,9 @@ class Metrics:
 
     def render(self) -> bytes:
         """The page for Prometheus, in CONTENT_TYPE."""
-        return generate_latest(self._registry)
+        series = merged([made() for made in self._pools.values()])
+        objects = exposition((metric, series[metric]) for metric in CATALOG if metric in series)
+        return objects.encode() + generate_latest(self._registry)
 
     def watch_reflectors(self, ask: Reflectors) -> None:
         """Name who is asked for the reflectors' readings at every scrape."""
@@ -125,23 +128,6 @@ class Metrics:
         return Histogram(
             metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self._registry
         )
-
-
-class _Objects(Collector):
-    """Gauges of objects, as the last plans left them."""
-
-    def __init__(self, series: Callable[[], Series]) -> None:
-        self._series = series
-
-    @override
-    def collect(self) -> Iterable[Family]:
-        series = self._series()
-        for metric in CATALOG:
-            if values := series.get(metric):
-                family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
-                for labels, value in sorted(values.items()):
-                    family.add_metric(labels, value)
-                yield family
 
 
 class _Reflected(Collector):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gpupool.api import convert, remnants
+from gpupool.collector.store import Entry, Store
 from gpupool.kube.resources import key_of
 from gpupool.model.objects import Request
 from gpupool.model.pool import Pool
@@ -19,8 +20,9 @@ Json = dict[str, Any]
 
 
 def raw(uid: str = "u1", **spec: Any) -> Json:
+    """A request; one whose spec is another has another number, as the API server sees to it."""
     return {
-        "metadata": {"name": "train", "namespace": "vision", "uid": uid, "generation": 1},
+        "metadata": {"name": "train", "namespace": "vision", "uid": uid, "generation": 2 if spec else 1},
         "spec": {
             "gpus": 4,
             "owner": {"team": "vision", "contact": "vision@example.com"},
@@ -32,11 +34,14 @@ def raw(uid: str = "u1", **spec: Any) -> Json:
 
 
 def a_reader() -> Reader:
-    return Reader("CapacityRequest", convert.request, remnants.request)
+    return Reader("CapacityRequest", convert.request, remnants.request, convert.again)
 
 
-def identity(obj: Json) -> tuple[Any, str]:
-    return key_of(obj), obj["metadata"]["uid"]
+def there(*objects: Json) -> Store[Json]:
+    """A store of these objects."""
+    found: Store[Json] = Store(lambda raw: raw)
+    found.replace([Entry(key_of(o), 1, o["metadata"]["uid"], o) for o in objects], 1)
+    return found
 
 
 def gpus(reader: Reader, obj: Json) -> int | None:
@@ -70,7 +75,7 @@ def test_the_last_valid_version_stays_in_force_and_the_mistake_is_named() -> Non
     reader = a_reader()
     assert gpus(reader, raw()) == 4
     assert gpus(reader, raw(gpus=6, expectedUtilization=150)) == 4
-    (told,) = reader.complaints([identity(raw())])
+    (told,) = reader.complaints(there(raw()))
     assert (told.reason, told.warning) == ("Invalid", True)
     assert "spec.expectedUtilization (150)" in told.message
     assert "last valid version stays in force" in told.message
@@ -80,13 +85,13 @@ def test_a_correction_ends_the_complaint() -> None:
     reader = a_reader()
     reader(raw(expectedUtilization=150))
     assert gpus(reader, raw(gpus=6)) == 6
-    assert reader.complaints([identity(raw())]) == ()
+    assert reader.complaints(there(raw())) == ()
 
 
 def test_what_never_was_valid_is_not_looked_at() -> None:
     reader = a_reader()
     assert gpus(reader, raw(expectedUtilization=150)) is None
-    (told,) = reader.complaints([identity(raw())])
+    (told,) = reader.complaints(there(raw()))
     assert "It is not looked at until this is corrected." in told.message
 
 
@@ -94,7 +99,7 @@ def test_what_was_granted_to_a_request_that_this_process_never_could_read_is_not
     reader = a_reader()
     broken = raw(expectedUtilization=150) | {"status": {"granted": 4, "askedGpus": 6}}
     assert gpus(reader, broken) == 6
-    (told,) = reader.complaints([identity(broken)])
+    (told,) = reader.complaints(there(broken))
     assert "stays in force" in told.message
 
 
@@ -127,5 +132,21 @@ def test_what_is_gone_is_forgotten() -> None:
     reader = a_reader()
     reader(raw())
     reader(raw(expectedUtilization=150))
-    assert reader.complaints([]) == ()
+    assert reader.complaints(there()) == ()
     assert gpus(reader, raw(expectedUtilization=150)) is None
+
+
+def test_a_status_that_moves_leaves_the_spec_as_it_was_read() -> None:
+    read: list[Any] = []
+
+    def reading(obj: Any) -> Request:
+        read.append(obj)
+        return convert.request(obj)
+
+    reader = Reader("CapacityRequest", reading, again=convert.again)
+    assert gpus(reader, raw()) == 4
+    found = reader(raw() | {"status": {"granted": 4, "phase": "Granted"}})
+    assert found is not None
+    assert isinstance(found.value, Request)
+    assert (found.value.gpus, found.value.remembered.granted, len(read)) == (4, 4, 1)
+    assert (gpus(reader, raw(gpus=6)), len(read)) == (6, 2)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from localplane.exporter.use import ANNOTATION
 from localplane.gpumodels import DEFAULT_MODEL, MODELS, NVIDIA, GpuModel
+from localplane.nodes import kept
 
 MIG: Final = "nvidia.com/mig-"
 TERMINAL: Final = frozenset({"Succeeded", "Failed"})
@@ -55,7 +56,12 @@ def serves(resource: str) -> bool:
 
 
 def node_fact(node: Mapping[str, Any]) -> NodeFact:
-    """Project a Node; one without product labels counts as the default model."""
+    """Project a Node; one without product labels counts as the default model.
+
+    Where nobody keeps the node (no kubelet) nobody serves its GPUs' series either.
+    """
+    if not kept(node):
+        return NodeFact(node["metadata"]["name"], DEFAULT_MODEL, ())
     product = node["metadata"].get("labels", {}).get("nvidia.com/gpu.product", "")
     amounts = node.get("status", {}).get("capacity") or node.get("status", {}).get("allocatable") or {}
     gpus = sorted((name, int(count)) for name, count in amounts.items() if serves(name))
