@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from gpupool.model.reasons import Phase, Stage
 from gpupool.model.selector import Selector
@@ -27,7 +28,10 @@ class Priority(StrEnum):
     @property
     def rank(self) -> int:
         """Higher is served first."""
-        return list(Priority).index(self)
+        return _RANK[self]
+
+
+_RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from gpupool.model.selector import Selector
 
@@ -23,7 +24,10 @@ class Mode(StrEnum):
     @property
     def strength(self) -> int:
         """0 for Observe, 1 for Recommend, 2 for Enforce."""
-        return list(Mode).index(self)
+        return _STRENGTH[self]
+
+
+_STRENGTH: Final = {mode: strength for strength, mode in enumerate(Mode)}
 
 
 def weaker(*modes: Mode | None) -> Mode:
