@@ -1,0 +1,131 @@
+"""The replica model: what it must keep, and how near it is to its closed form."""
+
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpupool.simulator.replica import SPEEDS, Ask, Replica, Served, Speed
+
+SPEED = SPEEDS["llama-70b-fp8/4xH100"]
+SMALL = Speed(alpha=0.01, beta=0.0001, gamma=1e-6, delta=1e-4, kv_tokens=1_000, max_seqs=4)
+ASKS = st.lists(
+    st.tuples(st.floats(0, 2), st.integers(1, 600), st.integers(1, 400), st.integers(0, 100)), max_size=30
+)
+
+
+def stream(rate: float, seconds: float, prompt: float = 1_000, output: float = 250) -> list[Ask]:
+    """Poisson arrivals with exponential lengths."""
+    rng, asks, at = random.Random(7), [], 0.0  # noqa: S311 - the same again
+    while at < seconds:
+        at += rng.expovariate(rate)
+        asks.append(Ask(at, 1 + int(rng.expovariate(1 / prompt)), 1 + int(rng.expovariate(1 / output))))
+    return asks
+
+
+def serve(replica: Replica, asks: Iterable[Ask], after: float = 1e5) -> list[Served]:
+    """Everything, until all have ended."""
+    last = 0.0
+    for ask in asks:
+        replica.advance(ask.at)
+        replica.offer(ask)
+        last = ask.at
+    replica.advance(last + after)
+    return replica.take()[0]
+
+
+@pytest.mark.parametrize("rate", [1, 5, 9])
+def test_the_time_per_token_is_that_of_the_closed_form(rate: float) -> None:
+    found = serve(Replica(SPEED), stream(rate, 2_000))
+    measured = fmean(s.tpot for s in found if s.ask.output > 20)
+    assert measured == pytest.approx(SPEED.per_token(rate, 1_000, 250), rel=0.1)
+
+
+def test_what_cannot_be_carried_has_no_time_per_token() -> None:
+    assert SPEED.load(20, 1_000, 250) > 1
+    assert SPEED.per_token(20, 1_000, 250) == math.inf
+
+
+@given(ASKS)
+def test_every_request_is_served_once_or_refused_and_in_order(raw: list[tuple[float, int, int, int]]) -> None:
+    gaps = [Ask(0, *rest) for _, *rest in raw]
+    asks = [replace(a, at=sum(r[0] for r in raw[: n + 1])) for n, a in enumerate(gaps)]
+    replica = Replica(SMALL)
+    found = serve(replica, asks)
+    assert (replica.running, replica.waiting, replica.context) == (0, 0, 0)
+    assert len(found) + replica.refused == len(asks)
+    for served in found:
+        assert served.ask.at - 1e-9 <= served.admitted <= served.first <= served.ended + 1e-9
+        assert served.queue >= -1e-9
+        assert served.ttft >= SMALL.delta * served.ask.prompt - 1e-9
+
+
+def test_a_request_alone_takes_its_prompt_and_its_tokens() -> None:
+    (served,) = serve(Replica(SMALL), [Ask(1.0, 100, 50)])
+    assert served.ttft == pytest.approx(100 * SMALL.delta + SMALL.step(1, 100))
+    assert served.tpot == pytest.approx(SMALL.step(1, 125), rel=0.03)
+    assert served.queue == 0
+
+
+def test_a_single_token_has_no_time_between_tokens() -> None:
+    (served,) = serve(Replica(SMALL), [Ask(0.0, 10, 1)])
+    assert served.tpot == 0
+
+
+def test_cached_tokens_take_room_and_no_time() -> None:
+    (read,) = serve(Replica(SMALL), [Ask(0.0, 600, 10)])
+    (found,) = serve(Replica(SMALL), [Ask(0.0, 0, 10, cached=600)])
+    assert found.ttft < read.ttft / 4
+    replica = Replica(SMALL)
+    replica.offer(Ask(0.0, 0, 10, cached=600))
+    assert replica.context == 600
+
+
+def test_who_does_not_fit_waits_for_a_sequence_or_for_room() -> None:
+    by_count, by_room = Replica(SMALL), Replica(SMALL)
+    for _ in range(6):
+        by_count.offer(Ask(0.0, 10, 100))
+    for _ in range(2):
+        by_room.offer(Ask(0.0, 500, 100))
+    assert (by_count.running, by_count.waiting) == (4, 2)
+    assert (by_room.running, by_room.waiting) == (1, 1)
+
+
+def test_context_that_outgrows_the_cache_sends_the_youngest_back_to_be_read_again() -> None:
+    replica = Replica(SMALL)
+    found = serve(replica, [Ask(0.0, 300, 400), Ask(0.0, 300, 400)])
+    assert replica.preempted == 1
+    assert [s.ask.prompt > 300 for s in found] == [False, True]
+
+
+def test_time_and_work_are_kept_while_they_are_watched_in_pieces() -> None:
+    whole, pieces = Replica(SMALL, keep_spans=True), Replica(SMALL, keep_spans=True)
+    asks = [Ask(0.0, 50, 80), Ask(0.0, 50, 40)]
+    for replica in (whole, pieces):
+        for ask in asks:
+            replica.offer(ask)
+    whole.advance(5.0)
+    for n in range(500):
+        pieces.advance(n / 100)
+    pieces.advance(5.0)
+    ends = [[s.ended for s in replica.take()[0]] for replica in (whole, pieces)]
+    assert ends[0] == pytest.approx(ends[1], rel=0.02)
+    assert whole.busy == pytest.approx(pieces.busy, rel=0.02)
+    assert pieces.time == 5.0
+
+
+def test_spans_say_what_was_done_and_are_taken_once() -> None:
+    replica = Replica(SMALL, keep_spans=True)
+    replica.offer(Ask(0.0, 100, 20))
+    replica.advance(10.0)
+    served, spans = replica.take()
+    assert (spans[0].running, spans[0].steps, spans[0].seconds) == (0, 0.0, pytest.approx(0.01))
+    assert sum(s.steps for s in spans) == pytest.approx(20)
+    assert sum(s.seconds for s in spans) == pytest.approx(replica.busy)
+    assert len(served) == 1
+    assert replica.take() == ([], [])
