@@ -124,7 +124,8 @@ def test_spans_say_what_was_done_and_are_taken_once() -> None:
     replica.offer(Ask(0.0, 100, 20))
     replica.advance(10.0)
     served, spans = replica.take()
-    assert (spans[0].running, spans[0].steps, spans[0].seconds) == (0, 0.0, pytest.approx(0.01))
+    assert (spans[0].running, spans[0].steps) == (0, 0.0)
+    assert spans[0].seconds == pytest.approx(0.01)
     assert sum(s.steps for s in spans) == pytest.approx(20)
     assert sum(s.seconds for s in spans) == pytest.approx(replica.busy)
     assert len(served) == 1
