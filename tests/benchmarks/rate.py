@@ -25,7 +25,7 @@ SECONDS: Final = 60.0
 BURST: Final = 1_000
 SETTLED: Final = 3.0
 """Seconds without a write after which what was to be said is said."""
-SETTLED_WITHIN: Final = 120.0
+SETTLED_WITHIN: Final = 300.0
 BARE: Final = "bare status + Event"
 Ask: TypeAlias = tuple[str, str, int]
 
@@ -100,14 +100,11 @@ async def _stream(rig: Rig, asking: Load, bare: Bare, asks: list[Ask], ballast: 
 @asynccontextmanager
 async def _spending(rig: Rig, part: str, decisions: int) -> AsyncIterator[list[Figure]]:
     """What the operator wrote and used within the block, Events that come after it included."""
-    await asyncio.sleep(SETTLED)
+    position = await _settled(rig, rig.writes()[1])  # Events of what was decided before come later
     figures: list[Figure] = []
-    cpu, (_, position) = rig.cpu(), rig.writes()
+    cpu = rig.cpu()
     yield figures
-    last, deadline = -1, asyncio.get_running_loop().time() + SETTLED_WITHIN
-    while (now := rig.writes(position)[1]) != last and asyncio.get_running_loop().time() < deadline:
-        last = now
-        await asyncio.sleep(SETTLED)
+    await _settled(rig, position)
     writes, _ = rig.writes(position)
     say(f"  writes: {summary(writes)}")
     figures += [
@@ -116,6 +113,15 @@ async def _spending(rig: Rig, part: str, decisions: int) -> AsyncIterator[list[F
         ),
         Figure(part, "CPU per decision", 1000 * (rig.cpu() - cpu) / decisions, "ms"),
     ]
+
+
+async def _settled(rig: Rig, since: int) -> int:
+    """Wait until nothing is written any more; returns where the audit log ends then."""
+    last, deadline = -1, asyncio.get_running_loop().time() + SETTLED_WITHIN
+    while (now := rig.writes(since)[1]) != last and asyncio.get_running_loop().time() < deadline:
+        last = now
+        await asyncio.sleep(SETTLED)
+    return now
 
 
 def _asks(teams: list[str], count: int) -> list[Ask]:
