@@ -73,7 +73,8 @@ def _return_lent(desk: Desk) -> Iterable[Owed]:
     for claim in desk.claims:
         wanted = wanted_back(claim)
         given = min(wanted, desk.affordable(claim.key.namespace))
-        desk.give_back(claim.key, given)
+        if given:
+            desk.give_back(claim.key, given)
         if wanted > given:
             short = min(wanted - given, parts[claim.key] - claim.allowance - given)
             if short > 0:

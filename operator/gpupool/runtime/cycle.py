@@ -117,7 +117,7 @@ class PoolLoop:
         if self._cycles == 0:
             self._go_on_in_time()
         self._continuity.tick(self._context.client.server_time().replace(microsecond=0))
-        seen = self._context.mirror.changes
+        seen = self._context.mirror.disturbances
         # 1 collect
         snapshot = self._collect()
         if snapshot is None:
@@ -208,7 +208,7 @@ class PoolLoop:
 
     def _recheck(self, plan: Plan, seen: int) -> tuple[Plan, list[Action]]:
         """Keep only what a plan of the present still wants."""
-        if self._context.mirror.changes == seen:
+        if self._context.mirror.disturbances == seen:
             return plan, []
         fresh = self._collect()
         if fresh is None:

@@ -26,7 +26,7 @@ from gpupool.model.plan import Notice
 from gpupool.model.senses import NODES, PODS, QUOTAS, Senses
 from gpupool.model.world import World
 from gpupool.policy.membership import Membership, resolve
-from gpupool.runtime.concern import Concern, Concerned
+from gpupool.runtime.concern import Concern, Concerned, disturbs
 from gpupool.runtime.reading import Reader
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import ReflectorReading
@@ -50,7 +50,8 @@ class Mirror:
         mutating: whether the server serves mutating policies.
 
     Attributes:
-        changes: how many there were, so that a decision knows whether the world has moved since.
+        changes: how many there were, so that everybody knows whether the world has moved since.
+        disturbances: how many of them may speak against a decision that was made before.
         highest_epoch: that a quota of ours was ever seen to carry: its leader, or one after it, has led.
     """
 
@@ -61,6 +62,7 @@ class Mirror:
         self._exempt = frozenset(settings.exempt_namespaces)
         self._wake = wake
         self.changes = 0
+        self.disturbances = 0
         self.highest_epoch = 0
         self._concern = Concern()
         self._mapped: tuple[tuple[int, int], World, Membership] | None = None
@@ -113,6 +115,7 @@ class Mirror:
 
     def _changed(self, plural: str, change: Change[Any] | None) -> None:
         self.changes += 1
+        self.disturbances += disturbs(plural, change)
         self._wake(self._concern.of(plural, change))
 
     @property

@@ -7,10 +7,10 @@ import pytest
 from gpupool.collector.projections import QuotaFacts
 from gpupool.collector.store import Change, ChangeKind
 from gpupool.kube.resources import ObjectKey
-from gpupool.model.objects import Pod
+from gpupool.model.objects import Pod, Remembered
 from gpupool.model.world import NodeFacts
 from gpupool.policy.membership import Members, Membership
-from gpupool.runtime.concern import NOBODY, Concern, Concerned
+from gpupool.runtime.concern import NOBODY, Concern, Concerned, disturbs
 from gpupool.runtime.memo import memo
 from gpupool.runtime.reading import Tracked
 from support.builders import GPU, NOW, a_pool, a_request, pods
@@ -66,3 +66,25 @@ def test_a_change_wakes_whom_it_concerns(
 def test_before_anything_is_known_every_change_concerns_all() -> None:
     assert Concern().of("pods", changed("vision", None, POD)) is None
     assert concern().of("capacityrequests", changed("nobody", None, None)) == NOBODY
+
+
+ASKED = Tracked(a_request("a", 1), memo({}))
+TOLD = Tracked(a_request("a", 1, remembered=Remembered(granted=1)), memo({"granted": 1}))
+
+
+@pytest.mark.parametrize(
+    ("plural", "change", "speaks_against"),
+    [
+        ("capacityrequests", changed("vision", None, ASKED), False),
+        ("capacityrequests", changed("vision", ASKED, TOLD), False),
+        ("capacityrequests", changed("vision", ASKED, Tracked(a_request("a", 2), memo({}))), True),
+        ("capacityrequests", changed("vision", ASKED, None), True),
+        ("gpupools", changed("", POOL, replace(POOL, memo=memo({"granted": {}}))), True),
+        ("pods", changed("vision", None, POD), True),
+        ("localqueues", None, True),
+    ],
+)
+def test_new_requests_and_our_own_statuses_speak_against_no_decision(
+    plural: str, change: Change[object] | None, speaks_against: bool
+) -> None:
+    assert disturbs(plural, change) is speaks_against

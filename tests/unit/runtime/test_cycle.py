@@ -54,7 +54,7 @@ class Rig:
         self.server = Server()
         pool = a_pool(reclaim={"window": window})
         pools = {("", "lab"): Tracked(pool, cast("Any", None))}
-        mirror = SimpleNamespace(pools=SimpleNamespace(store=pools), quota=lambda _: None, changes=0)
+        mirror = SimpleNamespace(pools=SimpleNamespace(store=pools), quota=lambda _: None, disturbances=0)
         self.pools = pools
         context = SimpleNamespace(
             settings=Settings(cycle_interval=INTERVAL),
