@@ -78,7 +78,7 @@ class Concern:
 def disturbs(plural: str, change: Change[Any] | None) -> bool:
     """Whether a change may speak against what was just decided, so that it must be looked at once more.
 
-    Two do not, and of 10,000 requests nearly all changes are of these: a request that is new takes nothing back
+    Two do not, and among 10,000 requests nearly all changes are of these: a new request takes nothing back
     that others were given a moment ago, and a status is written by us alone.
     """
     if change is None or plural != kinds.CAPACITY_REQUESTS.plural or change.new is None:
