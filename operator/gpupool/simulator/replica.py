@@ -14,73 +14,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from types import MappingProxyType
 from typing import Final
 
+from gpupool.simulator.speeds import SPEEDS, Speed
 
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """A model on the GPUs of one replica.
-
-    Attributes:
-        alpha: seconds of a step, whatever runs: the weights are read once.
-        beta: seconds of a step per running sequence.
-        gamma: seconds of a step per token of context.
-        delta: seconds per prompt token.
-        kv_tokens: tokens of context that fit beside the weights.
-        max_seqs: sequences that run at once.
-        gpus: GPUs of a replica.
-    """
-
-    alpha: float
-    beta: float
-    gamma: float
-    delta: float
-    kv_tokens: int
-    max_seqs: int = 256
-    gpus: int = 1
-
-    def step(self, running: int, context: float) -> float:
-        """Seconds of one step that reads no prompt."""
-        return self.alpha + self.beta * running + self.gamma * context
-
-    def load(self, rate: float, prompt: float, output: float) -> float:
-        """Part of the replica's capacity that a steady stream takes; from 1 on the queue grows.
-
-        Args:
-            rate: requests a second on this replica.
-            prompt: mean prompt tokens that must be read.
-            output: mean output tokens.
-        """
-        return rate * (self.delta * prompt + (self.beta + self.gamma * (prompt + output / 2)) * output)
-
-    def per_token(self, rate: float, prompt: float, output: float) -> float:
-        """Mean seconds between tokens under a steady stream; infinite where it cannot be carried."""
-        load = self.load(rate, prompt, output)
-        return self.alpha / (1 - load) if load < 1 else math.inf
-
-
-def _fit(alpha: float, beta: float, gamma: float, delta: float, *, kv_tokens: int, gpus: int = 1) -> Speed:
-    """A row of the published fits: milliseconds, and gamma per thousand tokens."""
-    return Speed(alpha / 1e3, beta / 1e3, gamma / 1e6, delta / 1e3, kv_tokens, gpus=gpus)
-
-
-SPEEDS: Final[Mapping[str, Speed]] = MappingProxyType(
-    {
-        "llama-70b-fp8/2xH100": _fit(17.3, 0.073, 0.0526, 0.023, kv_tokens=195_000, gpus=2),
-        "llama-70b-fp8/4xH100": _fit(11.02, 0.0547, 0.0279, 0.0446, kv_tokens=616_000, gpus=4),
-        "llama-70b-fp8/8xH100": _fit(8.82, 0.063, 0.0115, 0.0298, kv_tokens=1_460_000, gpus=8),
-        "llama-70b-fp8/1xH200": _fit(20.7, 0.077, 0.0666, 0.106, kv_tokens=165_000),
-        "llama-70b-fp8/2xH200": _fit(13.2, 0.038, 0.0376, 0.070, kv_tokens=550_000, gpus=2),
-        "llama-70b-fp8/4xH200": _fit(9.18, 0.046, 0.0208, 0.042, kv_tokens=1_330_000, gpus=4),
-        "llama-8b/1xH100": _fit(6.58, 0.0782, 0.0, 0.016, kv_tokens=400_000),
-    }
-)
-"""By model and GPUs: facts/traces.md C.2; KV tokens from memory less weights, a tenth kept free."""
-
+__all__ = ["SPEEDS", "Ask", "Replica", "Served", "Span", "Speed"]
 
 _NOTHING: Final = 1e-9
 """Steps that are none: sums of floats."""
@@ -109,15 +49,18 @@ class Served:
 
     Attributes:
         ask: what was asked.
-        admitted: when it left the queue.
+        admitted: when its prompt began to be read.
         first: when its first token was out.
         ended: when its last one was.
+        placed: when it had a place and room: what it waits from then on, it waits for prompts that are read
+            before its own. Engines count this as prefill, and the time before as queue.
     """
 
     ask: Ask
     admitted: float
     first: float
     ended: float
+    placed: float = 0.0
 
     @property
     def queue(self) -> float:
@@ -154,6 +97,7 @@ class _Running:
     ask: Ask = field(compare=False)
     admitted: float = field(compare=False)
     first: float = field(compare=False)
+    placed: float = field(compare=False)
     since: float = field(compare=False)
 
 
@@ -208,7 +152,7 @@ class Replica:
             self.refused += 1
             return
         self._waiting.append(ask)
-        self._admit()
+        self._admit(ask.at)
 
     def take(self) -> tuple[list[Served], list[Span]]:
         """What was served and done since the last time."""
@@ -219,7 +163,7 @@ class Replica:
     def advance(self, until: float) -> None:
         """Work until a moment; what is under way then goes on later."""
         while self.time < until:
-            self._admit()
+            self._admit(self.time)
             if not self._running:
                 self.time = until
                 return
@@ -235,8 +179,12 @@ class Replica:
 
     # ------------------------------------------------------------------ parts of it
 
-    def _admit(self) -> None:
-        """Read prompts while there is room; everybody who runs waits meanwhile."""
+    def _admit(self, since: float) -> None:
+        """Read prompts while there is room; everybody who runs waits meanwhile.
+
+        Args:
+            since: when the room was there.
+        """
         while self._waiting and len(self._running) < self.speed.max_seqs:
             ask = self._waiting[0]
             tokens = ask.prompt + ask.cached
@@ -249,7 +197,10 @@ class Replica:
             self._context += tokens
             self._number += 1
             first = self.time + self.speed.step(len(self._running) + 1, self._context)
-            sequence = _Running(self._clock + ask.output, self._number, ask, admitted, first, self._clock)
+            placed = max(ask.at, min(since, admitted))
+            sequence = _Running(
+                self._clock + ask.output, self._number, ask, admitted, first, placed, self._clock
+            )
             heappush(self._running, sequence)
 
     def _decode(self, steps: float, seconds: float) -> None:
@@ -263,7 +214,7 @@ class Replica:
             done = heappop(self._running)
             self._context -= done.ask.prompt + done.ask.cached + (self._clock - done.since)
             ended = max(self.time, done.first)
-            self.served.append(Served(done.ask, done.admitted, done.first, ended))
+            self.served.append(Served(done.ask, done.admitted, done.first, ended, done.placed))
         if not self._running:
             self._context = 0.0
 

@@ -72,6 +72,15 @@ def test_a_request_alone_takes_its_prompt_and_its_tokens() -> None:
     assert served.queue == 0
 
 
+def test_who_waits_behind_a_prompt_has_its_place_and_who_waits_for_a_place_has_not() -> None:
+    crowd = serve(Replica(SMALL), [Ask(0.0, 100, 50), *(Ask(0.001, 50, 20) for _ in range(4))])
+    by_place = sorted(crowd, key=lambda s: s.admitted)
+    assert [s.placed - s.ask.at for s in by_place[:4]] == [0, 0, 0, 0]
+    assert by_place[3].queue > 0.01
+    last = by_place[4]
+    assert last.placed == pytest.approx(min(s.ended for s in by_place[:4]))
+
+
 def test_a_single_token_has_no_time_between_tokens() -> None:
     (served,) = serve(Replica(SMALL), [Ask(0.0, 10, 1)])
     assert served.tpot == 0
