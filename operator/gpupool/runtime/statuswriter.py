@@ -21,12 +21,28 @@ from gpupool.runtime.reading import Tracked
 
 log = logging.getLogger(__name__)
 
+RENEWED = 100
+"""Statuses of a cycle whose words alone are others: they are written in about a second."""
+FRONT = 20
+"""Places of a queue that are renewed first."""
+
 
 class _Whose(NamedTuple):
     """The very object that was decided on: one made later under its name gets no old status."""
 
     key: ObjectKey
     uid: str
+
+
+def _gist(status: RequestStatus) -> tuple[object, ...]:
+    """What was decided and what is held, without the words that explain it."""
+    return (
+        *(status.uid, status.generation, status.phase, status.pool, status.resource, status.verdict.reason),
+        *(status.granted, status.allowance, status.used, status.held, status.demand, status.data_state),
+        *(status.timer, status.asked, status.released),
+        *(status.granted_at, status.proved_at, status.quiet_since),
+        *((c.type, c.status, c.reason) for c in status.conditions),
+    )
 
 
 class StatusWriter:
@@ -53,16 +69,34 @@ class StatusWriter:
         """Write the requests' statuses; returns how many were written.
 
         A few at a time, each body made when its turn comes: ten thousand at once would cost memory, and the
-        first would wait for the last.
+        first would wait for the last. Where only the words are others (a place in the queue, the sum behind
+        it), a few are renewed, those in front and the oldest first: whenever one of ten thousand leaves a
+        queue, every place and every sum behind it moves, and decisions would wait for all of them.
         """
         present = {ObjectKey(s.key.namespace, s.key.name): s for s in found}
         self._forget_all_but(present.keys())
-        turns = iter(present.items())
+        words = {key: status for key, status in present.items() if self._decided_before(key, status)}
+        decided = [(key, status) for key, status in present.items() if key not in words]
+        renewed = sorted(words.items(), key=lambda item: self._patience(*item))[:RENEWED]
+        return await self._each([*decided, *renewed], now, epoch)
+
+    async def _each(self, found: Iterable[tuple[ObjectKey, RequestStatus]], now: datetime, epoch: int) -> int:
+        turns = iter(found)
 
         async def work() -> int:
             return sum([await self._request(key, status, now, epoch) for key, status in turns])
 
         return sum(await asyncio.gather(*(work() for _ in range(CONCURRENCY))))
+
+    def _decided_before(self, key: ObjectKey, status: RequestStatus) -> bool:
+        """Whether what stands says the same decision in other words."""
+        tracked, standing = self._mirror.requests.store.get(key), self._standing.get(key)
+        if tracked is None or standing is None or standing[1] != tracked.memo:
+            return False
+        return standing[0] != status and _gist(standing[0]) == _gist(status)
+
+    def _patience(self, key: ObjectKey, status: RequestStatus) -> tuple[bool, float]:
+        return status.position > FRONT, self._written_at.get(key, 0.0)
 
     async def _request(self, key: ObjectKey, status: RequestStatus, now: datetime, epoch: int) -> int:
         tracked = self._mirror.requests.store.get(key)
@@ -73,7 +107,11 @@ class StatusWriter:
         if wanted.whole == tracked.memo.whole:
             self._standing[key] = (status, tracked.memo)
             return 0
-        return await self._write(CAPACITY_REQUESTS, _Whose(key, status.uid), tracked, (body, wanted), epoch)
+        made, whose = (body, wanted), _Whose(key, status.uid)
+        written = await self._write(CAPACITY_REQUESTS, whose, tracked, made, epoch)
+        if written:
+            self._standing[key] = (status, wanted)
+        return written
 
     def _forget_all_but(self, present: Collection[ObjectKey]) -> None:
         """Let go of requests that are gone, or another pool's."""

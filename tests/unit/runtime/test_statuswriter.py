@@ -13,7 +13,7 @@ from gpupool.model.reasons import Phase, Reason
 from gpupool.runtime.memo import memo
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.reading import Tracked
-from gpupool.runtime.statuswriter import StatusWriter
+from gpupool.runtime.statuswriter import RENEWED, StatusWriter
 from support.builders import GPU, HOUR, NOW, a_pool, a_request, a_share, a_snapshot
 from support.notedwriter import NotedWriter, Write
 
@@ -138,6 +138,37 @@ async def test_conditions_keep_the_times_of_what_stands() -> None:
     await rig.statuses.requests([replace(told, granted=4)], NOW + HOUR, 1)
     (condition,) = rig.writer.writes[-1].body["conditions"]
     assert condition["lastTransitionTime"] == "2030-01-07T12:00:00Z"
+
+
+def queue(count: int, words: str, front: int = 0) -> list[RequestStatus]:
+    """Requests that wait behind each other, with a sentence that is the same for all."""
+    told = replace(STATUS, phase=Phase.QUEUED, granted=0, allowance=0, busy=None)
+    verdict = Verdict(Reason.WAITING_FOR_CAPACITY, words)
+    return [
+        replace(told, key=Key("vision", f"q{n}"), verdict=verdict, position=n + front)
+        for n in range(1, count)
+    ]
+
+
+async def test_new_words_for_the_same_decision_do_not_hold_up_decisions() -> None:
+    rig = Rig()
+    many = queue(301, "40 committed")
+    rig.requests.values |= {
+        ObjectKey("vision", s.key.name): Tracked(a_request(s.key.name, 8), memo({})) for s in many
+    }
+    assert await rig.statuses.requests(many, NOW, 1) == 300
+    rig.clock += 60
+    moved = queue(301, "48 committed")
+    decided = replace(moved[-1], phase=Phase.GRANTED, granted=8)
+    assert await rig.statuses.requests([*moved[:-1], decided], NOW, 1) == RENEWED + 1
+    first, *renewed = (w.name for w in rig.writer.writes[300:])
+    assert first == "vision/q300", "the decision goes first"
+    assert set(renewed[:20]) == {f"vision/q{n}" for n in range(1, 21)}, "then who stands in front"
+    rest = 0
+    while written := await rig.statuses.requests([*moved[:-1], decided], NOW, 1):
+        rest += written
+        assert written <= RENEWED
+    assert rest == 299 - RENEWED, "and all others in their turn, each once"
 
 
 async def test_a_request_that_is_gone_is_written_nowhere() -> None:
