@@ -203,7 +203,7 @@ class Writer:
             resource: the kind.
             key: the object.
             epoch: the leader's.
-            options: preconditions, grace. With a uid a namesake is never deleted.
+            options: preconditions. With a uid a namesake is never deleted.
 
         Raises:
             Conflict: a precondition does not hold.
@@ -213,13 +213,13 @@ class Writer:
         try:
             answer = await self._send(epoch, lambda: call(resource, key.name, key.namespace, options=chosen))
         except NotFound:
-            self._tell_deleted(resource, key, chosen.uid, dry_run=chosen.dry_run)
+            self._tell_deleted(resource, key, chosen.uid)
             return Deletion.ABSENT
         if answer.get("kind") != "Status":
             # On its way out, or its last state: the watch will tell when it is gone.
             return Deletion.GOING
         uid = (answer.get("details") or {}).get("uid", "")
-        self._tell_deleted(resource, key, uid, dry_run=chosen.dry_run)
+        self._tell_deleted(resource, key, uid)
         return Deletion.GONE
 
     async def evict(self, key: ObjectKey, *, epoch: int, options: DeleteOptions) -> None:
@@ -265,6 +265,6 @@ class Writer:
             self._observer.written(resource, obj)
         return obj
 
-    def _tell_deleted(self, resource: Resource, key: ObjectKey, uid: str, *, dry_run: bool) -> None:
-        if uid and not dry_run:
+    def _tell_deleted(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        if uid:
             self._observer.deleted(resource, key, uid)

@@ -88,14 +88,10 @@ class DeleteOptions:
     Attributes:
         uid: only this very object, not a namesake; a mismatch is a Conflict.
         version: only if still this resourceVersion.
-        grace: seconds; None for the object's own.
-        dry_run: ask what would happen.
     """
 
     uid: str = ""
     version: int = 0
-    grace: int | None = None
-    dry_run: bool = False
 
     def body(self) -> Json:
         """As a DeleteOptions object."""
@@ -104,9 +100,5 @@ class DeleteOptions:
     def fields(self) -> Json:
         """Its fields alone, as an Eviction embeds them."""
         preconditions = {"uid": self.uid, "resourceVersion": str(self.version or "")}
-        fields = {
-            "preconditions": {name: value for name, value in preconditions.items() if value},
-            "dryRun": ["All"] if self.dry_run else [],
-        }
-        given = {name: value for name, value in fields.items() if value}
-        return given if self.grace is None else given | {"gracePeriodSeconds": self.grace}
+        given = {name: value for name, value in preconditions.items() if value}
+        return {"preconditions": given} if given else {}

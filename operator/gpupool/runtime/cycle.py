@@ -27,22 +27,19 @@ from gpupool.runtime.context import Context
 from gpupool.runtime.grantgate import GrantGate
 from gpupool.runtime.measuring import Measuring
 from gpupool.runtime.mending import Mending
+from gpupool.runtime.proof import Proof
 from gpupool.runtime.publisher import Cycle, Publisher
 from gpupool.runtime.rehearsal import Rehearsal, scene
 from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
 
-PROBE_PAUSE = 30.0
-"""Seconds between two probes of policies that nobody touched."""
 SOONEST = 0.5
 """Seconds between two cycles that only time brought about, at least."""
 FIRST_PAUSE = 1.0
 """Seconds after a cycle that failed; each further failure in a row doubles them."""
 LONGEST_PAUSE = 30.0
 """Seconds after a cycle that failed, at most."""
-PROBE_RETRY = 1.0
-"""Seconds until policies that do not deny yet are probed again: they take effect a moment after writing."""
 
 
 class PoolLoop:
@@ -67,7 +64,7 @@ class PoolLoop:
         self._due: datetime | None = None
         self._gate = GrantGate(context.mirror.quota)
         self._continuity = Continuity(context.settings.cycle_interval)
-        self._probe: tuple[float, tuple[str, ...]] | None = None
+        self._proof = Proof()
         self._templates: tuple[Template, ...] = ()
         self._mending = Mending()
         self._rehearsal = Rehearsal(self.alarm.ring)
@@ -161,9 +158,7 @@ class PoolLoop:
 
     def _until_due(self) -> float:
         """Seconds to sleep when nothing happens: to the next deadline, at most one interval."""
-        interval = self._context.settings.cycle_interval
-        if self._probe is not None and self._probe[1]:
-            interval = min(interval, PROBE_RETRY)
+        interval = self._proof.wait(self._context.settings.cycle_interval)
         if self._due is None:
             return interval
         left = (self._due - self._context.client.server_time()).total_seconds()
@@ -199,10 +194,9 @@ class PoolLoop:
         )
         held = hold(replace(snapshot, enforcement=plain))
         if not self._context.policies.current(held.pool, policies_of(held)):
-            self._probe = None  # what is about to be written was not probed
+            self._proof.forget()
             return held
-        probe = self._probe[1] if self._probe else None
-        return replace(held, enforcement=replace(plain, policies_current=True, probe=probe))
+        return replace(held, enforcement=replace(plain, policies_current=True, probe=self._proof.found))
 
     # ------------------------------------------------------------------ 3 recheck
 
@@ -239,23 +233,16 @@ class PoolLoop:
         """Probe the policies when they are new, and now and then."""
         asked = policies_of(snapshot)
         if not asked.judges or not self._context.policies.current(snapshot.pool, asked):
-            self._probe = None
-            return
-        pause = PROBE_RETRY if self._probe and self._probe[1] else PROBE_PAUSE
-        if self._probe is not None and time.monotonic() - self._probe[0] < pause:
-            return
-        known = self._probe[1] if self._probe else None
-        found = await self._context.policies.probe(snapshot.pool, asked)
-        self._probe = (time.monotonic(), found)
-        if found != known:
+            self._proof.forget()
+        elif self._proof.due and self._proof.note(await self._context.policies.probe(snapshot.pool, asked)):
             self.alarm.ring()
 
     async def _rehearse(self, snapshot: Snapshot) -> None:
         """Have live templates tried under policies that stand, beside the cycles."""
         asked = policies_of(snapshot)
         if self._context.policies.current(snapshot.pool, asked):
-            proved = self._probe is not None and not self._probe[1]
-            stands = scene(snapshot.pool, asked, self._context.policies.rehearse, proved=proved)
+            rehearse = self._context.policies.rehearse
+            stands = scene(snapshot.pool, asked, rehearse, proved=self._proof.complete)
             self._rehearsal.look(stands, self._templates)
 
 

@@ -15,14 +15,11 @@ from gpupool.model.pool import Mode
 from gpupool.model.world import Template, World
 from gpupool.policy.membership import Membership
 from gpupool.policy.outsiders import acting, objection, outside, outsiders
+from gpupool.runtime.proof import RETRY, Proof
 from gpupool.runtime.rehearsal import Rehearsal, Scene
 
-PROBE_PAUSE = 30.0
-"""Seconds between two probes of policies that nobody touched."""
 PATIENCE = 60.0
 """Seconds for which all wait for a pool whose policies could not be written once."""
-PROBE_RETRY = 1.0
-"""Seconds until policies that do not deny yet are probed again: they take effect a moment after writing."""
 
 
 class OutsiderWatch:
@@ -54,7 +51,7 @@ class OutsiderWatch:
         self._policies = policies
         self._setting = setting
         self._asked: SetOutsiders | None = None
-        self._probed = 0.0
+        self._proof = Proof()
 
     async def turn(self, world: World, found: Membership, *, epoch: int) -> bool:
         """One turn; True when what was read back is other than before, which concerns every pool.
@@ -74,12 +71,13 @@ class OutsiderWatch:
         await self._keep_pods(world, modes, epoch)
         current = self._kept.current(asked)
         self._asked = asked
-        same = current and known == asked
+        if not (current and known == asked):
+            self._proof.forget()
         self.facts = OutsiderFacts(
             stands=asked is not None,
             current=current,
             held="" if asked is None else asked.held,
-            probe=before.probe if same else None,
+            probe=self._proof.found,
             known=tuple(sorted(p.uid for p in world.pools)),
         )
         if asked is not None and current:
@@ -102,7 +100,7 @@ class OutsiderWatch:
 
     async def _rehearse(self, asked: SetOutsiders | None, templates: tuple[Template, ...]) -> None:
         """Try what runs outside the pools, as long as nobody there is refused."""
-        proved = self.facts.current and self.facts.probe == ()
+        proved = self.facts.current and self._proof.complete
         stands = None if asked is None or asked.deny else self._scene(asked, proved=proved)
         self._rehearsal.look(stands, templates)
         await self._rehearsal.turn()
@@ -113,8 +111,8 @@ class OutsiderWatch:
 
     def pause(self, longest: float) -> float:
         """Seconds until the next turn, when nothing happens."""
-        unproved = self.facts.stands and self.facts.probe != ()
-        return min(longest, PROBE_RETRY) if unproved or self._trying else longest
+        unproved = self.facts.stands and not self._proof.complete
+        return min(longest, RETRY) if unproved or self._trying else longest
 
     def _modes(self, world: World) -> Mapping[str, Mode] | None:
         modes: dict[str, Mode] = {}
@@ -131,12 +129,9 @@ class OutsiderWatch:
         return modes
 
     async def _prove(self, asked: SetOutsiders) -> None:
-        pause = PROBE_PAUSE if self.facts.probe == () else PROBE_RETRY
-        if self.facts.probe is not None and time.monotonic() - self._probed < pause:
-            return
-        found = await self._kept.probe(asked)
-        self._probed = time.monotonic()
-        self.facts = replace(self.facts, probe=found)
+        if self._proof.due:
+            self._proof.note(await self._kept.probe(asked))
+            self.facts = replace(self.facts, probe=self._proof.found)
 
     async def _keep_pods(self, world: World, modes: Mapping[str, Mode], epoch: int) -> None:
         kept = {kept_name(p.name) for p in world.pools}

@@ -204,7 +204,7 @@ async def test_a_pod_past_its_time_is_deleted_with_its_own_grace_and_no_namesake
     writer = NotedWriter()
     results = await run(writer, an_evict("p", force=True))
     assert writer.told == ["delete Pod a/p"]
-    assert writer.writes[0].body == DeleteOptions(uid="uid-p", grace=None)
+    assert writer.writes[0].body == DeleteOptions(uid="uid-p")
     assert results.done == [an_evict("p", force=True)]
 
 

@@ -14,6 +14,7 @@ from gpupool.model.reasons import Phase, Reason, Stage
 from gpupool.runtime import cycle
 from gpupool.runtime.context import Context
 from gpupool.runtime.cycle import PoolLoop
+from gpupool.runtime.proof import RETRY
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
@@ -89,9 +90,9 @@ def test_a_loop_wakes_at_the_next_deadline_and_once_an_interval(due: datetime | 
 
 def test_a_loop_whose_probe_is_open_wakes_soon_to_probe_again() -> None:
     rig = Rig()
-    rig.loop._probe = (0.0, ("no-selector",))
-    assert rig.loop._until_due() == cycle.PROBE_RETRY
-    rig.loop._probe = (0.0, ())
+    rig.loop._proof.note(("no-selector",))
+    assert rig.loop._until_due() == RETRY
+    rig.loop._proof.note(())
     assert rig.loop._until_due() == INTERVAL
 
 

@@ -114,7 +114,7 @@ async def test_what_stands_is_proved_and_the_pools_hear_of_it() -> None:
     )
     assert cluster.watch.pause(15) == 1, "it is tried again soon"
     cluster.open = ()
-    cluster.watch._probed = -1000.0
+    cluster.watch._proof._at = -1000.0
     assert await cluster.turn(LAB, FARM)
     assert (cluster.watch.facts.probe, cluster.watch.pause(15)) == ((), 15)
     assert not await cluster.turn(LAB, FARM)
@@ -172,7 +172,7 @@ async def test_pools_that_come_and_go_make_nobody_wait_for_answers_that_they_can
     cluster.modes = {p.name: ENFORCED for p in (LAB, *CHURN)}
     cluster.refusals = {"wild": "ask for a share"}
     for pool in CHURN:
-        cluster.watch._probed = -1000.0
+        cluster.watch._proof._at = -1000.0
         await cluster.turn(LAB, pool, templates=(WILD,), more=tuple(pool.shares[0].namespaces))
         assert cluster.written[-1] is not None
         assert cluster.written[-1].homes == dict.fromkeys(pool.shares[0].namespaces, pool.name)
@@ -196,7 +196,7 @@ async def test_answers_from_before_a_resource_was_governed_open_no_gate() -> Non
     await cluster.turn(LAB, farm, templates=(WILD,))
     assert not cluster.denies()
     assert cluster.tried == ["wild"], "not before the new policies act"
-    cluster.open, cluster.watch._probed = (), -1000.0
+    cluster.open, cluster.watch._proof._at = (), -1000.0
     for _ in range(2):
         await cluster.turn(LAB, farm, templates=(WILD,))
         assert not cluster.denies()
