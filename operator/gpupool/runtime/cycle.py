@@ -234,7 +234,7 @@ class PoolLoop:
         asked = policies_of(snapshot)
         if not asked.judges or not self._context.policies.current(snapshot.pool, asked):
             self._proof.forget()
-        elif self._proof.due and self._proof.note(await self._context.policies.probe(snapshot.pool, asked)):
+        elif self._proof.due() and self._proof.note(await self._context.policies.probe(snapshot.pool, asked)):
             self.alarm.ring()
 
     async def _rehearse(self, snapshot: Snapshot) -> None:

@@ -129,7 +129,7 @@ class OutsiderWatch:
         return modes
 
     async def _prove(self, asked: SetOutsiders) -> None:
-        if self._proof.due:
+        if self._proof.due():
             self._proof.note(await self._kept.probe(asked))
             self.facts = replace(self.facts, probe=self._proof.found)
 

@@ -32,7 +32,6 @@ class Proof:
         """Whether everything that must be refused is."""
         return self.found == ()
 
-    @property
     def due(self) -> bool:
         """Whether it is time to probe."""
         pause = PAUSE if self.complete else RETRY
