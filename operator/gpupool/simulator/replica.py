@@ -146,13 +146,24 @@ class Replica:
         """Tokens of context in use."""
         return self._context
 
-    def offer(self, ask: Ask) -> None:
-        """Take a request that arrives now; `advance` to its arrival first."""
+    def offer(self, ask: Ask, since: float | None = None) -> None:
+        """Take a request that arrives now; `advance` to its arrival first.
+
+        Args:
+            ask: the request.
+            since: when it could be taken, where something else held it up after its arrival.
+        """
         if ask.prompt + ask.cached + ask.output > self.speed.kv_tokens:
             self.refused += 1
             return
         self._waiting.append(ask)
-        self._admit(ask.at)
+        self._admit(ask.at if since is None else since)
+
+    def retune(self, speed: Speed) -> None:
+        """Go on with other numbers; sequences that have no room any more are put back."""
+        self.speed = speed
+        while len(self._running) > 1 and (self._room() <= 0 or len(self._running) > speed.max_seqs):
+            self._preempt()
 
     def take(self) -> tuple[list[Served], list[Span]]:
         """What was served and done since the last time."""
@@ -166,6 +177,8 @@ class Replica:
             self._admit(self.time)
             if not self._running:
                 self.time = until
+                return
+            if self.time >= until:  # a prompt is being read
                 return
             steps = min(self._running[0].end - self._clock, self._room())
             seconds = self._seconds(steps)

@@ -81,6 +81,26 @@ def test_who_waits_behind_a_prompt_has_its_place_and_who_waits_for_a_place_has_n
     assert last.placed == pytest.approx(min(s.ended for s in by_place[:4]))
 
 
+def test_who_was_held_up_elsewhere_says_since_when_it_could_be_taken() -> None:
+    replica = Replica(SMALL)
+    replica.advance(3.0)
+    replica.offer(Ask(1.0, 10, 10), since=3.0)
+    (served,) = serve(replica, [])
+    assert (served.placed, served.admitted) == (3.0, 3.0)
+
+
+def test_other_numbers_hold_at_once_and_put_back_what_has_no_room() -> None:
+    replica = Replica(SMALL)
+    for _ in range(4):
+        replica.offer(Ask(0.0, 100, 200))
+    replica.advance(0.5)
+    replica.retune(replace(SMALL, kv_tokens=350))
+    assert (replica.running, replica.waiting, replica.preempted) == (2, 2, 2)
+    replica.retune(replace(SMALL, max_seqs=1))
+    assert replica.running == 1
+    assert len(serve(replica, [])) == 4
+
+
 def test_a_single_token_has_no_time_between_tokens() -> None:
     (served,) = serve(Replica(SMALL), [Ask(0.0, 10, 1)])
     assert served.tpot == 0
@@ -126,6 +146,25 @@ def test_time_and_work_are_kept_while_they_are_watched_in_pieces() -> None:
     assert ends[0] == pytest.approx(ends[1], rel=0.02)
     assert whole.busy == pytest.approx(pieces.busy, rel=0.02)
     assert pieces.time == 5.0
+
+
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.05])
+def test_a_prompt_that_is_read_over_a_look_costs_all_its_time(step: float) -> None:
+    one = replace(SMALL, max_seqs=1)
+    asks = [Ask(0.0, 10, 10), Ask(0.0, 600, 10), Ask(0.0, 600, 10)]
+    whole, pieces = serve(Replica(one), asks), Replica(one, keep_spans=True)
+    for ask in asks:
+        pieces.offer(ask)
+    last = 0.0
+    for n in range(round(2 / step)):
+        pieces.advance(n * step)
+        assert pieces.time >= last, "time does not run back"
+        last = pieces.time
+    found, spans = pieces.take()
+    assert sum(span.seconds for span in spans) == pytest.approx(pieces.busy)
+    assert sum(span.steps for span in spans) == pytest.approx(30)
+    assert [s.first for s in found] == pytest.approx([s.first for s in whole], rel=0.02)
+    assert [s.ended for s in found] == pytest.approx([s.ended for s in whole], rel=0.02)
 
 
 def test_spans_say_what_was_done_and_are_taken_once() -> None:
