@@ -56,6 +56,14 @@ def prometheus_config(layout: Layout, state: State) -> dict[str, Any]:
             {"targets": [f"127.0.0.1:{state.ports['exporter']}"], "labels": dict(options.exporter_labels)}
         ],
     }
+    # Every pod with an engine is a target of its own, as a PodMonitor would find it (localplane.engines).
+    engines = {
+        "job_name": "engines",
+        "honor_labels": True,  # as the kubelet's job has it: cAdvisor names the pods it speaks of
+        "http_sd_configs": [
+            {"url": f"http://127.0.0.1:{state.ports['exporter']}/engines/targets", "refresh_interval": "1s"}
+        ],
+    }
     operator = {"job_name": "gpupool", **_file_targets(layout.operator_targets)}
     # A target file may set its own `job` label: a second exporter can call itself dcgm-exporter.
     targets = {"job_name": "targets", **_file_targets(layout.targets)}
@@ -67,7 +75,8 @@ def prometheus_config(layout: Layout, state: State) -> dict[str, Any]:
         },
         "rule_files": [str(layout.rules / "*.yaml")],
         "scrape_configs": [
-            {"fallback_scrape_protocol": "PrometheusText0.0.4"} | job for job in (exporter, operator, targets)
+            {"fallback_scrape_protocol": "PrometheusText0.0.4"} | job
+            for job in (exporter, engines, operator, targets)
         ],
     }
 

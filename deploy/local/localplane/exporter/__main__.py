@@ -6,10 +6,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from localplane.engines.fleet import EngineFleet
+from localplane.engines.pages import EnginePages
 from localplane.errors import PlaneError
 from localplane.exporter.faults import Faults
 from localplane.exporter.fleet import Fleet
@@ -23,7 +25,7 @@ from localplane.exporter.traces import TraceClock, TraceLibrary
 from localplane.kube import Kube
 
 BOUND: Final = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
-CONTROLS: Final = frozenset({"epoch", "speed", "traces", "faults"})
+CONTROLS: Final = frozenset({"epoch", "speed", "traces", "faults", "engines"})
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,13 +57,30 @@ def live_pages(args: argparse.Namespace, stop: threading.Event) -> Pages:
     """Pages of an exporter that follows a cluster, and the threads that keep it up to date."""
     clock = TraceClock(args.epoch or time.time(), args.speed)
     faults = Faults()
-    fleet = Fleet(Showing(TraceLibrary(args.traces), clock), args.label_style, args.checkpoint)
+    showing = Showing(TraceLibrary(args.traces), clock)
+    engines = EngineFleet(lambda: showing.clock, lambda: showing.traces)
+    pages = EnginePages(engines, f"127.0.0.1:{args.port}", time.time)
+    fleet = Fleet(showing, args.label_style, args.checkpoint, pages.gpus)
+
+    def replace_all(pods: Iterable[Mapping[str, Any]]) -> None:
+        listed = list(pods)
+        fleet.replace_pods(listed)
+        engines.replace_pods(listed)
+
+    def event(kind: str, pod: Mapping[str, Any]) -> None:
+        fleet.pod_event(kind, pod)
+        engines.pod_event(kind, pod)
+
     reflectors = [
         Reflector(
             Kube.from_kubeconfig(args.kubeconfig), "/api/v1/nodes", fleet.replace_nodes, fleet.node_event
         ),
         Reflector(
-            Kube.from_kubeconfig(args.kubeconfig), "/api/v1/pods", fleet.replace_pods, fleet.pod_event, BOUND
+            Kube.from_kubeconfig(args.kubeconfig),
+            "/api/v1/pods",
+            replace_all,
+            event,
+            BOUND,
         ),
     ]
     for reflector in reflectors:
@@ -70,12 +89,18 @@ def live_pages(args: argparse.Namespace, stop: threading.Event) -> Pages:
         metrics=lambda: render(faults.apply(fleet.read(time.time()))),
         state=lambda: debug_state(fleet.read(time.time())) | _replay(fleet.showing),
         ready=lambda: all(reflector.synced.is_set() for reflector in reflectors),
-        control=lambda change: control(fleet.showing, change, faults),
+        control=lambda change: control(showing, change, faults, engines),
+        engines=pages.answer,
     )
 
 
-def control(showing: Showing, change: dict[str, Any], faults: Faults | None = None) -> dict[str, Any]:
-    """Change the replay: `epoch` (unix time of the trace's second 0), `speed`, `traces`; or `faults`.
+def control(
+    showing: Showing,
+    change: dict[str, Any],
+    faults: Faults | None = None,
+    engines: EngineFleet | None = None,
+) -> dict[str, Any]:
+    """Change the replay: `epoch` (unix time of the trace's second 0), `speed`, `traces`; `faults`; `engines`.
 
     Returns:
         What holds now.
@@ -87,6 +112,8 @@ def control(showing: Showing, change: dict[str, Any], faults: Faults | None = No
         raise ValueError(f"control: unknown {sorted(unknown)}; use {sorted(CONTROLS)}")
     if faults is not None and "faults" in change:
         faults.set(change["faults"])
+    if engines is not None and "engines" in change:
+        engines.overlay(change["engines"])
     if "traces" in change:
         path = Path(str(change["traces"]))
         if not path.exists():

@@ -19,6 +19,12 @@ def _families(*rows: tuple[str, str, str]) -> tuple[Family, ...]:
     return tuple(Family(f"{PREFIX}{name}", kind, text) for name, kind, text in rows)
 
 
+EXTRAS: Final = (
+    Family("DCGM_FI_PROF_SM_ACTIVE", "gauge", "The ratio of cycles an SM has at least 1 warp assigned."),
+    Family("DCGM_EXP_CLOCK_EVENTS_COUNT", "gauge", "Count of clock events within the user-specified time."),
+)
+"""Off by default; a pod with an engine may ask for them."""
+
 FAMILIES: Final = _families(
     ("DEV_SM_CLOCK", "gauge", "SM clock frequency (in MHz)."),
     ("DEV_MEM_CLOCK", "gauge", "Memory clock frequency (in MHz)."),

@@ -2,8 +2,8 @@
 
 import threading
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from localplane.exporter.allocation import Allocator, Device, devices
 from localplane.exporter.labels import LabelStyle, device_labels, holder_labels, render_labels
 from localplane.exporter.objects import MIG, NodeFact, PodFact, node_fact, pod_fact
 from localplane.exporter.shown import Showing, Shown
-from localplane.exporter.signals import Meter, readings
+from localplane.exporter.signals import Activity, Meter, readings
 
 UNHELD_MEMORY: Final = 0.0
 IDLE: Final = Shown(0.0)
@@ -35,13 +35,23 @@ class Reading:
     shown: Shown
 
 
+def _no_activity(_uid: str) -> Activity | None:
+    """No pod has an engine."""
+    return None
+
+
 class Fleet:
     """Everything the exporter knows; safe to use from several threads."""
 
     def __init__(
-        self, showing: Showing, style: LabelStyle = LabelStyle.POD, checkpoint: Path | None = None
+        self,
+        showing: Showing,
+        style: LabelStyle = LabelStyle.POD,
+        checkpoint: Path | None = None,
+        activity: Callable[[str], Activity | None] = _no_activity,
     ) -> None:
         self.showing = showing
+        self._activity = activity
         self._style = style
         self._lock = threading.Lock()
         self._nodes: dict[str, NodeFact] = {}
@@ -102,7 +112,11 @@ class Fleet:
             ]
 
     def _show(self, pod: PodFact, now: float) -> Shown:
-        return self.showing.show(pod, now) if pod.started else IDLE
+        if not pod.started:
+            return IDLE
+        shown = self.showing.show(pod, now)
+        engine = self._activity(pod.uid) if pod.use is None else None
+        return replace(shown, percent=engine.engine * 100, engine=engine) if engine else shown
 
     def _read(
         self,
@@ -144,7 +158,8 @@ class Fleet:
             meter = self._meters[device] = Meter(node.model)
         seed = f"{device.node}/{device.resource}/{device.index}"
         memory = _memory_share(pod) if pod else UNHELD_MEMORY
-        return readings(meter, seed, shown.percent or 0.0, memory, now, mig=device.resource.startswith(MIG))
+        mig = device.resource.startswith(MIG)
+        return readings(meter, seed, shown.percent or 0.0, memory, now, mig=mig, activity=shown.engine)
 
     def _label(self, node: NodeFact, device: Device, pod: PodFact | None, container: str) -> str:
         key = (device, pod.uid if pod else "", container)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from localplane.exporter.families import FAMILIES
+from localplane.exporter.families import EXTRAS, FAMILIES
 from localplane.exporter.fleet import Reading
 from localplane.exporter.labels import gpu_uuid
 
@@ -21,7 +21,26 @@ def render(readings: Sequence[Reading]) -> str:
             for reading in readings
             if reading.values[index]
         ]
-    return "".join(parts)
+    return "".join(parts + _extras([reading for reading in readings if reading.shown.engine]))
+
+
+def _extras(readings: Sequence[Reading]) -> list[str]:
+    """Series that are off by default, where some pod asks for them."""
+    parts: list[str] = []
+    for family in EXTRAS:
+        lines = [
+            f"{name}{_with(reading.labels, labels)} {value}{reading.timestamp}\n"
+            for reading in readings
+            for name, labels, value in (reading.shown.engine.extras if reading.shown.engine else ())
+            if name == family.name
+        ]
+        if lines:
+            parts += [f"# HELP {family.name} {family.help}\n# TYPE {family.name} {family.type}\n", *lines]
+    return parts
+
+
+def _with(labels: str, more: str) -> str:
+    return f"{labels[:-1]},{more}}}" if more else labels
 
 
 def debug_state(readings: Sequence[Reading]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The HTTP side: /metrics, /debug/state, /healthz and POST /control."""
+"""The HTTP side: /metrics, /debug/state, /healthz, /engines and POST /control."""
 
 import json
 import logging
@@ -28,6 +28,9 @@ class Pages:
     control: Callable[[dict[str, Any]], Any]
     """Takes the JSON object of POST /control and returns what holds now."""
 
+    engines: Callable[[str], tuple[str, str] | None] = lambda _path: None
+    """Content type and text of a path below /engines; None where there is no such page."""
+
 
 class Server(ThreadingHTTPServer):
     """One server on loopback."""
@@ -56,6 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(
                     HTTPStatus.SERVICE_UNAVAILABLE, "nodes and pods are not listed yet\n", "text/plain"
                 )
+            case path if path.startswith("/engines/"):
+                self._engines(path)
             case _:
                 self._send(HTTPStatus.NOT_FOUND, "try /metrics, /debug/state, /healthz\n", "text/plain")
 
@@ -65,6 +70,17 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self._answer(lambda: json.dumps(self.server.pages.control(json.loads(body))), JSON_TYPE)
+
+    def _engines(self, path: str) -> None:
+        try:
+            found = self.server.pages.engines(path)
+        except PlaneError as error:
+            self._send(HTTPStatus.SERVICE_UNAVAILABLE, f"{error}\n", "text/plain")
+            return
+        if found is None:
+            self._send(HTTPStatus.NOT_FOUND, "no engine there; try /engines/targets\n", "text/plain")
+        else:
+            self._send(HTTPStatus.OK, found[1], found[0])
 
     def _answer(self, page: Callable[[], str], kind: str) -> None:
         try:

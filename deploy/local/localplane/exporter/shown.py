@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from localplane.exporter.objects import PodFact
+from localplane.exporter.signals import Activity
 from localplane.exporter.traces import TraceClock, TraceLibrary, UnknownTraceError
 from localplane.exporter.use import BadUseError, Kind, Use, parse_use
 
@@ -23,6 +24,9 @@ class Shown:
 
     frozen: float | None = None
     """Unix time at which the pod's values and timestamps stopped; None for live ones."""
+
+    engine: Activity | None = None
+    """What an engine makes them do, where the pod has one."""
 
 
 ABSENT: Final = Shown(None)
