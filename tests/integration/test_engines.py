@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -128,8 +129,11 @@ def test_gpus_and_nodes_say_what_the_engines_do(house: House) -> None:
         both = f"{name}{{exported_{mine}}} or {name}{{{mine}}}"
         return [value for _, value in prometheus(house.plane, both)]
 
-    eventually(lambda: len(gpu("DCGM_FI_PROF_DRAM_ACTIVE")) == 2 and min(gpu("DCGM_FI_PROF_DRAM_ACTIVE")) > 0.3,
-               lambda: f"memory {gpu('DCGM_FI_PROF_DRAM_ACTIVE')}", LIMIT)  # fmt: skip
+    def at_work() -> bool:
+        memory = gpu("DCGM_FI_PROF_DRAM_ACTIVE")
+        return len(memory) == 2 and min(memory) > 0.3
+
+    eventually(at_work, "memory of both GPUs at work", LIMIT)
     assert min(gpu("DCGM_FI_PROF_GR_ENGINE_ACTIVE")) > 0.8
     assert 0 < max(gpu("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE")) < 0.5
     cpu = house.series("container_cpu_usage_seconds_total", ',job="kubelet",container="main"')
@@ -187,4 +191,4 @@ def test_every_engine_is_scraped_with_its_own_names(house: House) -> None:
         house.deploy(engine.replace(".", ""), replicas=1, engine=engine, load=2)
     for engine, name in names.items():
         job = f',job="{house.namespace}/{engine.replace(".", "")}"'
-        eventually(lambda q=house.series(name, job): house.values(q), f"{engine}: {name}", LIMIT)
+        eventually(partial(house.values, house.series(name, job)), f"{engine}: {name}", LIMIT)

@@ -23,6 +23,8 @@ Found = TypeVar("Found")
 
 IMAGE = "gpupool:test"
 WAIT_SECONDS = 30.0
+FAST_HPA = Options(controller_manager_args=("--horizontal-pod-autoscaler-sync-period=1s",))
+"""A plane whose HPA controller looks every second: `temporary_cluster(FAST_HPA)`."""
 
 
 @contextmanager
