@@ -14,68 +14,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Final
 
+from gpupool.simulator.requests import Ask, PutBack, Served
 from gpupool.simulator.speeds import SPEEDS, Speed
 
 __all__ = ["SPEEDS", "Ask", "Replica", "Served", "Span", "Speed"]
 
 _NOTHING: Final = 1e-9
 """Steps that are none: sums of floats."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request that arrives.
-
-    Attributes:
-        at: seconds, on the replica's clock.
-        prompt: tokens that must be read; those found in a prefix cache are not among them.
-        output: tokens to be written, at least 1.
-        cached: prompt tokens found in the cache: they take room, and no time.
-    """
-
-    at: float
-    prompt: int
-    output: int
-    cached: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """One request that ended; times in seconds on the replica's clock.
-
-    Attributes:
-        ask: what was asked.
-        admitted: when its prompt began to be read.
-        first: when its first token was out.
-        ended: when its last one was.
-        placed: when it had a place and room: what it waits from then on, it waits for prompts that are read
-            before its own. Engines count this as prefill, and the time before as queue.
-    """
-
-    ask: Ask
-    admitted: float
-    first: float
-    ended: float
-    placed: float = 0.0
-
-    @property
-    def queue(self) -> float:
-        """Seconds in the queue."""
-        return self.admitted - self.ask.at
-
-    @property
-    def ttft(self) -> float:
-        """Seconds to the first token, from the arrival."""
-        return self.first - self.ask.at
-
-    @property
-    def tpot(self) -> float:
-        """Mean seconds between its tokens; 0 for a single one."""
-        return (self.ended - self.first) / (self.ask.output - 1) if self.ask.output > 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +175,12 @@ class Replica:
         while self._running and self._running[0].end <= self._clock + _NOTHING:
             done = heappop(self._running)
             self._context -= done.ask.prompt + done.ask.cached + (self._clock - done.since)
-            ended = max(self.time, done.first)
-            self.served.append(Served(done.ask, done.admitted, done.first, ended, done.placed))
+            ended, back = max(self.time, done.first), done.ask.put_back
+            if back is None:
+                self.served.append(Served(done.ask, done.admitted, done.first, ended, done.placed))
+            else:
+                stood = back.stood + done.first - back.at
+                self.served.append(Served(done.ask, back.admitted, back.first, ended, back.placed, stood))
         if not self._running:
             self._context = 0.0
 
@@ -238,10 +191,20 @@ class Replica:
         self._running.sort()
         written = self._clock - youngest.since
         self._context -= youngest.ask.prompt + youngest.ask.cached + written
-        ask = youngest.ask
-        again = Ask(ask.at, ask.prompt + round(written), max(1, ask.output - round(written)), ask.cached)
-        self._waiting.appendleft(again)
+        self._waiting.appendleft(self._again(youngest, min(round(written), youngest.ask.output - 1)))
         self.preempted += 1
+
+    def _again(self, stopped: _Running, written: int) -> Ask:
+        """Its request, with what it has written as a part of the prompt, once its first token was out."""
+        ask, back = stopped.ask, stopped.ask.put_back
+        if not written or self.time < stopped.first:
+            return ask
+        if back is None:
+            back = PutBack(stopped.placed, stopped.admitted, stopped.first, self.time, written, 0.0)
+        else:
+            stood = back.stood + stopped.first - back.at
+            back = replace(back, at=self.time, written=back.written + written, stood=stood)
+        return Ask(ask.at, ask.prompt + written, ask.output - written, ask.cached, put_back=back)
 
     def _room(self) -> float:
         """Steps until the context fills the KV cache; without end while a single sequence runs."""

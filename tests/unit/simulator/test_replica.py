@@ -62,7 +62,10 @@ def test_every_request_is_served_once_or_refused_and_in_order(raw: list[tuple[fl
     for served in found:
         assert served.ask.at - 1e-9 <= served.admitted <= served.first <= served.ended + 1e-9
         assert served.queue >= -1e-9
-        assert served.ttft >= SMALL.delta * served.ask.prompt - 1e-9
+        assert served.ttft >= SMALL.delta * served.prompt - 1e-9
+        assert 0 <= served.stood <= served.ended - served.first + 1e-9
+    if not replica.refused:
+        assert sorted((s.prompt, s.output) for s in found) == sorted((a.prompt, a.output) for a in asks)
 
 
 def test_a_request_alone_takes_its_prompt_and_its_tokens() -> None:
@@ -130,6 +133,11 @@ def test_context_that_outgrows_the_cache_sends_the_youngest_back_to_be_read_agai
     found = serve(replica, [Ask(0.0, 300, 400), Ask(0.0, 300, 400)])
     assert replica.preempted == 1
     assert [s.ask.prompt > 300 for s in found] == [False, True]
+    assert [(s.prompt, s.output) for s in found] == [(300, 400)] * 2
+    assert found[1].ttft < 0.1, "its first token was out before"
+    assert found[0].stood == 0
+    assert 1 < found[1].stood < found[0].ended, "it stood while the other wrote"
+    assert found[1].tpot * 399 == pytest.approx(found[1].ended - found[1].first)
 
 
 def test_time_and_work_are_kept_while_they_are_watched_in_pieces() -> None:
@@ -178,3 +186,20 @@ def test_spans_say_what_was_done_and_are_taken_once() -> None:
     assert sum(s.seconds for s in spans) == pytest.approx(replica.busy)
     assert len(served) == 1
     assert replica.take() == ([], [])
+
+
+def test_a_request_that_could_never_fit_is_refused() -> None:
+    replica = Replica(SMALL)
+    replica.offer(Ask(0.0, 900, 200))
+    assert (replica.refused, replica.running, replica.waiting) == (1, 0, 0)
+
+
+def test_who_is_put_back_before_its_first_token_begins_anew() -> None:
+    replica = Replica(SMALL)
+    asks = [Ask(0.0, 100, 50), Ask(0.0, 100, 50)]
+    for ask in asks:
+        replica.offer(ask)
+    replica.retune(replace(SMALL, max_seqs=1))
+    found = serve(replica, [])
+    assert [(s.ask, s.stood) for s in found] == [(asks[0], 0.0), (asks[1], 0.0)]
+    assert found[1].placed == pytest.approx(found[0].ended)

@@ -15,6 +15,7 @@ PREFIX: Final = "fake.gpupool.dev/"
 ENGINE: Final = f"{PREFIX}engine"
 DEFAULT_MODEL: Final = "llama-70b-fp8/4xH100"
 BATCHED_TOKENS: Final = 8192
+MAX_RATE: Final = 10_000.0
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _TRACE: Final = "trace:"
@@ -151,7 +152,7 @@ def load(text: str, name: str = "load") -> Load:
     """
     if text.startswith(_TRACE) and (trace := text.removeprefix(_TRACE).strip()):
         return Load(trace=trace)
-    return Load(_number(name, text, 0, 1e6, ' or "trace:<name>"'))
+    return Load(_number(name, text, 0, MAX_RATE, ' or "trace:<name>"'))
 
 
 class _Reader:

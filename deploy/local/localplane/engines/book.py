@@ -55,7 +55,7 @@ class Book:
 
     def served(self, done: Served, errors: float) -> None:
         """A request ended; so many of all fail in the engine."""
-        prompt = done.ask.prompt + done.ask.cached
+        prompt = done.prompt + done.ask.cached
         reason = (
             "abort" if self._aborts.takes(errors) else "length" if self._long.takes(LONG_ANSWERS) else "stop"
         )
@@ -64,7 +64,7 @@ class Book:
         self.totals["http.2xx"] += 1
         self.totals["prompt"] += prompt
         self.totals["prompt.cached"] += done.ask.cached
-        self.totals["prompt.computed"] += done.ask.prompt
+        self.totals["prompt.computed"] += done.prompt
         queue, prefill, decode = done.placed - done.ask.at, done.first - done.placed, done.ended - done.first
         self.totals["us.queue"] += queue * 1e6
         self.totals["us.infer"] += (prefill + decode) * 1e6
@@ -78,14 +78,16 @@ class Book:
             "prefill": prefill,
             "decode": decode,
             "prompt": prompt,
-            "computed": done.ask.prompt,
-            "output": done.ask.output,
-            "max": done.ask.output,
+            "computed": done.prompt,
+            "output": done.output,
+            "max": done.output,
             "validation": VALIDATION_SECONDS,
             "one": 1,
             "none": 0,
-            **({"tpot": done.tpot} if done.ask.output > 1 else {}),
+            **({"tpot": done.tpot} if done.output > 1 else {}),
         }
+        if done.stood:  # whoever is put back makes its client wait for the next token
+            self._observe("itl", done.stood, 1)
         for key, value in seen.items():
             if key in self.histograms:
                 self.histograms[key].observe(value)

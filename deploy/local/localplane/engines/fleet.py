@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from localplane.engines.annotations import PREFIX, BadAnnotationError, Settings, settings
+from localplane.engines.annotations import MAX_RATE, PREFIX, BadAnnotationError, Settings, settings
 from localplane.engines.clock import EngineClock
 from localplane.engines.host import Host
 from localplane.engines.objects import EnginePod, engine_pod
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 STEP_SECONDS: Final = 0.1
 """Of the world: who looks again within so long sees the same, so that a round of scrapes costs one step."""
 
-LAG_SECONDS: Final = 600.0
-"""Of the engines: what nobody looked at for longer is not made up for."""
+LAG_SECONDS: Final = 60.0
+"""Of the world: what nobody looked at for longer is not made up for; of the engines ten times as much."""
 
 MEMORY_SECONDS: Final = 900.0
 """Of the world: a workload without pods is remembered so long, with its load."""
@@ -186,8 +186,9 @@ class EngineFleet:
             return
         self._looked[workload.key] = now
         time, before = self._clock.at(now), workload.time
-        if time - workload.time > LAG_SECONDS:
-            workload.skip(time - LAG_SECONDS / 2)
+        lag = LAG_SECONDS * max(10.0, self.speed)
+        if time - workload.time > lag:
+            workload.skip(time - lag / 2)
         workload.advance(time)
         for pod in workload.pods.values():
             busy = sum(pod.shares(time - before))
@@ -212,7 +213,7 @@ class EngineFleet:
             self._unknown.add(name)
             return 0.0
         self._unknown.discard(name)
-        return max(0.0, found or 0.0)
+        return min(MAX_RATE, max(0.0, found or 0.0))
 
 
 def _living(pod: Mapping[str, Any]) -> EnginePod | None:
