@@ -130,11 +130,10 @@ def test_gpus_and_nodes_say_what_the_engines_do(house: House) -> None:
         return [value for _, value in prometheus(house.plane, both)]
 
     def at_work() -> bool:
-        memory = gpu("DCGM_FI_PROF_DRAM_ACTIVE")
-        return len(memory) == 2 and min(memory) > 0.3
+        active, memory = gpu("DCGM_FI_PROF_GR_ENGINE_ACTIVE"), gpu("DCGM_FI_PROF_DRAM_ACTIVE")
+        return len(active) == len(memory) == 2 and min(active) > 0.8 and min(memory) > 0.3
 
-    eventually(at_work, "memory of both GPUs at work", LIMIT)
-    assert min(gpu("DCGM_FI_PROF_GR_ENGINE_ACTIVE")) > 0.8
+    eventually(at_work, "both GPUs at work", LIMIT)
     assert 0 < max(gpu("DCGM_FI_PROF_PIPE_TENSOR_ACTIVE")) < 0.5
     cpu = house.series("container_cpu_usage_seconds_total", ',job="kubelet",container="main"')
     eventually(lambda: len(house.values(f"rate({cpu}[10s]) > 0.5")) == 2, "CPU of both", LIMIT)
