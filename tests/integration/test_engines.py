@@ -54,10 +54,11 @@ class House:
     def __init__(self, plane: Cluster, kube: Kube, namespace: str, selector: dict[str, str]) -> None:
         self.plane, self.kube, self.namespace, self.selector = plane, kube, namespace, selector
 
-    def deploy(self, name: str, replicas: int = 2, **given: Any) -> None:
+    def deploy(self, name: str, replicas: int = 2, start: str | None = "1s", **given: Any) -> None:
         labels = {"app": name}
+        given |= {"start_after": start} if start else {}
         template = {
-            "metadata": {"labels": labels, "annotations": said(start_after="1s", **given)},
+            "metadata": {"labels": labels, "annotations": said(**given)},
             "spec": pod_spec(1, nodeSelector=self.selector),
         }
         template["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "4"
@@ -157,6 +158,21 @@ def test_a_rollout_shares_the_load_and_only_ready_pods_have_it(house: House) -> 
     assert time.monotonic() - begun > 3
     eventually(lambda: not set(house.pods()) & set(old), "the old pods are gone", LIMIT)
     house.rates_well()
+
+
+def test_a_pod_takes_five_seconds_to_start_unless_it_says_otherwise_and_a_cold_one_long(house: House) -> None:
+    for name, given in {"warm": {}, "cold": {"fault": "ColdStart"}, "brief": {"fault": "ColdStart"}}.items():
+        house.deploy(name, replicas=1, start="2s" if name == "brief" else None, **given)
+    began = time.monotonic()
+
+    def up(name: str) -> bool:
+        return bool(house.values(house.series("up", f',job="{house.namespace}/{name}"')))
+
+    eventually(lambda: up("brief"), "brief", LIMIT)
+    assert not up("warm")
+    eventually(lambda: up("warm"), "warm", LIMIT)
+    assert 4 < time.monotonic() - began < 20
+    assert not up("cold")
 
 
 def test_a_silent_pod_is_down_and_a_wrong_annotation_has_no_target(house: House) -> None:

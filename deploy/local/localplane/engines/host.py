@@ -41,7 +41,8 @@ class Host:
     def advance(self, seconds: float, busy: float, side: Side, cpus: float, tokens: float) -> None:
         """So many seconds passed, the engine working in a part of them, with so many tokens in use."""
         work = seconds * busy
-        self.cpu += min(cpus or CORES, (cpus or CORES) * side.cpu) * work + RESTING * seconds
+        limit = cpus or CORES
+        self.cpu += min(limit * seconds, limit * side.cpu * work + RESTING * seconds)
         self.periods += PERIODS_PER_SECOND * seconds
         self.throttled += PERIODS_PER_SECOND * side.throttled * work
         cpu, disk, memory = side.pressure
