@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -163,16 +164,21 @@ def test_a_rollout_shares_the_load_and_only_ready_pods_have_it(house: House) -> 
 def test_a_pod_takes_five_seconds_to_start_unless_it_says_otherwise_and_a_cold_one_long(house: House) -> None:
     for name, given in {"warm": {}, "cold": {"fault": "ColdStart"}, "brief": {"fault": "ColdStart"}}.items():
         house.deploy(name, replicas=1, start="2s" if name == "brief" else None, **given)
-    began = time.monotonic()
 
-    def up(name: str) -> bool:
-        return bool(house.values(house.series("up", f',job="{house.namespace}/{name}"')))
+    def waited(name: str) -> float | None:
+        """Whole seconds from bound to Ready."""
+        times = {
+            row["type"]: datetime.fromisoformat(row["lastTransitionTime"])
+            for pod in house.kube.list(f"/api/v1/namespaces/{house.namespace}/pods", labels=f"app={name}")
+            for row in pod["status"].get("conditions", [])
+            if row["status"] == "True"
+        }
+        return (times["Ready"] - times["PodScheduled"]).total_seconds() if "Ready" in times else None
 
-    eventually(lambda: up("brief"), "brief", LIMIT)
-    assert not up("warm")
-    eventually(lambda: up("warm"), "warm", LIMIT)
-    assert 4 < time.monotonic() - began < 20
-    assert not up("cold")
+    eventually(lambda: waited("warm"), "warm", LIMIT)
+    assert 4 <= (waited("warm") or 0) <= 9
+    assert 1 <= (waited("brief") or 0) < (waited("warm") or 0)
+    assert waited("cold") is None
 
 
 def test_a_silent_pod_is_down_and_a_wrong_annotation_has_no_target(house: House) -> None:
