@@ -1,0 +1,186 @@
+"""What is said of every InferenceSLO: objectives, budgets, conditions. Same snapshot, same plan (law 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.plan import Condition, Notice, Status
+from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
+from gpupool.policy.slo.budget import Budget, budget
+from gpupool.policy.slo.sums import fold
+
+NOT_READ = Reading(SloState.MISSING, message="Prometheus has not been asked yet.")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveFound:
+    """One objective: what was read, what its memory says then, and where it stands."""
+
+    objective: Objective
+    reading: Reading
+    sums: Sums
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class SloStatus:
+    """All that is said of one InferenceSLO."""
+
+    key: Key
+    uid: str
+    generation: int
+    engine: str
+    pods: int
+    ready: int
+    objectives: tuple[ObjectiveFound, ...]
+    conditions: tuple[Condition, ...]
+    min_events: int = 0
+
+    @property
+    def state(self) -> SloState:
+        """The worst of its objectives' states."""
+        return max((o.reading.state for o in self.objectives), key=SEVERITY.__getitem__)
+
+
+@dataclass(frozen=True, slots=True)
+class SloPlan:
+    """What one look at all endpoints comes to."""
+
+    statuses: tuple[SloStatus, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def plan_endpoints(snapshot: SloSnapshot) -> SloPlan:
+    """Judge every endpoint."""
+    owners = _owners(snapshot.slos)
+    statuses = tuple(_status(snapshot, slo, owners) for slo in sorted(snapshot.slos, key=lambda s: s.key))
+    return SloPlan(statuses, tuple(n for s in statuses for n in _notices(s)))
+
+
+def _owners(slos: Iterable[Slo]) -> Mapping[tuple[str, ObjectRef], Slo]:
+    """Who answers for a workload: the oldest."""
+    found: dict[tuple[str, ObjectRef], Slo] = {}
+    for slo in sorted(slos, key=lambda s: (s.created, s.key)):
+        found.setdefault((slo.key.namespace, slo.target), slo)
+    return found
+
+
+def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRef], Slo]) -> SloStatus:
+    endpoint = snapshot.endpoints.get(slo.key)
+    if endpoint is None:
+        unread = Reading(SloState.MISSING, message=snapshot.problem) if snapshot.problem else NOT_READ
+        endpoint = Endpoint((unread,) * len(slo.objectives))
+    found = tuple(
+        _objective(snapshot, slo, number, reading) for number, reading in enumerate(endpoint.readings)
+    )
+    return SloStatus(
+        key=slo.key,
+        uid=slo.uid,
+        generation=slo.generation,
+        engine=endpoint.engine or slo.engine,
+        pods=endpoint.pods,
+        ready=endpoint.ready,
+        objectives=found,
+        conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
+        min_events=slo.min_events,
+    )
+
+
+def _objective(snapshot: SloSnapshot, slo: Slo, number: int, reading: Reading) -> ObjectiveFound:
+    objective, now = slo.objectives[number], snapshot.now.timestamp()
+    before = slo.sums[number] if number < len(slo.sums) else Sums()
+    sums = fold(before, reading, now, slo.window, snapshot.interval)
+    found = budget(objective, sums, now, slo.window, snapshot.interval)
+    return ObjectiveFound(objective, reading, sums, found)
+
+
+# ------------------------------------------------------------------ conditions
+
+
+def _conditions(slo: Slo, found: tuple[ObjectiveFound, ...], owner: Slo) -> Iterable[Condition]:
+    yield _met(slo, found)
+    yield _healthy(slo, found)
+    yield _data(found)
+    if owner is not slo:
+        yield Condition(
+            "Conflict",
+            Status.TRUE,
+            "SameTarget",
+            f"InferenceSLO {owner.key.name} is older and answers for {slo.target}: delete one of the two.",
+        )
+
+
+def _met(slo: Slo, found: Sequence[ObjectiveFound]) -> Condition:
+    judged = [o for o in found if o.budget.events >= slo.min_events]
+    missed = [o for o in judged if (o.budget.attainment or 0.0) < o.objective.percent]
+    if missed:
+        return Condition("Met", Status.FALSE, "Missed", f"Missed: {'; '.join(map(_said, missed))}.")
+    if len(judged) < len(found):
+        return Condition("Met", Status.UNKNOWN, *_no_verdict(slo, found))
+    return Condition("Met", Status.TRUE, "Met", f"Met: {'; '.join(map(_said, judged))}.")
+
+
+def _no_verdict(slo: Slo, found: Iterable[ObjectiveFound]) -> tuple[str, str]:
+    fewest = min(found, key=lambda o: o.budget.events)
+    sli, events = fewest.objective.sli.value, fewest.budget.events
+    if not events:
+        return "NoEvents", f"Nothing was measured of {sli} in the window yet."
+    text = f"{events:.0f} events of {sli} in the window are fewer than spec.minEvents {slo.min_events}."
+    return "TooFewEvents", text
+
+
+def _said(found: ObjectiveFound) -> str:
+    objective, budget_ = found.objective, found.budget
+    limit = "" if objective.threshold is None else f" <= {objective.threshold:g}s"
+    return (
+        f"{objective.sli.value}{limit} holds for {budget_.attainment or 0.0:.2f} % of {objective.percent:g} %"
+        f" promised, {budget_.remaining or 0.0:.0f} % of the budget left"
+    )
+
+
+def _healthy(slo: Slo, found: Iterable[ObjectiveFound]) -> Condition:
+    judged = [o for o in found if o.budget.events >= slo.min_events]
+    burning = [o for o in judged if o.budget.burning]
+    if burning:
+        alarm = next(b for b in burning[0].budget.burns if b.burning)
+        sli = burning[0].objective.sli.value
+        text = (
+            f"{sli} burns its budget {alarm.long_rate or 0.0:.1f} times as fast as it may over"
+            f" {alarm.alarm.long:.0f} s and {alarm.short_rate or 0.0:.1f} over {alarm.alarm.short:.0f} s;"
+            f" the alarm is at {alarm.alarm.factor:g}."
+        )
+        return Condition("BudgetHealthy", Status.FALSE, "Burning", text)
+    spent = [o for o in judged if (o.budget.remaining or 0.0) < 0]
+    if spent:
+        text = f"The budget of {spent[0].objective.sli.value} is used up: {_said(spent[0])}."
+        return Condition("BudgetHealthy", Status.FALSE, "Exhausted", text)
+    if not judged:
+        return Condition("BudgetHealthy", Status.UNKNOWN, "TooFewEvents", "Too few events for a verdict.")
+    return Condition("BudgetHealthy", Status.TRUE, "WithinBudget", "No alarm window burns too fast.")
+
+
+def _data(found: Iterable[ObjectiveFound]) -> Condition:
+    worst = max(found, key=lambda o: SEVERITY[o.reading.state])
+    state = worst.reading.state
+    if state in {SloState.OK, SloState.NO_TRAFFIC}:
+        text = "All objectives are measured." if state is SloState.OK else "There are no requests."
+        return Condition("DataAvailable", Status.TRUE, state.value, text)
+    reason = "NotABucketBound" if worst.reading.message.startswith("NotABucketBound") else state.value
+    text = f"{worst.objective.sli.value}: {worst.reading.message}"
+    return Condition("DataAvailable", Status.FALSE, reason, text)
+
+
+def _notices(status: SloStatus) -> Iterable[Notice]:
+    """An Event for what begins to go wrong: the same words are told once in a while."""
+    for condition in status.conditions:
+        if condition.type == "BudgetHealthy" and condition.status is Status.FALSE:
+            text = (
+                "The error budget is used up."
+                if condition.reason == "Exhausted"
+                else "The error budget burns."
+            )
+            yield Notice(
+                "InferenceSLO", status.key, status.uid, f"Budget{condition.reason}", text, warning=True
+            )
