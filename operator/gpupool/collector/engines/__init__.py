@@ -1,0 +1,1 @@
+"""Inference engines as Prometheus shows them: names, questions, counters read as events, data states."""
