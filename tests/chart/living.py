@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OURS = "app.kubernetes.io/name=gpupool"
-KEPT = {
-    "customresourcedefinition.apiextensions.k8s.io/capacityrequests.gpupool.dev",
-    "customresourcedefinition.apiextensions.k8s.io/gpupools.gpupool.dev",
-}
+OUR_CRDS = ("gpupools.gpupool.dev", "capacityrequests.gpupool.dev", "inferenceslos.gpupool.dev")
+KEPT = {f"customresourcedefinition.apiextensions.k8s.io/{crd}" for crd in OUR_CRDS}
 _numbers = itertools.count(1)
 
 

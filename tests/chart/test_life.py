@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from chart.living import CRDS, KEPT, helm, kubectl, objects_of_ours, placement, release_log, settle
+from chart.living import CRDS, KEPT, OUR_CRDS, helm, kubectl, objects_of_ours, placement, release_log, settle
 from localplane import release
 from localplane.paths import CHART, CHECKOUT
 from localplane.runner.settings import LABEL, NAMESPACE
@@ -166,7 +166,7 @@ def test_uninstalling_with_an_operator_that_cannot_start(
 
 
 def test_uninstalling_when_the_crds_went_first(installed: Cluster, tenancy: Tenancy, kube: Kube) -> None:
-    for crd in ("gpupools.gpupool.dev", "capacityrequests.gpupool.dev"):
+    for crd in OUR_CRDS:
         kube.delete(f"{CRDS}/{crd}")
     eventually(lambda: not kube.exists(f"{CRDS}/gpupools.gpupool.dev"), "the CRDs are gone", 60)
     release.uninstall(installed)
@@ -183,7 +183,7 @@ def test_keeping_nothing_uninstalls_the_crds_too(installed: Cluster, kube: Kube)
 
 def test_plain_manifests_install_an_empty_cluster(plane: Cluster, kube: Kube) -> None:
     helm(plane, "uninstall", "gpupool", "--ignore-not-found", "--wait")
-    for crd in ("gpupools.gpupool.dev", "capacityrequests.gpupool.dev"):
+    for crd in OUR_CRDS:
         kube.delete(f"{CRDS}/{crd}")
     eventually(lambda: not kube.exists(f"{CRDS}/gpupools.gpupool.dev"), "no CRD is left", 60)
     install = str(CHECKOUT / "deploy" / "install.yaml")
@@ -198,5 +198,5 @@ def test_plain_manifests_install_an_empty_cluster(plane: Cluster, kube: Kube) ->
     tenancy.end()
     kubectl(plane, "delete", "--wait=false", "-f", install)
     gone = [f"/api/v1/namespaces/{name}" for name in (NAMESPACE, "gpupool-probe")]
-    gone += [f"{CRDS}/{plural}.gpupool.dev" for plural in ("gpupools", "capacityrequests")]
+    gone += [f"{CRDS}/{crd}" for crd in OUR_CRDS]
     eventually(lambda: not any(map(kube.exists, gone)), "namespaces and CRDs are gone", GOVERNED_SECONDS)

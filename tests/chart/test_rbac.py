@@ -47,7 +47,9 @@ def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
     [
         ("gpupools", {"list", "watch"}),
         ("capacityrequests", {"list", "watch"}),
+        ("inferenceslos", {"list", "watch"}),
         ("gpupools/status", {"patch"}),
+        ("inferenceslos/status", {"patch"}),
         ("capacityrequests/status", {"patch"}),
         ("nodes", {"list", "watch", "patch"}),
         ("namespaces", {"list", "watch", "patch"}),
@@ -102,6 +104,7 @@ def test_the_clusters_own_roles_gain_requests_and_never_status(defaults: list[Js
     role = only(defaults, "ClusterRole", f"gpupool-{level}")
     assert role["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{level}"] == "true"
     verbs = _verbs(role, "capacityrequests")
+    assert verbs == _verbs(role, "inferenceslos")
     assert {"get", "list", "watch"} <= verbs
     assert ("create" in verbs) is (level != "view")
     assert not any("/status" in resource for rule in role["rules"] for resource in rule["resources"])

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from chart.finding import RefusedError, container, environment, of_kind, only
+from gpupool.api.kinds import KINDS
 from localplane.paths import CHART, CHECKOUT
 
 if TYPE_CHECKING:
@@ -127,14 +128,14 @@ def test_the_crds_are_the_generated_ones_and_outlive_the_chart(
     defaults: list[Json], render: Callable[..., list[Json]]
 ) -> None:
     crds = {c["metadata"]["name"]: c for c in of_kind(defaults, "CustomResourceDefinition")}
-    assert crds.keys() == {"gpupools.gpupool.dev", "capacityrequests.gpupool.dev"}
+    assert crds.keys() == {f"{kind.plural}.gpupool.dev" for kind in KINDS}
     for file in (CHECKOUT / "crds").glob("*.yaml"):
         generated = yaml.safe_load(file.read_text())
         crd = crds[generated["metadata"]["name"]]
         assert crd["spec"] == generated["spec"]
         assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     let_go = of_kind(render("crds.keep=false"), "CustomResourceDefinition")
-    assert len(let_go) == 2
+    assert len(let_go) == len(KINDS)
     assert not any("helm.sh/resource-policy" in c["metadata"].get("annotations", {}) for c in let_go)
     assert of_kind(render("crds.enabled=false"), "CustomResourceDefinition") == []
 

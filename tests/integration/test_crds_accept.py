@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gpupool.api.kinds import CAPACITY_REQUEST, GPU_POOL
-from gpupool.api.v1alpha1 import CapacityRequest, CapacityRequestSpec, GpuPool, GpuPoolSpec
+from gpupool.api.kinds import KINDS
+from gpupool.api.v1alpha1 import CapacityRequest, GpuPool
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from support import statuses
-from support.manifests import EXAMPLES, Json, collection, create, example, good, install_crds
+from support.manifests import EXAMPLES, collection, create, example, good, install_crds
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -27,10 +27,6 @@ def kubectl(plane: Cluster, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def read_spec(model: type[GpuPool | CapacityRequest], manifest: Json) -> GpuPoolSpec | CapacityRequestSpec:
-    return model.model_validate(manifest).spec
-
-
 @pytest.mark.parametrize("name", sorted(file.stem for file in EXAMPLES.glob("*.yaml")))
 def test_an_example_applies_as_it_stands(plane: Cluster, kube: Kube, name: str) -> None:
     manifest = example(name)
@@ -41,8 +37,9 @@ def test_an_example_applies_as_it_stands(plane: Cluster, kube: Kube, name: str) 
         )
     file = str(EXAMPLES / f"{name}.yaml")
     answer = kubectl(plane, "apply", "--validate=strict", "--dry-run=server", "-o", "json", "-f", file)
-    model = GpuPool if manifest["kind"] == "GpuPool" else CapacityRequest
-    assert read_spec(model, json.loads(answer)) == read_spec(model, manifest)
+    model = next(kind.model for kind in KINDS if kind.name == manifest["kind"])
+    read, meant = (model.model_validate(each) for each in (json.loads(answer), manifest))
+    assert read.to_wire()["spec"] == meant.to_wire()["spec"]
 
 
 def test_the_defaults_of_the_api_server_are_the_defaults_of_the_model(kube: Kube) -> None:
@@ -137,6 +134,7 @@ def test_a_full_status_survives_the_way_to_the_api_server_and_back(kube: Kube) -
     for manifest, status in (
         (example("minimal-pool"), statuses.full_pool_status(NOW)),
         (good("capacityrequest"), statuses.full_request_status(NOW)),
+        (good("inferenceslo"), statuses.full_slo_status(NOW)),
     ):
         manifest["metadata"]["name"] = "full-status"
         create(kube, manifest)
@@ -151,10 +149,11 @@ def test_a_full_status_survives_the_way_to_the_api_server_and_back(kube: Kube) -
 
 
 def test_the_printed_columns_answer_the_first_question(plane: Cluster, kube: Kube) -> None:
-    pool, request = example("minimal-pool"), good("capacityrequest")
+    pool, request, slo = example("minimal-pool"), good("capacityrequest"), good("inferenceslo")
     for manifest, status in (
         (pool, statuses.full_pool_status(NOW)),
         (request, statuses.full_request_status(NOW)),
+        (slo, statuses.full_slo_status(NOW)),
     ):
         manifest["metadata"]["name"] = "columns"
         create(kube, manifest)
@@ -172,8 +171,11 @@ def test_the_printed_columns_answer_the_first_question(plane: Cluster, kube: Kub
         wide = kubectl(plane, "get", "capreq", "columns", "-o", "wide")
         assert "64 usable" in wide
         assert "capacityrequest.gpupool.dev/columns" in kubectl(plane, "get", "gpupool", "-o", "name")
+        head, row = kubectl(plane, "get", "islo", "columns").splitlines()
+        assert head.split() == ["NAME", "TARGET", "MET", "ATTAINMENT", "BUDGET", "DATA", "READY", "AGE"]
+        assert row.split()[:7] == ["columns", "chat", "False", "98.5", "-50.25", "OK", "2"]
     finally:
-        for manifest in (pool, request):
+        for manifest in (pool, request, slo):
             kube.delete(f"{collection(manifest)}/columns")
 
 
@@ -196,4 +198,4 @@ def test_kubectl_explain_tells_what_a_field_means(plane: Cluster) -> None:
     told = kubectl(plane, "explain", "capacityrequest.spec.minGpus")
     assert "Fewest GPUs that are of use" in told
     assert json.loads(kubectl(plane, "get", "--raw", "/apis/gpupool.dev/v1alpha1"))["resources"]
-    assert {GPU_POOL.plural, CAPACITY_REQUEST.plural} == {"gpupools", "capacityrequests"}
+    assert [kind.plural for kind in KINDS] == ["gpupools", "capacityrequests", "inferenceslos"]

@@ -6,7 +6,8 @@ from localplane.cluster import Cluster
 from localplane.kube import Kube, KubeError
 from support.manifests import Mistake, create, good, install_crds, mistakes
 
-ALL = [*mistakes("gpupool"), *mistakes("capacityrequest")]
+KINDS = ("gpupool", "capacityrequest", "inferenceslo")
+ALL = [mistake for kind in KINDS for mistake in mistakes(kind)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,7 +21,7 @@ def test_the_table_is_long_enough_to_mean_something() -> None:
     assert len({mistake.name for mistake in ALL}) == len(ALL)
 
 
-@pytest.mark.parametrize("kind", ["gpupool", "capacityrequest"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_manifest_that_mistakes_start_from_is_accepted(kube: Kube, kind: str) -> None:
     assert create(kube, good(kind), dry_run=True)["metadata"]["uid"]
 

@@ -8,6 +8,7 @@ from gpupool.api.v1alpha1 import (
     ConditionStatus,
     EffectivePolicy,
     GpuPoolStatus,
+    InferenceSLOStatus,
     Mode,
     Purpose,
     Visibility,
@@ -120,5 +121,51 @@ def full_request_status(now: datetime) -> CapacityRequestStatus:
             "grantedAt": now,
             "lastProvedAt": now,
             "conditions": [condition("Granted", now), condition("UnderUsed", now)],
+        }
+    )
+
+
+def full_slo_status(now: datetime) -> InferenceSLOStatus:
+    """Return an InferenceSLO status with every field filled."""
+    kept = {"at": now, "good": 98.5, "total": 100, "seconds": 3600}
+    return InferenceSLOStatus.model_validate(
+        {
+            "observedGeneration": 3,
+            "engine": "vLLM",
+            "replicas": 3,
+            "readyReplicas": 2,
+            "attainment": 98.5,
+            "budgetRemaining": -50.25,
+            "dataState": "OK",
+            "objectives": [
+                {
+                    "sli": "ttft",
+                    "threshold": timedelta(milliseconds=500),
+                    "percent": 99,
+                    "dataState": "OK",
+                    "message": "All is as planned.",
+                    "attainment": 98.5,
+                    "budgetRemaining": -50.25,
+                    "coverage": 12.5,
+                    "events": 200,
+                    "burnRates": [
+                        {
+                            "long": timedelta(hours=1),
+                            "short": timedelta(minutes=5),
+                            "factor": 14.4,
+                            "longRate": 20.5,
+                            "shortRate": 18,
+                            "burning": True,
+                        }
+                    ],
+                    "metric": "vllm:time_to_first_token_seconds",
+                    "bucket": "0.5",
+                    "sums": {"until": now, "hours": [kept], "days": [kept]},
+                }
+            ],
+            "conditions": [
+                condition("DataAvailable", now),
+                condition("Met", now).model_copy(update={"status": ConditionStatus.FALSE}),
+            ],
         }
     )

@@ -6,6 +6,7 @@ from typing import Literal
 from gpupool.api.v1alpha1.base import ApiModel
 from gpupool.api.v1alpha1.capacityrequest import CapacityRequest
 from gpupool.api.v1alpha1.gpupool import GpuPool
+from gpupool.api.v1alpha1.inferenceslo import InferenceSLO
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Column:
 
     name: str
     path: str
-    type: Literal["string", "integer", "date"] = "string"
+    type: Literal["string", "integer", "number", "date"] = "string"
     wide: bool = False
 
 
@@ -86,4 +87,24 @@ CAPACITY_REQUEST = Kind(
     selectable=(".spec.pool", ".spec.priority", ".status.phase"),
 )
 
-KINDS = (GPU_POOL, CAPACITY_REQUEST)
+INFERENCE_SLO = Kind(
+    model=InferenceSLO,
+    plural="inferenceslos",
+    short="islo",
+    scope="Namespaced",
+    columns=(
+        Column("Target", ".spec.targetRef.name"),
+        Column("Met", '.status.conditions[?(@.type=="Met")].status'),
+        Column("Attainment", ".status.attainment", "number"),
+        Column("Budget", ".status.budgetRemaining", "number"),
+        Column("Data", ".status.dataState"),
+        Column("Ready", ".status.readyReplicas", "integer"),
+        Column("Engine", ".status.engine", wide=True),
+        Column("Window", ".spec.window", wide=True),
+        Column("Message", '.status.conditions[?(@.type=="Met")].message', wide=True),
+        _AGE,
+    ),
+    selectable=(".spec.targetRef.name",),
+)
+
+KINDS = (GPU_POOL, CAPACITY_REQUEST, INFERENCE_SLO)

@@ -64,12 +64,12 @@ def request_status(status: RequestStatus, before: Mapping[str, Any], now: dateti
         "queuedAt": _time(status.queued_at),
         "grantedAt": _time(status.granted_at),
         "lastProvedAt": _time(status.proved_at),
-        "conditions": _conditions(status.conditions, before, status.generation, now),
+        "conditions": conditions_of(status.conditions, before, status.generation, now),
     }
-    return _present(body)
+    return present(body)
 
 
-def _present(body: Json) -> Json:
+def present(body: Json) -> Json:
     """The body without what is absent or empty: an applied map that becomes empty would be stored as null."""
     return {k: v for k, v in body.items() if v is not None and v not in ({}, [])}
 
@@ -82,7 +82,7 @@ def _decision(verdict: Verdict) -> Json:
         "grantableNow": _gpus(verdict.grantable_now),
         "blockers": [_blocker(b) for b in verdict.blockers[:MAX_NAMED]],
     }
-    return _present(body)
+    return present(body)
 
 
 def _blocker(blocker: Blocker) -> Json:
@@ -93,7 +93,7 @@ def _blocker(blocker: Blocker) -> Json:
         "request": blocker.request,
         "reason": blocker.why or "HoldsGpus",
     }
-    return _present(body)
+    return present(body)
 
 
 def _reclaim(status: RequestStatus) -> Json:
@@ -110,14 +110,14 @@ def _reclaim(status: RequestStatus) -> Json:
             "keep": timer.target,
             "message": shorten(status.stage_message) or None,
         }
-    return _present(body)
+    return present(body)
 
 
 def _time(moment: datetime | None) -> str | None:
     return None if moment is None else write_time(moment)
 
 
-def _conditions(
+def conditions_of(
     wanted: Sequence[Condition], before: Mapping[str, Any], generation: int, now: datetime
 ) -> list[Json]:
     """Our conditions, each with the time of its last change; those not wanted any more are gone."""
@@ -162,13 +162,13 @@ def pool_status(pool: Pool, status: PoolStatus, before: Mapping[str, Any], now: 
         "counts": dict(status.counts),
         "wouldBeDenied": [_would_be_denied(r) for r in status.would_be_denied],
         "foreign": [_foreign(f) for f in status.foreign[:MAX_FOREIGN]],
-        "conditions": _conditions(status.conditions, before, status.generation, now),
+        "conditions": conditions_of(status.conditions, before, status.generation, now),
     }
-    return _present(body)
+    return present(body)
 
 
 def _capacity(status: PoolStatus) -> Json:
-    return _present(
+    return present(
         {
             "total": _counts(status.total),
             "usable": _counts(status.usable),
@@ -179,7 +179,7 @@ def _capacity(status: PoolStatus) -> Json:
 
 
 def _foreign(row: ForeignRow) -> Json:
-    return _present(
+    return present(
         {"kind": row.kind, "namespace": row.namespace, "name": row.name, "hard": _counts(row.hard)}
     )
 
@@ -227,7 +227,7 @@ def _share(row: ShareRow, team: str) -> Json:
         "held": _counts(row.held),
         "busy": _counts(row.busy),
     }
-    return _present(body)
+    return present(body)
 
 
 def _queued(row: QueueRow) -> Json:

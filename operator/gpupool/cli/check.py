@@ -89,7 +89,7 @@ class _Install:
         for kind in (kinds.GPU_POOLS, kinds.CAPACITY_REQUESTS):
             if not await self._client.has_resource(kind.group, kind.version, kind.plural):
                 raise MissingError(f"{kind.kind} is not served: install the CRDs (crds.enabled)")
-        return "GpuPool and CapacityRequest are served"
+        return "GpuPool, CapacityRequest and InferenceSLO are served"
 
     async def operator(self) -> str:
         """A replica is ready."""

@@ -17,6 +17,7 @@ from gpupool.applier.policies.outsider_policies import PODS as OUTSIDERS
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.cli.prometheus import endpoint
+from gpupool.collector.engines.reader import EndpointReader
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
@@ -30,6 +31,7 @@ from gpupool.runtime.context import Context
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
 from gpupool.runtime.election.thread import LeaseThread
+from gpupool.runtime.endpoints import Endpoints
 from gpupool.runtime.leading import Leading
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.mirror import Mirror
@@ -113,7 +115,7 @@ async def _parts(
     standing = AdmissionObjects(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
-    async with _reader(settings, metrics) as reader, elector:
+    async with _readers(settings, metrics) as (usage, endpoints), elector:
         context = Context(
             settings=settings,
             client=client,
@@ -121,7 +123,8 @@ async def _parts(
             writer=writer,
             policies=policies,
             executor=Executor(client, writer, policies),
-            usage=reader,
+            usage=usage,
+            endpoints=endpoints,
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
@@ -132,7 +135,7 @@ async def _parts(
         publisher = Publisher(client, metrics, settings.pod_name, elector.leads)
         manager = Manager(context, publisher, alarm)
         managers.append(manager)
-        yield context, manager, Leading(context, manager, publisher)
+        yield context, manager, Leading(context, manager, Endpoints(context, publisher), publisher)
 
 
 def _elector(settings: Settings, mirror: Mirror, client: KubeClient) -> Elector:
@@ -147,16 +150,19 @@ def _elector(settings: Settings, mirror: Mirror, client: KubeClient) -> Elector:
 
 
 @asynccontextmanager
-async def _reader(settings: Settings, metrics: Metrics) -> AsyncIterator[UsageReader | None]:
+async def _readers(
+    settings: Settings, metrics: Metrics
+) -> AsyncIterator[tuple[UsageReader | None, EndpointReader | None]]:
     if not settings.prometheus_url:
-        yield None
+        yield None, None
         return
     async with PrometheusClient(endpoint(settings), observe=metrics.prometheus_asked) as client:
-        yield UsageReader(
+        usage = UsageReader(
             client,
             own_jobs=settings.prometheus_own_jobs,
             exporter_namespaces=settings.prometheus_exporter_namespaces,
         )
+        yield usage, EndpointReader(client)
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

@@ -124,6 +124,7 @@ def pod(raw: Json) -> Pod | None:
         direct_owner_kind="" if owner is None else owner.kind,
         selects=(spec.get("nodeSelector") or {}).get(NODE_LABEL, ""),
         template=of_pod(raw),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())),
     )
 
 

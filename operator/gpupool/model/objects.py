@@ -77,7 +77,8 @@ class Node:
 class Pod:
     """A non-terminal pod that requests governed GPUs; `owner` is its top controller.
 
-    `running`: a container runs or has run lately, so that a bound pod which never starts is told apart.
+    `running`: a container runs or has run lately, so that a bound pod which never starts is told apart;
+    `ready`: it serves.
     `selects` is the pool its selector names; `template` is what admission would judge of the next one.
     """
 
@@ -94,6 +95,7 @@ class Pod:
     direct_owner_kind: str = ""
     selects: str = ""
     template: str = ""
+    ready: bool = True
 
     @property
     def unit(self) -> str:

@@ -81,6 +81,8 @@ def disturbs(plural: str, change: Change[Any] | None) -> bool:
     Two do not, and among 10,000 requests nearly all changes are of these: a new request takes nothing back
     that others were given a moment ago, and a status is written by us alone.
     """
+    if plural == kinds.INFERENCE_SLOS.plural:
+        return False
     if change is None or plural != kinds.CAPACITY_REQUESTS.plural or change.new is None:
         return True
     return change.old is not None and _asked(change.old) != _asked(change.new)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
+from gpupool.collector.engines.reader import EndpointReader
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
 from gpupool.runtime.election.thread import LeaseThread
@@ -18,7 +19,7 @@ from gpupool.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the process. `usage` is None where no Prometheus is configured."""
+    """The parts of the process. `usage` and `endpoints` are None where no Prometheus is configured."""
 
     settings: Settings
     client: KubeClient
@@ -27,6 +28,7 @@ class Context:
     policies: PolicySet
     executor: Executor
     usage: UsageReader | None
+    endpoints: EndpointReader | None
     metrics: Metrics
     mutate: bool
     elector: LeaseThread

@@ -9,6 +9,7 @@ from contextlib import suppress
 from gpupool.applier.fence import stamp
 from gpupool.errors import KubeError
 from gpupool.runtime.context import Context
+from gpupool.runtime.endpoints import Endpoints
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.publisher import Publisher
 
@@ -28,16 +29,20 @@ class Leading:
     Args:
         context: the process's parts.
         manager: governs while we lead.
+        endpoints: judges the endpoints meanwhile.
         publisher: tells what was done.
 
     Attributes:
         began: set when we lead.
     """
 
-    def __init__(self, context: Context, manager: Manager, publisher: Publisher) -> None:
+    def __init__(
+        self, context: Context, manager: Manager, endpoints: Endpoints, publisher: Publisher
+    ) -> None:
         self._context = context
         self._elector = context.elector
         self._manager = manager
+        self._endpoints = endpoints
         self._publisher = publisher
         self.began = asyncio.Event()
 
@@ -80,7 +85,12 @@ class Leading:
 
     async def _govern(self) -> None:
         await self._stamp()
-        await self._manager.run()
+        judging = asyncio.create_task(self._endpoints.run(), name="endpoints")
+        try:
+            await self._manager.run()
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
 
     async def _stamp(self) -> None:
         while True:

@@ -12,8 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MEASURED = frozenset({"busy", "efficiency", "activity", "coverage"})
-"""Fields that follow samples, in requests, pools and their share rows."""
+MEASURED = frozenset(
+    {
+        *("busy", "efficiency", "activity", "coverage"),
+        *("attainment", "budgetRemaining", "events", "longRate", "shortRate", "sums"),
+    }
+)
+"""Fields that follow samples, in requests, pools and their share rows, and in objectives."""
+SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy"})
+"""Conditions whose sentences carry such numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,7 @@ def memo(status: Mapping[str, Any]) -> StatusMemo:
 
 def _without(value: Any) -> Any:
     if isinstance(value, Mapping):
-        # The sentence of this condition carries the efficiency of the moment.
-        dropped = MEASURED | {"message"} if value.get("type") == "UnderUsed" else MEASURED
+        dropped = MEASURED | {"message"} if value.get("type") in SPOKEN else MEASURED
         return {k: _without(v) for k, v in value.items() if k not in dropped}
     return [_without(v) for v in value] if isinstance(value, list) else value
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from gpupool.api import convert, remnants
+from gpupool.api import convert, inference, remnants
 from gpupool.collector import controllers
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
@@ -70,6 +70,8 @@ class Mirror:
         self._request_reader = Reader("CapacityRequest", convert.request, remnants.request, convert.again)
         self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
         self.requests = self._mirror(kinds.CAPACITY_REQUESTS, self._request_reader)
+        self._slo_reader = Reader("InferenceSLO", inference.read)
+        self.slos = self._mirror(kinds.INFERENCE_SLOS, self._slo_reader)
         self.nodes = self._mirror(kinds.NODES, see.node)
         self.namespaces = self._mirror(kinds.NAMESPACES, see.namespace)
         self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, self._quota)
@@ -178,6 +180,7 @@ class Mirror:
         return (
             *self._pool_reader.complaints(self.pools.store),
             *self._request_reader.complaints(self.requests.store),
+            *self._slo_reader.complaints(self.slos.store),
         )
 
     def present_policies(self, pool: str) -> dict[tuple[str, str], str]:

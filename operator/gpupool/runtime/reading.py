@@ -14,6 +14,7 @@ from gpupool.kube.resources import Json, ObjectKey, key_of
 from gpupool.model.objects import Key, Request
 from gpupool.model.plan import Notice
 from gpupool.model.pool import Pool
+from gpupool.model.slo import Slo
 from gpupool.runtime.memo import StatusMemo, memo
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ Identity = tuple[ObjectKey, str]
 class Tracked:
     """One of our objects: what it asks, and what of its status must be remembered."""
 
-    value: Pool | Request
+    value: Pool | Request | Slo
     memo: StatusMemo
 
 
@@ -57,15 +58,15 @@ class Reader:
     def __init__(
         self,
         kind: str,
-        read: Callable[[Mapping[str, Any]], Pool | Request],
-        keep: Callable[[Mapping[str, Any], Any], Pool | Request | None] = lambda _, last: last,
-        again: Callable[[Mapping[str, Any], Any], Pool | Request | None] = lambda *_: None,
+        read: Callable[[Mapping[str, Any]], Pool | Request | Slo],
+        keep: Callable[[Mapping[str, Any], Any], Pool | Request | Slo | None] = lambda _, last: last,
+        again: Callable[[Mapping[str, Any], Any], Pool | Request | Slo | None] = lambda *_: None,
     ) -> None:
         self._kind = kind
         self._read = read
         self._again = again
         self._keep = keep
-        self._valid: dict[Identity, Pool | Request] = {}
+        self._valid: dict[Identity, Pool | Request | Slo] = {}
         self._broken: dict[Identity, Notice] = {}
 
     def __call__(self, raw: Json) -> Tracked | None:

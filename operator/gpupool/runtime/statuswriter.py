@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from gpupool.api import statuses
+from gpupool.api import inference, statuses
 from gpupool.applier.serverside import CONCURRENCY, Writer
 from gpupool.errors import Conflict, KubeError, NotFound
-from gpupool.kube.resources import CAPACITY_REQUESTS, GPU_POOLS, Json, ObjectKey, Resource
+from gpupool.kube.resources import CAPACITY_REQUESTS, GPU_POOLS, INFERENCE_SLOS, Json, ObjectKey, Resource
 from gpupool.model.plan import Plan, RequestStatus
 from gpupool.model.snapshot import Snapshot
+from gpupool.planner.endpoints import SloStatus
 from gpupool.runtime.memo import StatusMemo, memo
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.reading import Tracked
@@ -127,6 +128,24 @@ class StatusWriter:
         body = statuses.pool_status(snapshot.pool, plan.status, tracked.memo.before, snapshot.now)
         made = (body, memo(body))
         return await self._write(GPU_POOLS, _Whose(key, snapshot.pool.uid), tracked, made, epoch)
+
+    async def endpoints(self, found: Iterable[SloStatus], now: datetime, epoch: int) -> int:
+        """Write the statuses of InferenceSLOs; returns how many were written."""
+        turns = iter(found)
+
+        async def work() -> int:
+            return sum([await self._endpoint(status, now, epoch) for status in turns])
+
+        return sum(await asyncio.gather(*(work() for _ in range(CONCURRENCY))))
+
+    async def _endpoint(self, status: SloStatus, now: datetime, epoch: int) -> int:
+        key = ObjectKey(status.key.namespace, status.key.name)
+        tracked = self._mirror.slos.store.get(key)
+        if tracked is None:
+            return 0
+        body = inference.status(status, tracked.memo.before, now)
+        made = (body, memo(body))
+        return await self._write(INFERENCE_SLOS, _Whose(key, status.uid), tracked, made, epoch)
 
     async def _write(
         self, resource: Resource, whose: _Whose, tracked: Tracked, made: tuple[Json, StatusMemo], epoch: int

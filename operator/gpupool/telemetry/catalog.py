@@ -27,6 +27,7 @@ class Metric:
 _POOL: Final = ("pool", "resource")
 _SHARE: Final = ("pool", "team", "resource")
 _REQUEST: Final = ("namespace", "request", "pool", "resource")
+_OBJECTIVE: Final = ("namespace", "slo", "sli", "threshold")
 
 # Read back by the operator: the keys of peaks and of dead pods (collector/prometheus/ownqueries.py).
 USED: Final = Metric(
@@ -118,6 +119,29 @@ TELEMETRY_FRESH: Final = Metric(
 LEADER: Final = Metric("gpupool_leader", "1 in the replica that leads and writes, 0 in those that stand by.")
 LAST_CYCLE: Final = Metric(
     "gpupool_last_cycle_timestamp_seconds", "When a pool's last cycle was completed.", ("pool",)
+)
+
+SLO_ATTAINMENT: Final = Metric(
+    "gpupool_slo_attainment_percent",
+    "Good events of an objective's window; absent before the first.",
+    _OBJECTIVE,
+)
+SLO_BUDGET: Final = Metric(
+    "gpupool_slo_budget_remaining_percent",
+    "What is left of the error budget of the window; below 0 the promise is broken.",
+    _OBJECTIVE,
+)
+SLO_COVERAGE: Final = Metric(
+    "gpupool_slo_coverage_percent", "Part of the window that was measured.", _OBJECTIVE
+)
+SLO_BURNING: Final = Metric(
+    "gpupool_slo_burning",
+    "1 while both windows of an alarm burn the budget too fast, else 0; `alarm` is the longer one's seconds."
+    " Absent below spec.minEvents.",
+    (*_OBJECTIVE, "alarm"),
+)
+SLO_DATA: Final = Metric(
+    "gpupool_slo_data_state", "1 for what is known of an objective now.", (*_OBJECTIVE, "state")
 )
 
 CYCLE_SECONDS: Final = Metric(

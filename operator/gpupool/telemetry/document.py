@@ -13,7 +13,7 @@ PAGE: Final = "deploy/docs/metrics.md"
 HEAD: Final = """# Metrics of the operator
 
 Generated from `gpupool.telemetry.catalog` by `make generate`. Served on the metrics port under `/metrics`.
-Series of deleted pools, shares, requests and pods end with the objects. What is unknown is absent, never 0.
+Series of deleted objects end with them. What is unknown is absent, never 0.
 """
 
 

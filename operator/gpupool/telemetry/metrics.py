@@ -23,10 +23,12 @@ from typing_extensions import override
 
 from gpupool.model.plan import Plan
 from gpupool.model.snapshot import Snapshot
+from gpupool.planner.endpoints import SloPlan
 from gpupool.telemetry import catalog
 from gpupool.telemetry.catalog import CATALOG, Kind, Metric
 from gpupool.telemetry.exposition import exposition
 from gpupool.telemetry.poolseries import Series, merged, pool_series
+from gpupool.telemetry.sloseries import slo_series
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -63,6 +65,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry(auto_describe=False)
         self._pools: dict[str, Callable[[], Series]] = {}
+        self._endpoints: Callable[[], Series] = dict
         self._cycle_seconds = self._histogram(catalog.CYCLE_SECONDS)
         self._cycles = self._counter(catalog.CYCLES)
         self._writes = self._counter(catalog.WRITES)
@@ -79,13 +82,17 @@ class Metrics:
         """Replace all series of the plan's pool, at once; they are made when they are asked for."""
         self._pools = {**self._pools, plan.pool: cache(partial(pool_series, plan, snapshot))}
 
+    def publish_endpoints(self, plan: SloPlan) -> None:
+        """Replace all series of InferenceSLOs, at once; they are made when they are asked for."""
+        self._endpoints = cache(partial(slo_series, plan))
+
     def forget(self, pool: str) -> None:
         """Drop all series of a pool that is gone."""
         self._pools = {name: series for name, series in self._pools.items() if name != pool}
 
     def render(self) -> bytes:
         """The page for Prometheus, in CONTENT_TYPE."""
-        series = merged([made() for made in self._pools.values()])
+        series = merged([made() for made in (*self._pools.values(), self._endpoints)])
         objects = exposition((metric, series[metric]) for metric in CATALOG if metric in series)
         return objects.encode() + generate_latest(self._registry)
 

@@ -55,19 +55,19 @@ def pool_series(plan: Plan, snapshot: Snapshot) -> Series:
     for request in governed:
         _request(series, plan.pool, request)
         if pods_known(snapshot):  # what is read back as a peak is a fact, or it is absent
-            _put(series, catalog.USED, _names(plan.pool, request), request.used)
+            put(series, catalog.USED, _names(plan.pool, request), request.used)
     if pods_known(snapshot):
         _unattributed(series, snapshot, books)
         _pods(series, snapshot, books)
     for phase in Phase:
-        _put(series, catalog.REQUESTS, (plan.pool, phase), sum(r.phase is phase for r in plan.requests))
-    _put(series, catalog.UNCONFIRMED_QUOTAS, (plan.pool,), _unconfirmed(snapshot))
-    _put(series, catalog.TELEMETRY_FRESH, (plan.pool,), float(snapshot.usage.fresh))
-    _put(series, catalog.LAST_CYCLE, (plan.pool,), snapshot.now.timestamp())
+        put(series, catalog.REQUESTS, (plan.pool, phase), sum(r.phase is phase for r in plan.requests))
+    put(series, catalog.UNCONFIRMED_QUOTAS, (plan.pool,), _unconfirmed(snapshot))
+    put(series, catalog.TELEMETRY_FRESH, (plan.pool,), float(snapshot.usage.fresh))
+    put(series, catalog.LAST_CYCLE, (plan.pool,), snapshot.now.timestamp())
     return series
 
 
-def _put(series: Series, metric: Metric, labels: tuple[str, ...], value: float | None) -> None:
+def put(series: Series, metric: Metric, labels: tuple[str, ...], value: float | None) -> None:
     """Add one value; None is unknown, and the unknown is absent."""
     if value is not None:
         series.setdefault(metric, {})[labels] = float(value)
@@ -75,7 +75,7 @@ def _put(series: Series, metric: Metric, labels: tuple[str, ...], value: float |
 
 def _counts(series: Series, metric: Metric, labels: tuple[str, ...], counts: Counts) -> None:
     for resource in sorted(counts):
-        _put(series, metric, (*labels, resource), counts[resource])
+        put(series, metric, (*labels, resource), counts[resource])
 
 
 def _pool(series: Series, pool: str, status: PoolStatus) -> None:
@@ -84,7 +84,7 @@ def _pool(series: Series, pool: str, status: PoolStatus) -> None:
     for row in status.shares:
         _share(series, pool, row)
     for c in status.conditions:
-        _put(series, catalog.POOL_CONDITION, (pool, c.type, c.status, c.reason), 1)
+        put(series, catalog.POOL_CONDITION, (pool, c.type, c.status, c.reason), 1)
 
 
 def _unconfirmed(snapshot: Snapshot) -> int:
@@ -105,10 +105,10 @@ def _names(pool: str, request: RequestStatus) -> tuple[str, ...]:
 def _request(series: Series, pool: str, request: RequestStatus) -> None:
     labels = _names(pool, request)
     for metric, name in _REQUEST:
-        _put(series, metric, labels, getattr(request, name))
+        put(series, metric, labels, getattr(request, name))
     if request.timer is not None and request.timer.deadline is not None:
         deadline = request.timer.deadline.timestamp()
-        _put(series, catalog.DEADLINE, (request.key.namespace, request.key.name), deadline)
+        put(series, catalog.DEADLINE, (request.key.namespace, request.key.name), deadline)
 
 
 def _unattributed(series: Series, snapshot: Snapshot, books: Books) -> None:
@@ -118,7 +118,7 @@ def _unattributed(series: Series, snapshot: Snapshot, books: Books) -> None:
             continue
         for resource in snapshot.pool.resources:
             used = gpus(books.unattributed.get(namespace.name, ()), resource)
-            _put(series, catalog.USED, (namespace.name, "", snapshot.pool.name, resource), used)
+            put(series, catalog.USED, (namespace.name, "", snapshot.pool.name, resource), used)
 
 
 def _pods(series: Series, snapshot: Snapshot, books: Books) -> None:
@@ -131,7 +131,7 @@ def _pods(series: Series, snapshot: Snapshot, books: Books) -> None:
             if count := pod.gpus.get(resource, 0):
                 booked = request.get((pod.key, resource), "")
                 labels = (pod.key.namespace, pod.key.name, pod.node, booked, snapshot.pool.name, resource)
-                _put(series, catalog.POD, labels, count)
+                put(series, catalog.POD, labels, count)
 
 
 def _requests_of(books: Books) -> Mapping[tuple[Key, str], str]:

@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from gpupool.api.v1alpha1 import CapacityRequest, GpuPool, Mode, Priority, explain, write_time
+from gpupool.api.v1alpha1 import CapacityRequest, GpuPool, InferenceSLO, Mode, Priority, explain, write_time
 from support import statuses
 from support.manifests import EXAMPLES, Json, Mistake, example, good, mistakes
 
-MODELS: dict[str, type[GpuPool] | type[CapacityRequest]] = {
+MODELS: dict[str, type[GpuPool] | type[CapacityRequest] | type[InferenceSLO]] = {
     "GpuPool": GpuPool,
     "CapacityRequest": CapacityRequest,
+    "InferenceSLO": InferenceSLO,
 }
-TWINS = [row for kind in ("gpupool", "capacityrequest") for row in mistakes(kind) if row.twin]
+KINDS = tuple(kind.lower() for kind in MODELS)
+TWINS = [row for kind in KINDS for row in mistakes(kind) if row.twin]
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
@@ -91,7 +93,7 @@ def test_times_are_written_in_utc_and_exactly(moment: datetime, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "manifest", [good("gpupool"), good("capacityrequest")], ids=lambda manifest: str(manifest["kind"])
+    "manifest", [good(kind) for kind in KINDS], ids=lambda manifest: str(manifest["kind"])
 )
 def test_models_are_values_that_cannot_be_changed(manifest: Json) -> None:
     model = MODELS[manifest["kind"]].model_validate(manifest)

@@ -43,8 +43,15 @@ def test_a_waiting_pod_is_unbound_not_running_and_has_not_started() -> None:
     found = a_pod()
     assert found is not None
     assert replace(found, template="") == Pod(
-        Key("a", "p"), "u", {GPU: 1}, None, created=NOON, started=None, running=False
+        Key("a", "p"), "u", {GPU: 1}, None, created=NOON, started=None, running=False, ready=False
     )
+
+
+def test_a_pod_serves_while_it_is_ready() -> None:
+    for status in ("True", "False"):
+        found = a_pod(status={"conditions": [{"type": "Ready", "status": status}]})
+        assert found is not None
+        assert found.ready is (status == "True")
 
 
 def test_a_pod_runs_since_its_first_running_container_started() -> None:

@@ -9,6 +9,7 @@ import pytest
 from gpupool.errors import FencedError
 from gpupool.runtime import leading as module
 from gpupool.runtime.context import Context
+from gpupool.runtime.endpoints import Endpoints
 from gpupool.runtime.leading import Leading
 from gpupool.runtime.manager import Manager
 from gpupool.runtime.publisher import Publisher
@@ -62,9 +63,16 @@ class Rig:
         context = SimpleNamespace(elector=self.lease, mirror=mirror, client=None, writer=None, epoch=3)
         manager = self.manager = SimpleNamespace(run=self._govern, wrong=lambda: self.broken, ready=False)
         publisher = SimpleNamespace(told=nothing)
+        endpoints = SimpleNamespace(run=self._judge)
         self.leading = Leading(
-            cast("Context", context), cast("Manager", manager), cast("Publisher", publisher)
+            cast("Context", context),
+            cast("Manager", manager),
+            cast("Endpoints", endpoints),
+            cast("Publisher", publisher),
         )
+
+    async def _judge(self) -> None:
+        await asyncio.sleep(60)
 
     async def _govern(self) -> None:
         self.lease.done.append("governs")

@@ -24,6 +24,8 @@ from gpupool.api.v1alpha1.common import (
 from gpupool.api.v1alpha1.durations import Duration, format_duration, parse_duration
 from gpupool.api.v1alpha1.gpupool import GpuPool, GpuPoolSpec
 from gpupool.api.v1alpha1.gpupool_status import EffectivePolicy, GpuPoolStatus, ShareStatus
+from gpupool.api.v1alpha1.inferenceslo import InferenceSLO, InferenceSLOSpec, Objective
+from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Kept, Sums
 
 __all__ = [
     "API_VERSION",
@@ -42,9 +44,14 @@ __all__ = [
     "GpuPool",
     "GpuPoolSpec",
     "GpuPoolStatus",
+    "InferenceSLO",
+    "InferenceSLOSpec",
+    "InferenceSLOStatus",
+    "Kept",
     "LabelSelector",
     "Mode",
     "ObjectMeta",
+    "Objective",
     "Phase",
     "Priority",
     "Purpose",
@@ -52,6 +59,7 @@ __all__ = [
     "ReclaimStage",
     "Requirement",
     "ShareStatus",
+    "Sums",
     "Visibility",
     "explain",
     "format_duration",

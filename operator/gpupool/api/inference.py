@@ -1,0 +1,183 @@
+"""InferenceSLO and the words of the domain: reading what is promised, writing what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from gpupool.api import v1alpha1 as api
+from gpupool.api.statuses import conditions_of, present
+from gpupool.api.v1alpha1 import format_duration, write_time
+from gpupool.api.v1alpha1.conditions import shorten
+from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
+from gpupool.planner.endpoints import ObjectiveFound, SloStatus
+from gpupool.policy.slo.budget import Burn
+
+Json = dict[str, Any]
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+PERCENT_DIGITS: Final = 3
+COUNT_DIGITS: Final = 2
+
+
+def read(raw: Mapping[str, Any]) -> Slo:
+    """Read an InferenceSLO.
+
+    Raises:
+        pydantic.ValidationError: it does not keep the rules of this version.
+    """
+    found = api.InferenceSLO.model_validate({k: v for k, v in raw.items() if k != "status"})
+    spec, meta = found.spec, found.metadata
+    objectives = tuple(_objective(o) for o in spec.objectives)
+    return Slo(
+        key=Key(meta.namespace or "", meta.name),
+        uid=meta.uid,
+        generation=meta.generation,
+        created=meta.creation_timestamp or EPOCH,
+        target=ObjectRef(spec.target_ref.api_version, spec.target_ref.kind, spec.target_ref.name),
+        objectives=objectives,
+        window=spec.window,
+        min_events=spec.min_events,
+        engine=spec.engine or "",
+        sums=_kept(objectives, raw.get("status") or {}),
+    )
+
+
+def _objective(spec: api.Objective) -> Objective:
+    return Objective(
+        sli=Sli(spec.sli),
+        percent=spec.percent,
+        threshold=None if spec.threshold is None else spec.threshold.total_seconds(),
+        tokens_per_second=spec.tokens_per_second,
+    )
+
+
+def _kept(objectives: Iterable[Objective], raw: Mapping[str, Any]) -> tuple[Sums, ...]:
+    """The sums of each objective, where its own are in the status; a new threshold begins anew."""
+    try:
+        status = api.InferenceSLOStatus.model_validate({"objectives": raw.get("objectives", ())})
+    except ValidationError:
+        return ()
+    told = {
+        (Sli(o.sli), None if o.threshold is None else o.threshold.total_seconds()): o.sums
+        for o in status.objectives
+    }
+    return tuple(_sums(told.get((o.sli, o.threshold))) for o in objectives)
+
+
+def _sums(kept: api.Sums | None) -> Sums:
+    if kept is None:
+        return Sums()
+    return Sums(
+        until=kept.until.timestamp(),
+        hours=tuple(_slice(k, HOUR) for k in kept.hours),
+        days=tuple(_slice(k, DAY) for k in kept.days),
+    )
+
+
+def _slice(kept: api.Kept, seconds: float) -> Slice:
+    return Slice(kept.at.timestamp(), seconds, kept.good, kept.total, kept.seconds)
+
+
+# ------------------------------------------------------------------ and back
+
+
+def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
+    """The status of an InferenceSLO.
+
+    Args:
+        found: what was found.
+        before: the status as it was last written; its conditions keep their times.
+        now: the server's time.
+    """
+    budgets = [o.budget for o in found.objectives]
+    return present(
+        {
+            "observedGeneration": found.generation,
+            "engine": found.engine or None,
+            "replicas": found.pods,
+            "readyReplicas": found.ready,
+            "attainment": _percent(
+                min((b.attainment for b in budgets if b.attainment is not None), default=None)
+            ),
+            "budgetRemaining": _percent(
+                min((b.remaining for b in budgets if b.remaining is not None), default=None)
+            ),
+            "dataState": found.state.value,
+            "objectives": [_found(o) for o in found.objectives],
+            "conditions": conditions_of(found.conditions, before, found.generation, now),
+        }
+    )
+
+
+def _found(found: ObjectiveFound) -> Json:
+    objective, reading, budget = found.objective, found.reading, found.budget
+    return present(
+        {
+            "sli": objective.sli.value,
+            "threshold": None if objective.threshold is None else _duration(objective.threshold),
+            "percent": objective.percent,
+            "dataState": reading.state.value,
+            "message": shorten(reading.message) or None,
+            "attainment": _percent(budget.attainment),
+            "budgetRemaining": _percent(budget.remaining),
+            "coverage": _percent(budget.coverage),
+            "events": round(budget.events, COUNT_DIGITS),
+            "burnRates": [_burn(b) for b in budget.burns],
+            "metric": reading.metric or None,
+            "bucket": reading.bucket or None,
+            "sums": _written(found.sums),
+        }
+    )
+
+
+def _burn(burn: Burn) -> Json:
+    return present(
+        {
+            "long": _duration(burn.alarm.long),
+            "short": _duration(burn.alarm.short),
+            "factor": round(burn.alarm.factor, PERCENT_DIGITS),
+            "longRate": _rounded(burn.long_rate),
+            "shortRate": _rounded(burn.short_rate),
+            "burning": burn.burning,
+        }
+    )
+
+
+def _written(sums: Sums) -> Json | None:
+    if not sums.until:
+        return None
+    return present(
+        {
+            "until": write_time(datetime.fromtimestamp(sums.until, UTC)),
+            "hours": _slices(sums.hours),
+            "days": _slices(sums.days),
+        }
+    )
+
+
+def _slices(parts: Sequence[Slice]) -> list[Json]:
+    return [
+        {
+            "at": write_time(datetime.fromtimestamp(part.start, UTC)),
+            "good": round(part.good, COUNT_DIGITS),
+            "total": round(part.total, COUNT_DIGITS),
+            "seconds": round(part.covered, COUNT_DIGITS),
+        }
+        for part in parts
+    ]
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(value, PERCENT_DIGITS)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, COUNT_DIGITS)
+
+
+def _duration(seconds: float) -> str:
+    return format_duration(timedelta(seconds=seconds))

@@ -1,0 +1,126 @@
+"""InferenceSLO: what the users of an inference endpoint are promised."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, Strict
+
+from gpupool.api.v1alpha1.base import API_VERSION, ApiModel
+from gpupool.api.v1alpha1.capacityrequest import WorkloadRef
+from gpupool.api.v1alpha1.common import ObjectMeta
+from gpupool.api.v1alpha1.durations import Duration, parse_duration
+from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
+from gpupool.api.v1alpha1.rules import Rule, span
+
+MAX_OBJECTIVES = 8
+LATENCIES = (Sli.TTFT, Sli.ITL, Sli.TPOT, Sli.E2E, Sli.QUEUE)
+_IS_LATENCY = "self.sli in ['ttft', 'itl', 'tpot', 'e2e', 'queue']"
+
+
+class Engine(StrEnum):
+    """The inference engine: which metrics mean what."""
+
+    VLLM = "vLLM"
+    SGLANG = "SGLang"
+    TGI = "TGI"
+    TRITON = "Triton"
+    NIM = "NIM"
+
+
+WHOLE = 100
+LEAVES_A_BUDGET = Rule(
+    cel="self < 100.0",
+    message="100 percent leave no error budget: write less, such as 99.9",
+    holds=lambda percent: percent < WHOLE,
+)
+
+
+class Objective(ApiModel):
+    """One promise: so many percent of requests (of minutes, for throughput) are good."""
+
+    sli: Sli
+    """What is measured: ttft, itl, tpot, e2e or queue (seconds of a request); availability; throughput."""
+    percent: Annotated[float, Field(ge=1, le=100), LEAVES_A_BUDGET]
+    """Percent that must be good, such as 99 or 99.9."""
+    threshold: Annotated[Duration, span("threshold", "1ms", "1h")] | None = None
+    """Latencies: a request is good up to here. It must be a bucket bound of the engine's histogram."""
+    tokens_per_second: Annotated[int, Strict(), Field(ge=1, le=100_000_000)] | None = None
+    """Throughput: a minute is good when so many tokens were written, or nobody waited."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel=f"has(self.threshold) == ({_IS_LATENCY})",
+            message="ttft, itl, tpot, e2e and queue need a threshold such as 500ms; availability and"
+            " throughput take none",
+            shows=(
+                "%s has %s threshold: latencies need one such as 500ms; availability, throughput take none",
+                "self.sli",
+                "has(self.threshold) ? 'a' : 'no'",
+            ),
+            holds=lambda it: (it.threshold is not None) == (it.sli in LATENCIES),
+            field="threshold",
+        ),
+        Rule(
+            cel="has(self.tokensPerSecond) == (self.sli == 'throughput')",
+            message="throughput needs tokensPerSecond, no other objective takes it: add it, or take it away",
+            shows=(
+                "objective %s has %s tokensPerSecond: throughput needs it, no other objective takes it",
+                "self.sli",
+                "has(self.tokensPerSecond) ? 'a' : 'no'",
+            ),
+            holds=lambda it: (it.tokens_per_second is not None) == (it.sli is Sli.THROUGHPUT),
+            field="tokensPerSecond",
+        ),
+    )
+
+
+class InferenceSLOSpec(ApiModel):
+    """Which workload, which objectives, over which time."""
+
+    target_ref: WorkloadRef
+    """The workload, in this namespace. Cannot change."""
+    engine: Engine | None = None
+    """Its engine; absent: found from what its pods export."""
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=MAX_OBJECTIVES)]
+    """What is promised."""
+    window: Annotated[Duration, span("window", "5m", "720h")] = Field(
+        default=parse_duration("28d"), json_schema_extra={"default": "28d"}
+    )
+    """Time over which the promise holds, and its error budget is counted."""
+    min_events: Annotated[int, Strict(), Field(ge=1, le=1_000_000_000)] = 100
+    """Fewer requests than this in the window give no verdict; what was measured is shown all the same."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.objectives.all(a, self.objectives.exists_one(b, a.sli == b.sli &&"
+            " has(a.threshold) == has(b.threshold) && (!has(a.threshold) || a.threshold == b.threshold)))",
+            message="objectives: two have the same sli and threshold: keep one of them",
+            holds=lambda it: len({(o.sli, o.threshold) for o in it.objectives}) == len(it.objectives),
+            field="objectives",
+        ),
+        Rule(
+            cel="self.targetRef == oldSelf.targetRef",
+            message="targetRef cannot change: delete this InferenceSLO and make a new one",
+            shows=(
+                "targetRef cannot change from %s to %s: delete this InferenceSLO and make a new one",
+                "oldSelf.targetRef.kind + '/' + oldSelf.targetRef.name",
+                "self.targetRef.kind + '/' + self.targetRef.name",
+            ),
+            field="targetRef",
+        ),
+    )
+
+
+class InferenceSLO(ApiModel):
+    """What the users of an inference endpoint are promised."""
+
+    api_version: Literal["gpupool.dev/v1alpha1"] = API_VERSION
+    """Group and version."""
+    kind: Literal["InferenceSLO"] = "InferenceSLO"
+    """Kind."""
+    metadata: ObjectMeta
+    """Standard metadata."""
+    spec: InferenceSLOSpec
+    """What is promised."""
+    status: InferenceSLOStatus = Field(default_factory=InferenceSLOStatus)
+    """What is."""

@@ -1,0 +1,166 @@
+"""The endpoints' life: read all of them at once, judge, tell; again at a steady pace.
+
+It stands beside the pools' cycles and shares nothing with them but the mirrors: an endpoint is judged at a
+pace of its own, whatever changes in the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import ceil
+from typing import Final
+
+from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
+from gpupool.errors import FencedError
+from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
+from gpupool.planner.endpoints import SloPlan, plan_endpoints
+from gpupool.runtime.context import Context
+from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.statuswriter import StatusWriter
+
+log = logging.getLogger(__name__)
+
+REMEMBERED: Final = 120.0
+"""Seconds that pods which are gone still belong to their endpoint: what they did last is read until then."""
+PACE: Final = 4.0
+"""Looks between two writes of numbers that move with every request: a minute, of looks of 15 seconds."""
+MOST_HOURS: Final = 48
+"""Hours of a pause that are read again; what lies before stays uncovered."""
+Identity = tuple[Key, str]
+
+
+class Endpoints:
+    """Judges every InferenceSLO until cancelled.
+
+    Args:
+        context: the process's parts.
+        publisher: Events.
+    """
+
+    def __init__(self, context: Context, publisher: Publisher) -> None:
+        interval = context.settings.cycle_interval
+        self._context = context
+        self._publisher = publisher
+        self._interval = interval
+        self._statuses = StatusWriter(context.writer, context.mirror, PACE * interval)
+        self._reader: EndpointReader | None = context.endpoints
+        self._sums: dict[Identity, tuple[Sums, ...]] = {}
+        self._past = Belonging()
+        self._rebuilt = False
+
+    async def run(self) -> None:
+        """Look at all of them, at the pace of the settings.
+
+        Raises:
+            FencedError: we lead no more.
+        """
+        while True:
+            began = time.monotonic()
+            try:
+                await self.look()
+            except FencedError:
+                raise
+            except Exception:
+                log.exception("endpoints not judged")
+            await asyncio.sleep(max(0.0, self._interval - (time.monotonic() - began)))
+
+    async def look(self) -> SloPlan:
+        """One look at all endpoints."""
+        world, _ = self._context.mirror.mapped()
+        subjects = self._past.subjects(self._slos(), world.pods, time.monotonic())
+        if not self._rebuilt and self._reader is not None and subjects:
+            await self._rebuild(subjects, world.now)
+            self._rebuilt = True
+        plan = await self._judge(subjects, world.now)
+        await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
+        self._publisher.say(plan.notices)
+        self._context.metrics.publish_endpoints(plan)
+        return plan
+
+    async def _judge(self, subjects: Sequence[Subject], now: datetime, at: float | None = None) -> SloPlan:
+        """Read the endpoints, now or as of a moment that is past, and add what happened to their sums."""
+        slos = tuple(
+            replace(s.slo, sums=self._sums.get((s.slo.key, s.slo.uid), s.slo.sums)) for s in subjects
+        )
+        if self._reader is None:
+            reading = Reading({}, "Prometheus is not configured: set prometheus.url.")
+        else:
+            reading = await self._reader.read(subjects, at)
+        plan = plan_endpoints(SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem))
+        self._sums = {(s.key, s.uid): tuple(o.sums for o in s.objectives) for s in plan.statuses}
+        return plan
+
+    def _remembering(self, slo: Slo) -> Slo:
+        """The promise with its sums as we left them, which the status shows a while later."""
+        return replace(slo, sums=self._sums.get((slo.key, slo.uid), slo.sums))
+
+    async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
+        """Read what happened since the sums were last written, an hour at a time."""
+        until = max((s.until for subject in subjects for s in subject.slo.sums), default=0.0)
+        for moment in moments(until, now.timestamp()):
+            found = await self._judge(subjects, datetime.fromtimestamp(moment, UTC), moment)
+            log.info("endpoints read again", extra={"at": moment, "endpoints": len(found.statuses)})
+
+    def _slos(self) -> list[Slo]:
+        return [t.value for t in self._context.mirror.slos.store.values() if isinstance(t.value, Slo)]
+
+
+def moments(until: float, now: float) -> list[float]:
+    """Unix seconds at which counters are read after a pause: where it began, and every hour since.
+
+    Args:
+        until: when events were last counted; 0 where they never were.
+        now: the present, which is read anyway.
+    """
+    if not until:
+        return []
+    first = max(until, now - MOST_HOURS * HOUR)
+    return [first + n * HOUR for n in range(ceil(max(0.0, now - first) / HOUR))]
+
+
+class Belonging:
+    """Which pods belong to which endpoint, those that are gone a moment ago included."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Key, dict[str, float]] = {}
+
+    def subjects(self, slos: Sequence[Slo], pods: Iterable[Pod], now: float) -> list[Subject]:
+        """The endpoints with their pods.
+
+        Args:
+            slos: all of them.
+            pods: of the cluster, each with its top owner.
+            now: monotonic seconds.
+        """
+        by_owner = _by_owner(pods)
+        seen, self._seen = self._seen, {}
+        return [self._subject(slo, by_owner, seen.get(slo.key, {}), now) for slo in slos]
+
+    def _subject(
+        self,
+        slo: Slo,
+        by_owner: Mapping[tuple[str, ObjectRef], Sequence[Pod]],
+        before: Mapping[str, float],
+        now: float,
+    ) -> Subject:
+        present = by_owner.get((slo.key.namespace, slo.target), ())
+        ready = sorted(p.key.name for p in present if p.ready and not p.terminating)
+        here = dict.fromkeys((p.key.name for p in present), now)
+        kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
+        self._seen[slo.key] = kept
+        return Subject(slo, ready, sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys()))
+
+
+def _by_owner(pods: Iterable[Pod]) -> Mapping[tuple[str, ObjectRef], Sequence[Pod]]:
+    found: dict[tuple[str, ObjectRef], list[Pod]] = defaultdict(list)
+    for pod in pods:
+        if pod.owner is not None:
+            found[pod.key.namespace, pod.owner].append(pod)
+    return found

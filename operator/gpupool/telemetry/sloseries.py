@@ -1,0 +1,36 @@
+"""From a look at all endpoints to their series. Pure: the same look, the same series."""
+
+from typing import Final
+
+from gpupool.model.slo import Objective
+from gpupool.planner.endpoints import ObjectiveFound, SloPlan
+from gpupool.telemetry import catalog
+from gpupool.telemetry.poolseries import Series, put
+
+NONE: Final = ""
+"""Label of an objective without a threshold."""
+
+
+def slo_series(plan: SloPlan) -> Series:
+    """Every series that speaks about an InferenceSLO."""
+    series: Series = {}
+    for status in plan.statuses:
+        for found in status.objectives:
+            labels = (status.key.namespace, status.key.name, *_names(found.objective))
+            _objective(series, labels, found, judged=found.budget.events >= status.min_events)
+    return series
+
+
+def _names(objective: Objective) -> tuple[str, str]:
+    limit = NONE if objective.threshold is None else f"{objective.threshold:g}"
+    return objective.sli.value, limit
+
+
+def _objective(series: Series, labels: tuple[str, ...], found: ObjectiveFound, *, judged: bool) -> None:
+    budget = found.budget
+    put(series, catalog.SLO_ATTAINMENT, labels, budget.attainment)
+    put(series, catalog.SLO_BUDGET, labels, budget.remaining)
+    put(series, catalog.SLO_COVERAGE, labels, budget.coverage)
+    put(series, catalog.SLO_DATA, (*labels, found.reading.state.value), 1)
+    for burn in budget.burns if judged else ():
+        put(series, catalog.SLO_BURNING, (*labels, f"{burn.alarm.long:.0f}"), float(burn.burning))

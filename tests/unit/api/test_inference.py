@@ -1,0 +1,103 @@
+"""InferenceSLO: read as it is meant, written so that the schema takes it, and remembered over a restart."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gpupool.api import inference
+from gpupool.api.v1alpha1 import InferenceSLOStatus
+from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.plan import Condition, Status
+from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
+from gpupool.planner.endpoints import ObjectiveFound, SloStatus
+from gpupool.policy.slo.budget import budget
+from support.builders import NOW
+from support.manifests import example
+
+NOON = datetime(2030, 1, 7, 12, tzinfo=UTC).timestamp()
+SUMS = Sums(
+    until=NOON,
+    fine=(Slice(NOON - 60, 60, 1, 1, 60),),
+    hours=(Slice(NOON - HOUR, HOUR, 95.5, 100, 3000),),
+    days=(Slice(NOON - 2 * DAY - 12 * HOUR, DAY, 900, 1000, DAY),),
+)
+TTFT = Objective(Sli.TTFT, 99, 0.5)
+
+
+def a_status(sums: Sums = SUMS, state: SloState = SloState.OK) -> SloStatus:
+    window = timedelta(days=28)
+    reading = Reading(state, 1, 1, 15.0, "vllm:time_to_first_token_seconds", "0.5", "told")
+    found = ObjectiveFound(TTFT, reading, sums, budget(TTFT, sums, NOON, window, 15))
+    met = Condition("Met", Status.FALSE, "Missed", "Missed.")
+    return SloStatus(Key("chat-prod", "chat"), "uid", 2, "vLLM", 3, 2, (found,), (met,))
+
+
+def written(status: SloStatus) -> dict[str, Any]:
+    body = inference.status(status, {}, NOW)
+    InferenceSLOStatus.model_validate(body)
+    return body
+
+
+def test_the_example_reads_as_it_is_meant() -> None:
+    slo = inference.read(example("chat-slo"))
+    assert (slo.key, slo.target) == (Key("chat-prod", "chat"), ObjectRef("apps/v1", "Deployment", "chat"))
+    assert slo.objectives == (TTFT, Objective(Sli.ITL, 95, 0.05))
+    assert (slo.window, slo.min_events, slo.engine) == (timedelta(days=28), 100, "")
+    assert slo.sums == (Sums(), Sums())
+
+
+def test_what_breaks_the_rules_is_refused() -> None:
+    manifest = example("chat-slo")
+    with pytest.raises(ValidationError):
+        inference.read(manifest | {"spec": manifest["spec"] | {"objectives": []}})
+
+
+def test_every_field_travels() -> None:
+    body = written(a_status())
+    assert (body["engine"], body["replicas"], body["readyReplicas"], body["dataState"]) == (
+        "vLLM",
+        3,
+        2,
+        "OK",
+    )
+    (row,) = body["objectives"]
+    assert (row["sli"], row["threshold"], row["percent"], row["dataState"]) == ("ttft", "500ms", 99, "OK")
+    assert (row["metric"], row["bucket"], row["message"]) == (
+        "vllm:time_to_first_token_seconds",
+        "0.5",
+        "told",
+    )
+    assert row["attainment"] == body["attainment"] == pytest.approx(90.5, abs=0.1)
+    assert row["budgetRemaining"] == body["budgetRemaining"] < -800
+    assert row["events"] == 1100
+    assert [b["long"] for b in row["burnRates"]] == ["56m", "5h36m", "2d19h12m"]
+    assert row["sums"]["until"] == "2030-01-07T12:00:00Z"
+
+
+def test_sums_survive_a_restart_without_their_slices() -> None:
+    body = written(a_status())
+    manifest = example("chat-slo")
+    again = inference.read(manifest | {"status": body})
+    assert again.sums == (replace(SUMS, fine=()), Sums())
+
+
+def test_another_threshold_begins_anew() -> None:
+    manifest = example("chat-slo")
+    manifest["spec"]["objectives"][0]["threshold"] = "1s"
+    assert inference.read(manifest | {"status": written(a_status())}).sums[0] == Sums()
+
+
+def test_a_status_that_cannot_be_read_hides_no_promise() -> None:
+    slo = inference.read(example("chat-slo") | {"status": {"objectives": "odd"}})
+    assert (len(slo.objectives), slo.sums) == (2, ())
+
+
+def test_what_was_never_measured_is_absent() -> None:
+    body = written(a_status(Sums(), SloState.MISSING))
+    (row,) = body["objectives"]
+    assert not {"attainment", "budgetRemaining", "sums"} & row.keys()
+    assert "attainment" not in body
+    assert all("longRate" not in b for b in row["burnRates"])

@@ -1,0 +1,160 @@
+"""The endpoints' loop: whose pods are whose, what is remembered between two looks, and what stops it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gpupool.collector.engines.reader import Reading as Answer
+from gpupool.collector.engines.reader import Subject
+from gpupool.errors import FencedError
+from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.slo import HOUR, Endpoint, Objective, Reading, Sli, Slo, SloState, Sums
+from gpupool.model.world import World
+from gpupool.planner.endpoints import SloStatus
+from gpupool.policy.membership import Membership
+from gpupool.runtime.context import Context
+from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, moments
+from gpupool.runtime.memo import memo
+from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.reading import Tracked
+from gpupool.runtime.settings import Settings
+from gpupool.telemetry.metrics import Metrics
+from support.builders import NOW, pods
+
+CHAT = ObjectRef("apps/v1", "Deployment", "chat")
+SLO = Slo(
+    key=Key("chat-prod", "chat"),
+    uid="uid-chat",
+    generation=1,
+    created=NOW,
+    target=CHAT,
+    objectives=(Objective(Sli.TTFT, 99, 0.5),),
+    window=timedelta(days=28),
+    min_events=100,
+)
+
+
+def pod(name: str, **more: Any) -> Pod:
+    found = pods(1, name, "chat-prod")[0]
+    return replace(found, key=Key("chat-prod", name), **{"owner": CHAT, **more})
+
+
+class Rig:
+    """A loop over one endpoint; what is written is kept."""
+
+    def __init__(self, *, reader: bool = True) -> None:
+        self.pods: Sequence[Pod] = (pod("a"), pod("b", ready=False), pod("c", terminating=True))
+        self.asked: list[Subject] = []
+        self.moments: list[float | None] = []
+        self.slo = SLO
+        self.written: list[SloStatus] = []
+        self.answer = Answer({SLO.key: Endpoint((Reading(SloState.OK, 90, 100, 15.0),), "vLLM", 2, 1)})
+        self.now = NOW
+        self.fails: Exception | None = None
+        store = SimpleNamespace(values=lambda: (Tracked(self.slo, memo({})),))
+        mirror = SimpleNamespace(mapped=self._mapped, slos=SimpleNamespace(store=store))
+        context = SimpleNamespace(
+            settings=Settings(),
+            mirror=mirror,
+            writer=None,
+            endpoints=self if reader else None,
+            epoch=1,
+            metrics=Metrics(),
+        )
+        publisher = SimpleNamespace(say=list)
+        self.endpoints = Endpoints(cast("Context", context), cast("Publisher", publisher))
+        self.endpoints._statuses = cast("Any", SimpleNamespace(endpoints=self._write))
+
+    def _mapped(self) -> tuple[World, Membership]:
+        if self.fails is not None:
+            raise self.fails
+        return World(self.now, pods=tuple(self.pods)), Membership()
+
+    async def read(self, subjects: list[Subject], at: float | None = None) -> Answer:
+        self.asked += subjects
+        self.moments.append(at)
+        return self.answer
+
+    async def _write(self, statuses: Sequence[SloStatus], *_: Any) -> int:
+        self.written = list(statuses)
+        return len(self.written)
+
+
+async def test_ready_pods_of_the_target_are_read_and_the_others_named_apart() -> None:
+    rig = Rig()
+    other = ObjectRef("apps/v1", "Deployment", "code")
+    rig.pods = (*rig.pods, pod("d", owner=other), pod("e", owner=None))
+    await rig.endpoints.look()
+    (subject,) = rig.asked
+    assert (subject.ready, subject.others, subject.gone) == (["a"], ["b", "c"], [])
+
+
+def test_pods_that_are_gone_belong_a_while_longer() -> None:
+    belonging = Belonging()
+    belonging.subjects([SLO], [pod("a"), pod("b")], 0.0)
+    (soon,) = belonging.subjects([SLO], [pod("b")], REMEMBERED)
+    assert (soon.ready, soon.gone) == (["b"], ["a"])
+    (later,) = belonging.subjects([SLO], [pod("b")], REMEMBERED + 1)
+    assert later.gone == []
+
+
+async def test_events_add_up_from_look_to_look() -> None:
+    rig = Rig()
+    for _ in range(2):
+        rig.now += timedelta(seconds=15)
+        await rig.endpoints.look()
+    (status,) = rig.written
+    assert status.objectives[0].budget.events == 200
+
+
+async def test_after_a_pause_what_happened_meanwhile_is_read_hour_by_hour_and_once() -> None:
+    rig = Rig()
+    until = NOW.timestamp() - 2.5 * HOUR
+    rig.slo = replace(SLO, sums=(Sums(until=until),))
+    await rig.endpoints.look()
+    assert rig.moments == [until, until + HOUR, until + 2 * HOUR, None]
+    await rig.endpoints.look()
+    assert rig.moments[4:] == [None]
+
+
+@pytest.mark.parametrize(
+    ("until", "found"), [(0.0, []), (100 * HOUR, []), (99.5 * HOUR, [99.5 * HOUR]), (1.0, [52 * HOUR])]
+)
+def test_a_pause_is_read_again_as_far_as_it_pays(until: float, found: list[float]) -> None:
+    assert moments(until, 100 * HOUR)[:1] == found
+    assert len(moments(until, 100 * HOUR)) <= 48
+
+
+async def test_a_promise_made_anew_under_its_name_inherits_nothing() -> None:
+    rig = Rig()
+    await rig.endpoints.look()
+    rig.slo = replace(SLO, uid="another")
+    rig.now += timedelta(seconds=15)
+    await rig.endpoints.look()
+    assert rig.written[0].objectives[0].budget.events == 100
+
+
+async def test_without_prometheus_the_status_says_so() -> None:
+    rig = Rig(reader=False)
+    await rig.endpoints.look()
+    message = rig.written[0].objectives[0].reading.message
+    assert message == "Prometheus is not configured: set prometheus.url."
+
+
+async def test_a_look_that_fails_is_tried_again_and_a_lost_leadership_ends_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig()
+    monkeypatch.setattr(rig.endpoints, "_interval", 0.0)
+    rig.fails = LookupError("no answer yet")
+    task = asyncio.create_task(rig.endpoints.run())
+    await asyncio.sleep(0.02)
+    assert "endpoints not judged" in caplog.text
+    rig.fails = FencedError("another one leads")
+    with pytest.raises(FencedError):
+        await asyncio.wait_for(task, 5)
