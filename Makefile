@@ -126,5 +126,5 @@ test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, o
 	@GPUPOOL_FAULTS=full pytest -q tests/chart/test_least_rbac.py tests/chart/test_gitops.py
 
 .PHONY: bench
-bench: $(READY) ## Figures beside baselines, in one table: [PARTS="plan pods steady scale large rate kueue soak"] [SIZE=0.1] [MINUTES=20]
+bench: $(READY) ## Figures beside baselines, in one table: [PARTS="plan pods steady scale large rate kueue endpoints soak"] [SIZE=0.1] [MINUTES=20]
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(PARTS) $(if $(SIZE),--size $(SIZE)) $(if $(MINUTES),--minutes $(MINUTES))

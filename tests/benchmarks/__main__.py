@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import kueue, planning, rate, results, soak
+from benchmarks import endpoints, kueue, planning, rate, results, soak
 from benchmarks.podcreate import pod_create
 from benchmarks.results import Figure
 from benchmarks.rig import Rig, bench_cluster
@@ -38,7 +38,7 @@ from localplane.paths import CHECKOUT
 from localplane.processes import wait_until
 from localplane.progress import say, step
 
-PARTS: Final = ("plan", "pods", "steady", "scale", "large", "rate", "kueue", "soak")
+PARTS: Final = ("plan", "pods", "steady", "scale", "large", "rate", "kueue", "endpoints", "soak")
 THOUSAND: Final = Shape(1_000, 2_000)
 TARGET: Final = Shape(5_000, 10_000)
 SOAKED: Final = Shape(1_000, 3_000)
@@ -92,6 +92,7 @@ def measure(parts: frozenset[str], size: float, minutes: float) -> list[Figure]:
         "large": lambda rig, kube: _scale(rig, kube, TARGET.at(size)),
         "rate": lambda rig, kube: rate.rate(rig, kube, TARGET.at(size)),
         "kueue": lambda rig, kube: kueue.kueue(rig, kube, size),
+        "endpoints": lambda rig, kube: endpoints.endpoints(rig, kube, size),
         "soak": lambda rig, kube: soak.soak(rig, kube, SOAKED.at(size), minutes),
     }
     for name in [part for part in PARTS if part in parts & alone.keys()]:

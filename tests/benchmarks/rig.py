@@ -33,10 +33,15 @@ _USER_TIME, _SYSTEM_TIME = 11, 12
 
 
 class Rig:
-    """A cluster with the operator, watched from outside."""
+    """A cluster with the operator, watched from outside.
 
-    def __init__(self, cluster: Cluster, audit: Path) -> None:
+    Attributes:
+        scrape: seconds between two looks of Prometheus at the operator.
+    """
+
+    def __init__(self, cluster: Cluster, audit: Path, scrape_interval: str = "1s") -> None:
         self.cluster = cluster
+        self.scrape = float(scrape_interval.removesuffix("s"))
         self._audit = audit
 
     def operator(self) -> Process:
@@ -127,7 +132,7 @@ def bench_cluster(scrape_interval: str = SCRAPE) -> Iterator[Rig]:
             cluster.up()
             progress.result = f"ready, in {directory}"
         release.install(cluster)
-        yield Rig(cluster, audit)
+        yield Rig(cluster, audit, scrape_interval)
     finally:
         cluster.down()
         shutil.rmtree(directory, ignore_errors=True)

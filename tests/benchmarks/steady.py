@@ -54,8 +54,8 @@ def idle(rig: Rig, name: str, seconds: float = IDLE_SECONDS) -> list[Figure]:
         Figure(part, "dry runs (probes of policies)", dry, "requests"),
         Figure(part, "gpupool_writes_total", rig.metric("gpupool_writes_total") - counted, "writes"),
         Figure(part, "cycles", rig.metric("gpupool_cycles_total") - cycles, "cycles"),
-        Figure(part, "CPU, scraped every second as here", used, "% of a core"),
-        Figure(part, "CPU, less these scrapes", max(0.0, used - 100 * scrape), "% of a core"),
+        Figure(part, f"CPU, scraped every {rig.scrape:g} s as here", used, "% of a core"),
+        Figure(part, "CPU, less these scrapes", max(0.0, used - 100 * scrape / rig.scrape), "% of a core"),
         Figure(part, "CPU for one scrape of its page", 1000 * scrape, "ms"),
     ]
 
