@@ -1,7 +1,7 @@
 """A thousand InferenceSLOs: questions and samples of a look, what it costs, and what is written meanwhile.
 
-Every endpoint is a Deployment of two pods on fake nodes; each pod is a target of its own, whose page is served
-by this process: as many bytes as an engine's, and counters that grow.
+Every endpoint is a Deployment of two pods on fake nodes; each pod is a target of its own. This process serves
+their pages: as many bytes as an engine's, with counters that grow.
 """
 
 import json

@@ -119,13 +119,13 @@ def _found(found: ObjectiveFound) -> Json:
         {
             "sli": objective.sli.value,
             "threshold": None if objective.threshold is None else _duration(objective.threshold),
-            "percent": objective.percent,
+            "percent": _number(objective.percent),
             "dataState": reading.state.value,
             "message": shorten(reading.message) or None,
             "attainment": _percent(budget.attainment),
             "budgetRemaining": _percent(budget.remaining),
             "coverage": _percent(budget.coverage),
-            "events": round(budget.events, COUNT_DIGITS),
+            "events": _number(budget.events),
             "burnRates": [_burn(b) for b in budget.burns],
             "metric": reading.metric or None,
             "bucket": reading.bucket or None,
@@ -139,7 +139,7 @@ def _burn(burn: Burn) -> Json:
         {
             "long": _duration(burn.alarm.long),
             "short": _duration(burn.alarm.short),
-            "factor": round(burn.alarm.factor, PERCENT_DIGITS),
+            "factor": _number(burn.alarm.factor, PERCENT_DIGITS),
             "longRate": _rounded(burn.long_rate),
             "shortRate": _rounded(burn.short_rate),
             "burning": burn.burning,
@@ -163,20 +163,26 @@ def _slices(parts: Sequence[Slice]) -> list[Json]:
     return [
         {
             "at": write_time(datetime.fromtimestamp(part.start, UTC)),
-            "good": round(part.good, COUNT_DIGITS),
-            "total": round(part.total, COUNT_DIGITS),
-            "seconds": round(part.covered, COUNT_DIGITS),
+            "good": _number(part.good),
+            "total": _number(part.total),
+            "seconds": _number(part.covered),
         }
         for part in parts
     ]
 
 
 def _percent(value: float | None) -> float | None:
-    return None if value is None else round(value, PERCENT_DIGITS)
+    return None if value is None else _number(value, PERCENT_DIGITS)
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, COUNT_DIGITS)
+    return None if value is None else _number(value)
+
+
+def _number(value: float, digits: int = COUNT_DIGITS) -> float:
+    """A number as the API server gives it back: a whole one has no decimal point."""
+    rounded = round(value, digits)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """InferenceSLO: read as it is meant, written so that the schema takes it, and remembered over a restart."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from gpupool.model.plan import Condition, Status
 from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.policy.slo.budget import budget
+from gpupool.runtime.memo import memo
 from support.builders import NOW
 from support.manifests import example
 
@@ -75,6 +77,22 @@ def test_every_field_travels() -> None:
     assert row["events"] == 1100
     assert [b["long"] for b in row["burnRates"]] == ["56m", "5h36m", "2d19h12m"]
     assert row["sums"]["until"] == "2030-01-07T12:00:00Z"
+
+
+def test_a_body_is_what_the_api_server_gives_back_so_that_nothing_is_written_twice() -> None:
+    body = written(a_status())
+    assert "99.0" not in json.dumps(body)
+    assert memo(json.loads(json.dumps(body))) == memo(body)
+    whole = [v for v in _numbers(body) if isinstance(v, float) and v == int(v)]
+    assert whole == []
+
+
+def _numbers(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [n for v in value.values() for n in _numbers(v)]
+    if isinstance(value, list):
+        return [n for v in value for n in _numbers(v)]
+    return [value] if isinstance(value, int | float) else []
 
 
 def test_sums_survive_a_restart_without_their_slices() -> None:
