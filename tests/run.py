@@ -77,6 +77,7 @@ SLOWEST = ("--durations=5",)
 # its part: no more than two beside each other.
 FAULTS = ("integration/faults", "integration/outages")
 TELEMETRY = ("integration/telemetry", "integration/leader")
+ENDPOINTS = ("integration/slo",)
 GOVERNED = (
     "integration/operator",
     "integration/scenarios",
@@ -91,8 +92,9 @@ PARTS = (
     Part("operator", GOVERNED, SLOWEST),
     Part("faults", FAULTS, SLOWEST),
     Part("chart", ("chart",), SLOWEST),
-    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *TELEMETRY, *GOVERNED)),
+    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *TELEMETRY, *GOVERNED, *ENDPOINTS)),
     Part("telemetry", TELEMETRY, SLOWEST),
+    Part("endpoints", ENDPOINTS, SLOWEST),
 )
 
 
