@@ -128,3 +128,9 @@ test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, o
 .PHONY: bench
 bench: $(READY) ## Figures beside baselines, in one table: [PARTS="plan pods steady scale large rate kueue endpoints soak"] [SIZE=0.1] [MINUTES=20]
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(PARTS) $(if $(SIZE),--size $(SIZE)) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: bench-slo
+bench-slo: $(READY) ## Replicas for real load, ours beside HPA and oracle: DATA=folder [FAMILY=servegen_m-large] [JSON=file] [FRONTIER=1]
+	@test -n "$(DATA)" || { echo "make bench-slo DATA=<folder of <family>_rates.csv.gz and <family>_tokens_6h.csv.gz>" >&2; exit 2; }
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.slo "$(DATA)" $(if $(FAMILY),--family "$(FAMILY)") $(if $(JSON),--json "$(JSON)") \
+	  $(if $(FRONTIER),--frontier)
