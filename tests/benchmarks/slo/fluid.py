@@ -65,6 +65,7 @@ class Seen:
         starting: replicas.
         running: sequences that run in all.
         busy: GPUs' utilisation, summed over replicas (0 to `ready`).
+        waiting: requests in queues, after the step.
     """
 
     step: int
@@ -74,6 +75,7 @@ class Seen:
     starting: Ints
     running: Floats
     busy: Floats
+    waiting: Floats
 
 
 class Policy(Protocol):
@@ -229,7 +231,7 @@ def served(
     good = arrived * lookup.good[lanes.tenant, place] * np.where(longest <= TTFT, 1.0, within)
     running = lookup.running[lanes.tenant, place] * fleet.ready
     busy = lookup.busy[lanes.tenant, place] * fleet.ready
-    return Seen(step, arrived, good, fleet.ready, fleet.starting, running, busy), left
+    return Seen(step, arrived, good, fleet.ready, fleet.starting, running, busy, left), left
 
 
 def needed(counts: Counts, lanes: Lanes) -> Ints:

@@ -133,11 +133,13 @@ class Endpoint:
         elif mean > self.peaks[-1].rate:
             self.peaks[-1] = Peak(ends, mean)
 
-    def size(self, now: float, present: int, tuning: Tuning) -> Sizing:
-        """Ask the operator's own rule."""
+    def size(self, now: float, fleet: tuple[int, int], waiting: float, tuning: Tuning) -> Sizing:
+        """Ask the operator's own rule; the fleet is what is there, and of it what is ready."""
         budget = Budget(sum(h[0] for h in self.hours), sum(h[1] for h in self.hours))
         arrivals = Arrivals(LOOK, tuple(self.rates), peaks=tuple(self.peaks))
-        demand = Demand(now, self.profile, arrivals, budget, BOUNDS, present, OBJECTIVE, self.needs)
+        demand = Demand(
+            now, self.profile, arrivals, budget, BOUNDS, fleet[0], OBJECTIVE, self.needs, fleet[1], waiting
+        )
         found = size(demand, tuning)
         self.needs = found.needs
         return found
@@ -147,8 +149,8 @@ class Gpupool:
     """Ours: the operator's rule, lane by lane, from what the operator would have measured by then."""
 
     def __init__(self, lanes: Lanes, tuning: Tuning = TUNING) -> None:
-        profiles = zip(lanes.carried, lanes.startup, strict=True)
-        self._endpoints = [Endpoint(Profile(float(c), 1_000, float(s))) for c, s in profiles]
+        known = zip(lanes.carried, lanes.startup, lanes.saturation, strict=True)
+        self._endpoints = [Endpoint(Profile(float(c), 1_000, float(s), float(m))) for c, s, m in known]
         self._arrived = np.zeros(len(lanes))
         self._good = np.zeros(len(lanes))
         self._tuning = tuning
@@ -166,7 +168,8 @@ class Gpupool:
         floors = []
         for lane, endpoint in enumerate(self._endpoints):
             endpoint.note(now, float(self._arrived[lane]), float(self._good[lane]), self._over)
-            floors.append(endpoint.size(now, int(present[lane]), self._tuning).floor)
+            fleet = int(present[lane]), int(seen.ready[lane])
+            floors.append(endpoint.size(now, fleet, float(seen.waiting[lane]), self._tuning).floor)
         self._arrived[:] = 0
         self._good[:] = 0
         return np.array(floors, dtype=np.int64)

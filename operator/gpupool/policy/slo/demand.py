@@ -19,6 +19,8 @@ class Term(StrEnum):
     """The rate and how much it jumps from step to step."""
     TREND = "Trend"
     """The rate as it will be when a replica that starts now is ready."""
+    BACKLOG = "Backlog"
+    """Requests that wait, and those that will until more replicas are ready."""
     HOLD = "Hold"
     """What was needed a few minutes ago: replicas stop only when they stay unneeded."""
     PEAK = "RecentPeak"
@@ -41,11 +43,13 @@ class Profile:
         rate: requests/s of one replica at which the objective is just met; 0 while nothing is known.
         samples: observations behind it.
         startup: seconds from created to ready, the 90th percentile.
+        most: requests/s of one replica from which on requests queue; 0 where only `rate` is known.
     """
 
     rate: float
     samples: int
     startup: float
+    most: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,8 @@ class Demand:
     Attributes:
         now: seconds, on the caller's clock.
         present: replicas that are ready or starting.
+        ready: of them.
+        waiting: requests in the queues of all replicas.
         objective: percent of requests that must be good.
         needs: what `Sizing.needs` was the last time.
     """
@@ -128,6 +134,8 @@ class Demand:
     present: int
     objective: float = 99.0
     needs: tuple[Need, ...] = ()
+    ready: int = 0
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,7 @@ class Tuning:
         spread_least, spread_most: what budget spent slowly or quickly makes of it, as factors.
         trend: part of the measured slope that is believed.
         trend_over: seconds whose mean is compared with that of as many seconds before.
+        drain: seconds in which requests that wait shall be served once replicas are ready.
         hold: seconds, beside the start-up time, that a need outlives itself.
         peak_hold: seconds that a peak is held for each time that the budget is spent over.
         peak_spare: burn from which peaks are held at all.
@@ -159,6 +168,7 @@ class Tuning:
     spread_most: float = 4.0
     trend: float = 1.0
     trend_over: float = 300.0
+    drain: float = 60.0
     hold: float = 180.0
     peak_hold: float = 3600.0
     peak_spare: float = 0.7

@@ -9,7 +9,8 @@ faster it burns: an endpoint whose load comes back sooner than replicas start pa
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from operator import sub
 from typing import Final
 
 from gpupool.policy.slo.demand import Arrivals, Budget, Demand, Need, Sizing, Term, Tuning
@@ -95,13 +96,25 @@ def recent_peak(arrivals: Arrivals, now: float, back: float, over: float) -> flo
     if back <= 0:
         return 0.0
     count = min(_steps(arrivals, over), len(arrivals.rates))
-    highest = max((p.rate for p in arrivals.peaks if now - p.ended < back), default=0.0)
-    total, first = 0.0, len(arrivals.rates) - _steps(arrivals, back)
-    for index, rate in enumerate(arrivals.rates):
-        total += rate - (arrivals.rates[index - count] if index >= count else 0.0)
-        if index >= max(first, count - 1):
-            highest = max(highest, total / count)
-    return highest
+    sums = tuple(accumulate(arrivals.rates, initial=0.0))
+    first = max(count, len(sums) - _steps(arrivals, back))
+    highest: float = max(map(sub, sums[first:], sums[first - count :]))
+    before = (p.rate for p in arrivals.peaks if now - p.ended < back)
+    return max(highest / count, max(before, default=0.0))
+
+
+def backlog(demand: Demand, rate: float, horizon: float) -> float:
+    """Requests that will wait when a replica that is created now is ready; 0 while nobody waits.
+
+    Args:
+        demand: who waits, how many replicas are ready, and what one carries.
+        rate: requests/s.
+        horizon: seconds until then.
+    """
+    if demand.waiting <= 0:
+        return 0.0
+    carried = demand.ready * max(demand.profile.rate, demand.profile.most)
+    return max(0.0, demand.waiting + (rate - carried) * horizon)
 
 
 def remembered(demand: Demand, need: int, seconds: float) -> tuple[Need, ...]:
@@ -120,12 +133,13 @@ def remembered(demand: Demand, need: int, seconds: float) -> tuple[Need, ...]:
 
 
 def _parts(demand: Demand, tuning: Tuning, spent: float) -> tuple[tuple[tuple[Term, int], ...], str]:
-    """Replicas by term (rate, spread, trend, peak), and the arithmetic in words."""
+    """Replicas by term (rate, spread, trend, backlog, peak), and the arithmetic in words."""
     arrivals, per = demand.arrivals, demand.profile.rate
     rate = _mean(_last(arrivals, tuning.near))
     sigmas = tuning.spread * min(max(spent, tuning.spread_least), tuning.spread_most)
     sd = spread(arrivals, tuning.spread_over)
     horizon = demand.profile.startup + arrivals.step
+    queue = backlog(demand, rate, horizon)
     rise = tuning.trend * slope(arrivals, tuning.trend_over) * horizon
     back = min(tuning.peak_hold * max(0.0, spent - tuning.peak_spare), tuning.peak_most)
     peak = recent_peak(arrivals, demand.now, back, tuning.peak_over) * tuning.peak_part
@@ -133,12 +147,13 @@ def _parts(demand: Demand, tuning: Tuning, spent: float) -> tuple[tuple[tuple[Te
         (Term.RATE, _replicas(rate, per)),
         (Term.SPREAD, _replicas(rate + sigmas * sd, per)),
         (Term.TREND, _replicas(rate + rise, per)),
+        (Term.BACKLOG, _replicas(rate + queue / tuning.drain, max(per, demand.profile.most)) if queue else 0),
         (Term.PEAK, _replicas(peak, per)),
     )
     text = (
         f"{rate:.4g} requests/s now, {sigmas:.2g} x {sd:.3g} for its jumps, {rise:.3g} more within"
-        f" {horizon:.0f}s at this trend, {peak:.4g} kept of the last {back / 60:.0f} minutes,"
-        f" {per:.4g} a replica, budget spent at {spent:.2g} times its pace"
+        f" {horizon:.0f}s at this trend, {queue:.4g} waiting by then, {peak:.4g} kept"
+        f" of the last {back / 60:.0f} minutes, {per:.4g} a replica, budget spent at {spent:.2g} of its pace"
     )
     return parts, text
 
@@ -149,6 +164,7 @@ def _told(term: Term, floor: int, wanted: int) -> str:
         Term.RATE: "for the rate",
         Term.SPREAD: "for the rate and its jumps",
         Term.TREND: "for the rate that is coming",
+        Term.BACKLOG: "for those who wait",
         Term.PEAK: "for a recent peak that may return before replicas start",
         Term.HOLD: "as needed a few minutes ago",
         Term.LOWEST: f"as the least allowed, {wanted} needed",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpupool.policy.slo.demand import Arrivals, Bounds, Budget, Demand, Need, Peak, Profile, Term, Tuning
-from gpupool.policy.slo.sizing import burn, recent_peak, remembered, size, slope, spread
+from gpupool.policy.slo.sizing import backlog, burn, recent_peak, remembered, size, slope, spread
 
 PLAIN = Tuning(spread=0.0, trend=0.0, peak_hold=0.0)
 """Only the rate counts."""
@@ -120,6 +120,28 @@ def test_a_peak_is_the_highest_mean_of_so_many_seconds(back: float, over: float,
     assert recent_peak(Arrivals(30.0, (10.0, 30.0, 60.0, 10.0)), NOW, back, over) == highest
 
 
+@pytest.mark.parametrize(
+    ("ready", "waiting", "most", "queue", "floor"),
+    [
+        (1, 0.0, 20.0, 0.0, 5),
+        (1, 300.0, 20.0, 4_800.0, 7),
+        (1, 300.0, 0.0, 6_300.0, 16),
+        (4, 300.0, 20.0, 0.0, 5),
+        (2, 9_000.0, 20.0, 10_500.0, 12),
+    ],
+    ids=["nobody waits", "behind", "saturation unknown", "catching up", "long queue"],
+)
+def test_a_queue_is_drained_within_a_minute_of_the_next_start(
+    ready: int, waiting: float, most: float, queue: float, floor: int
+) -> None:
+    found = demand(50.0, ready=ready, waiting=waiting)
+    found = replace(found, profile=replace(found.profile, most=most))
+    assert backlog(found, 50.0, 150) == queue
+    answer = size(found, PLAIN)
+    assert answer.floor == floor
+    assert (answer.term is Term.BACKLOG) == (floor > 5)
+
+
 # ------------------------------------------------------------------ budget
 
 
@@ -166,12 +188,14 @@ def test_the_arithmetic_is_told() -> None:
     found = size(demand(*JUMPS))
     assert found.message == (
         "8 replicas for the rate and its jumps: 40 requests/s now, 2.2 x 14.1 for its jumps, 0 more within"
-        " 150s at this trend, 30 kept of the last 18 minutes, 10 a replica, budget spent at 1 times its pace."
+        " 150s at this trend, 0 waiting by then, 30 kept of the last 18 minutes, 10 a replica, budget spent"
+        " at 1 of its pace."
     )
     assert dict(found.parts) == {
         Term.RATE: 4,
         Term.SPREAD: 8,
         Term.TREND: 4,
+        Term.BACKLOG: 0,
         Term.PEAK: 3,
         Term.HOLD: 8,
     }
@@ -198,6 +222,8 @@ def demands(draw: st.DrawFn) -> Demand:
         budget=Budget(draw(st.integers(0, total)), total),
         objective=draw(st.floats(50, 100)),
         present=draw(st.integers(0, 80)),
+        ready=draw(st.integers(0, 80)),
+        waiting=draw(st.floats(0, 1_000)),
     )
 
 
