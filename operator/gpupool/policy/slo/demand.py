@@ -152,7 +152,7 @@ class Tuning:
         drain: seconds in which requests that wait shall be served once replicas are ready.
         hold: seconds, beside the start-up time, that a need outlives itself.
         peak_hold: seconds that a peak is held for each time that the budget is spent over.
-        peak_spare: burn from which peaks are held at all.
+        peak_spare: burn that is no reason to hold a peak.
         peak_most: seconds; no peak is held longer.
         peak_over: seconds whose mean rate is a peak.
         peak_part: part of a peak that is held: what waits may run hotter for the minutes of a start-up.
@@ -163,15 +163,15 @@ class Tuning:
 
     near: float = 30.0
     spread_over: float = 600.0
-    spread: float = 2.2
+    spread: float = 1.8
     spread_least: float = 0.3
     spread_most: float = 4.0
     trend: float = 1.0
     trend_over: float = 300.0
-    drain: float = 60.0
+    drain: float = 10.0
     hold: float = 180.0
-    peak_hold: float = 3600.0
-    peak_spare: float = 0.7
+    peak_hold: float = 7200.0
+    peak_spare: float = 1.0
     peak_most: float = 14_400.0
     peak_over: float = 600.0
     peak_part: float = 1.0

@@ -150,11 +150,15 @@ def _parts(demand: Demand, tuning: Tuning, spent: float) -> tuple[tuple[tuple[Te
         (Term.BACKLOG, _replicas(rate + queue / tuning.drain, max(per, demand.profile.most)) if queue else 0),
         (Term.PEAK, _replicas(peak, per)),
     )
-    text = (
-        f"{rate:.4g} requests/s now, {sigmas:.2g} x {sd:.3g} for its jumps, {rise:.3g} more within"
-        f" {horizon:.0f}s at this trend, {queue:.4g} waiting by then, {peak:.4g} kept"
-        f" of the last {back / 60:.0f} minutes, {per:.4g} a replica, budget spent at {spent:.2g} of its pace"
+    said = (
+        (True, f"{rate:.4g} requests/s now"),
+        (sd > 0, f"{sigmas:.2g} x {sd:.3g} for its jumps"),
+        (rise > 0, f"{rise:.3g} more within {horizon:.0f}s at this trend"),
+        (queue > 0, f"{queue:.4g} waiting by then"),
+        (peak > 0, f"a peak of {peak:.4g} in the last {back / 60:.0f} minutes"),
+        (True, f"{per:.4g} a replica, budget spent at {spent:.2g} of its pace"),
     )
+    text = ", ".join(words for there, words in said if there)
     return parts, text
 
 

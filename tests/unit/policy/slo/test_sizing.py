@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpupool.policy.slo.demand import Arrivals, Bounds, Budget, Demand, Need, Peak, Profile, Term, Tuning
 from gpupool.policy.slo.sizing import backlog, burn, recent_peak, remembered, size, slope, spread
 
-PLAIN = Tuning(spread=0.0, trend=0.0, peak_hold=0.0)
+PLAIN = Tuning(spread=0.0, trend=0.0, peak_hold=0.0, drain=60.0)
 """Only the rate counts."""
 MINUTE = 60.0
 NOW = 100_000.0
@@ -187,18 +187,28 @@ def test_without_a_rate_of_now_nothing_moves(rates: tuple[float, ...], age: floa
 def test_the_arithmetic_is_told() -> None:
     found = size(demand(*JUMPS))
     assert found.message == (
-        "8 replicas for the rate and its jumps: 40 requests/s now, 2.2 x 14.1 for its jumps, 0 more within"
-        " 150s at this trend, 0 waiting by then, 30 kept of the last 18 minutes, 10 a replica, budget spent"
-        " at 1 of its pace."
+        "7 replicas for the rate and its jumps: 40 requests/s now, 1.8 x 14.1 for its jumps, 10 a replica,"
+        " budget spent at 1 of its pace."
     )
     assert dict(found.parts) == {
         Term.RATE: 4,
-        Term.SPREAD: 8,
+        Term.SPREAD: 7,
         Term.TREND: 4,
         Term.BACKLOG: 0,
-        Term.PEAK: 3,
-        Term.HOLD: 8,
+        Term.PEAK: 0,
+        Term.HOLD: 7,
     }
+
+
+def test_every_term_that_counts_is_told() -> None:
+    rising = tuple(10.0 + n * n / 10 for n in range(20))
+    found = size(demand(*rising, budget=BURNT, peaks=PEAK_AN_HOUR_AGO, ready=1, waiting=10.0))
+    for words in (
+        "more within 150s at this trend",
+        "waiting by then",
+        "a peak of 80 in the last 240 minutes",
+    ):
+        assert words in found.message
 
 
 # ------------------------------------------------------------------ for every endpoint
