@@ -43,9 +43,9 @@ class Setting:
     lookup: Lookup
 
     def at(self, startup: int) -> "Setting":
-        """The same with one start-up time only."""
-        seeds = len(self.counts)
-        return replace(self, lanes=lanes(self.tables, seeds, (startup,), OBJECTIVE / 100))
+        """The same with one start-up time and one draw only."""
+        side = lanes(self.tables, 1, (startup,), OBJECTIVE / 100)
+        return replace(self, lanes=side, counts=self.counts[:1])
 
     def run(self, name: str, make: Maker, share: Share | None = None) -> Outcome:
         """One policy, with its progress shown."""
@@ -147,7 +147,8 @@ def _limited(console: Console, found: Setting) -> None:
         outcome = found.run(f"{name}, {rule}", POLICIES[name], share)
         shown.append(limited.shortage(f"{name}, {rule}", outcome, tenants, days))
     names = [tenant.name for tenant in found.trace.tenants]
-    told = f"start-up {int(found.lanes.startup[0])} s, days {days.start + 1} on; {limited.ranks_told(names)}"
+    startup = int(found.lanes.startup[0])
+    told = f"seed 0, start-up {startup} s, days {days.start + 1} on; {limited.ranks_told(names)}"
     console.print(report.shortages(shown, pool, told))
 
 
@@ -159,7 +160,7 @@ def _frontier(console: Console, found: Setting) -> None:
         outcomes[name] = found.run(name, _ours(replace(TUNING, peak_hold=hours * 3600)))
     outcomes["knows its window"] = found.run("knows its window", window_oracle)
     made = report.rows(found.trace, found.lanes, outcomes)
-    told = "the frontier: hours that a peak is held for each time the budget is spent over; 2 is the rule"
+    told = "seed 0; hours that a peak is held for each time the budget is spent over; 2 is the rule"
     console.print(report.table(made, int(found.lanes.startup[0]), told))
 
 
