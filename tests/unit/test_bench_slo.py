@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.slo import limited, report
 from benchmarks.slo.__main__ import main
-from benchmarks.slo.attainment import SPEED, Table, good, lengths, table
+from benchmarks.slo.attainment import LOADS, SPEED, Table, good, lengths, table
 from benchmarks.slo.engine import Chunked
 from benchmarks.slo.fluid import Lanes, Lookup, Outcome, lanes, simulate
 from benchmarks.slo.policies import POLICIES, Known
@@ -43,6 +43,7 @@ KEYS = {
 }
 PROMPT = Lengths((100, 120, 150, 200, 300, 500, 800, 1_000, 1_200, 1_500, 2_000), 580)
 ANSWER = Lengths((10, 12, 20, 30, 60, 100, 160, 220, 300, 400, 600), 122)
+FLAT = ((1.0,) * len(LOADS), (1.0,) * len(LOADS), (0.5,) * len(LOADS))
 CHAT = Tenant("chat", {0: Window(8.0, 1.0, "Gamma", 1.0)}, (Mix(PROMPT, ANSWER, 1.0),))
 
 
@@ -196,7 +197,7 @@ def test_prompts_that_come_together_are_read_together() -> None:
 
 
 def _week() -> tuple[Trace, Lanes, dict[str, Outcome]]:
-    flat = Table(10.0, 500, 100, (1.0,) * 16, (1.0,) * 16, (0.5,) * 16)
+    flat = Table(10.0, 500, 100, *FLAT)
     side = lanes((flat, flat), 1, (120,), 0.99)
     found = Trace("servegen_m-large", (CHAT, CHAT), 7, frozenset(range(144 * 6, 144 * 6 + 72)), {})
     total = np.full((2, 7), 1_000.0)
@@ -218,7 +219,7 @@ def test_the_later_days_are_reported_apart_and_gaps_do_not_count() -> None:
 
 def test_a_baseline_off_the_reference_names_where_it_differs() -> None:
     found, side, outcomes = _week()
-    flat = Table(10.0, 500, 5, (1.0,) * 16, (1.0,) * 16, (0.5,) * 16)
+    flat = Table(10.0, 500, 5, *FLAT)
     lines = report.compared(report.rows(found, side, outcomes), outcomes, side, {"a": flat, "b": flat})
     assert len(lines) == 2
     assert "DIFFERS" in lines[0]

@@ -110,9 +110,7 @@ class Lookup:
         places, loads = np.linspace(0, 1, FINE + 1), (0.0, *LOADS)
         self.good = np.stack([np.interp(places, loads, (t.good[0], *t.good)) for t in tables])
         self.running = np.stack([np.interp(places, loads, (0.0, *t.running)) for t in tables])
-        # Idle time falls like exp(-running): what is straight between loads is its logarithm.
-        idle = [-np.log(np.maximum(1 - np.array((0.0, *t.busy)), 1e-6)) for t in tables]
-        self.busy = 1 - np.exp(-np.stack([np.interp(places, loads, i) for i in idle]))
+        self.busy = np.stack([np.interp(places, loads, (0.0, *t.busy)) for t in tables])
 
 
 def lanes(tables: Sequence[Table], seeds: int, startups: Sequence[int], objective: float) -> Lanes:
