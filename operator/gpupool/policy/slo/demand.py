@@ -169,7 +169,7 @@ class Tuning:
     trend: float = 1.0
     trend_over: float = 300.0
     drain: float = 10.0
-    hold: float = 180.0
+    hold: float = 240.0
     peak_hold: float = 7200.0
     peak_spare: float = 1.0
     peak_most: float = 14_400.0

@@ -77,9 +77,9 @@ def test_without_a_rise_or_the_history_for_one_there_is_no_trend(rates: tuple[fl
 
 @pytest.mark.parametrize(
     ("since", "startup", "floor"),
-    [(0, 120, 7), (299, 120, 7), (300, 120, 2), (300, 300, 7), (480, 300, 2)],
+    [(0, 120, 7), (359, 120, 7), (360, 120, 2), (360, 300, 7), (540, 300, 2)],
 )
-def test_a_need_outlives_itself_by_a_start_and_three_minutes(since: int, startup: int, floor: int) -> None:
+def test_a_need_outlives_itself_by_a_start_and_four_minutes(since: int, startup: int, floor: int) -> None:
     before = (Need(NOW - since, 7),)
     found = size(demand(20.0, needs=before, startup=float(startup)), PLAIN)
     assert found.floor == floor
