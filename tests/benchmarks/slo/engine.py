@@ -27,18 +27,18 @@ class Chunked(Replica):
         """Steps that must be done before the next prompts are read."""
 
     @override
-    def offer(self, ask: Ask) -> None:
+    def offer(self, ask: Ask, since: float | None = None) -> None:
         if ask.prompt + ask.cached + ask.output > self.speed.kv_tokens:
             self.refused += 1
             return
         self._waiting.append(ask)
         if self.time <= ask.at:
-            self._admit()
+            self._admit(ask.at if since is None else since)
 
     @override
     def advance(self, until: float) -> None:
         while self.time < until:
-            self._admit()
+            self._admit(self.time)
             if not self._running:
                 self.time = until
                 return
@@ -60,7 +60,7 @@ class Chunked(Replica):
                 self._preempt()
 
     @override
-    def _admit(self) -> None:
+    def _admit(self, since: float) -> None:
         if self._owed > _NOTHING and self._running:
             return
         read: list[_Running] = []
@@ -76,7 +76,9 @@ class Chunked(Replica):
             stall = self.speed.delta * ask.prompt
             self._note(len(self._running), 0.0, stall)
             self._number += 1
-            sequence = _Running(self._clock + ask.output, self._number, ask, self.time, 0.0, self._clock)
+            placed = max(ask.at, min(since, self.time))
+            end = self._clock + ask.output
+            sequence = _Running(end, self._number, ask, self.time, 0.0, placed, self._clock)
             self.time += stall
             self._context += tokens
             read.append(sequence)
