@@ -131,6 +131,22 @@ def recall(stage: Stage) -> None:
     stage.until(lambda: story.status(stage.owner, "serve").get("granted") == 4, "the owner has its GPUs")
 
 
+def promise(stage: Stage) -> None:
+    """The owner of an endpoint promises something, and is told what is known of it."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
+    objective = {"sli": "ttft", "threshold": "500ms", "percent": 99}
+    stage.kube.apply(
+        {
+            "apiVersion": "gpupool.dev/v1alpha1",
+            "kind": "InferenceSLO",
+            "metadata": {"name": "serve", "namespace": stage.owner},
+            "spec": {"targetRef": target, "objectives": [objective]},
+        }
+    )
+    path = f"/apis/gpupool.dev/v1alpha1/namespaces/{stage.owner}/inferenceslos/serve"
+    stage.until(lambda: stage.kube.get(path).get("status", {}).get("conditions"), "its status is written")
+
+
 def mend(stage: Stage) -> None:
     """Hand-made changes are mended, also where an apply alone cannot do it."""
     kube, name = stage.kube, stage.story.name
@@ -174,6 +190,7 @@ STEPS: dict[str, Callable[[Stage], None]] = {
     "start": start,
     "govern": govern,
     "recall": recall,
+    "promise": promise,
     "mend": mend,
     "withdraw": withdraw,
     "uninstall": uninstall,
