@@ -10,7 +10,7 @@ import pytest
 
 from gpupool.applier.fence import lower, settle, stamp
 from gpupool.applier.serverside import Writer
-from gpupool.errors import Conflict, FencedError
+from gpupool.errors import Conflict, FencedError, NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.messages import DeleteOptions, Precondition
 from gpupool.kube.resources import RESOURCE_QUOTAS, ObjectKey
@@ -145,3 +145,32 @@ async def test_who_leads_no_more_sends_nothing_at_all(
     with pytest.raises(FencedError, match="our lease may have run out"):
         await writer.apply(RESOURCE_QUOTAS, quota(home, 8), epoch=1)
     assert client.transport.answers.total() == before
+
+
+async def test_a_quota_is_read_with_the_right_to_list_alone(
+    client: KubeClient, kube: Kube, namespace: Callable[..., str], as_user: Callable[..., Kube]
+) -> None:
+    """The operator's role lists quotas and gets none: what it asks is what this user may."""
+    home, user = namespace("fence"), "lister@example.com"
+    await writer_of(client)[0].raise_quota(ours(home, 8, 5), on=None, epoch=5)
+    rules = [{"apiGroups": [""], "resources": ["resourcequotas"], "verbs": ["list"]}]
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "lister", "namespace": home}}
+    kube.create(rbac | {"kind": "Role", "rules": rules})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lister"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+    kube.create(rbac | {"kind": "RoleBinding", "roleRef": role, "subjects": [subject]})
+    seen: list[tuple[str, dict[str, str] | None]] = []
+    request = client.transport.request
+
+    async def noting(method: str, path: str, *, query: dict[str, str] | None = None, **more: Any) -> Json:
+        seen.append((path, query))
+        return await request(method, path, query=query, **more)
+
+    client.transport.request = noting  # type: ignore[method-assign]
+    found = await client.look_up(RESOURCE_QUOTAS, "gpupool", home)
+    assert found["metadata"]["name"] == "gpupool"
+    ((asked, query),) = seen
+    allowed = as_user(user).get(f"{asked}?fieldSelector={(query or {})['fieldSelector']}")
+    assert [q["metadata"]["name"] for q in allowed["items"]] == ["gpupool"]
+    with pytest.raises(NotFound):
+        await client.look_up(RESOURCE_QUOTAS, "another", home)

@@ -89,7 +89,7 @@ async def _mark(
     """
     for _ in range(ATTEMPTS):
         try:
-            raw = raw or await client.get(RESOURCE_QUOTAS, key.name, key.namespace)
+            raw = raw or await client.look_up(RESOURCE_QUOTAS, key.name, key.namespace)
             await _note(writer, key, raw, notes(raw))
         except Conflict:
             raw = None
@@ -133,7 +133,7 @@ async def lower(client: KubeClient, writer: Writer, body: Json, *, on: Precondit
             return await writer.apply(RESOURCE_QUOTAS, on.guarding(body), epoch=epoch, force=True)
         except Conflict:
             meta = body["metadata"]
-            found = await client.get(RESOURCE_QUOTAS, meta["name"], meta["namespace"])
+            found = await client.look_up(RESOURCE_QUOTAS, meta["name"], meta["namespace"])
             if found["metadata"]["uid"] != on.uid:
                 raise
             if epoch_of(found) > epoch:

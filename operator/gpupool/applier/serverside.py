@@ -145,7 +145,7 @@ class Writer:
         try:
             return await self.create(RESOURCE_QUOTAS, {"metadata": identity}, epoch=epoch)
         except AlreadyExists:
-            found = await self._client.get(RESOURCE_QUOTAS, identity["name"], identity["namespace"])
+            found = await self._client.look_up(RESOURCE_QUOTAS, identity["name"], identity["namespace"])
             if half_made(found):
                 return found
             raise

@@ -111,6 +111,17 @@ class KubeClient:
             items = page.items if page.first else items + page.items
         return items
 
+    async def look_up(self, resource: Resource, name: str, namespace: str) -> Json:
+        """Read one object by a list of its name: for kinds that we may list, and get nothing of.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self.list_all(Selection(resource, namespace, fields=f"metadata.name={name}"))
+        if not found:
+            raise kube_error(f"GET {resource.path(name, namespace)}", Failure(404, "NotFound", "not found"))
+        return found[0]
+
     async def watch(
         self, selection: Selection, *, since: int, seconds: int, inactivity: float
     ) -> AsyncGenerator[WatchEvent]:

@@ -42,7 +42,7 @@ class Rig:
             monotonic=lambda: self.clock,
         )
 
-    async def get(self, *_: Any) -> Any:
+    async def look_up(self, *_: Any) -> Any:
         """The quota as it stands: version 9, unless told otherwise."""
         found = self.answers.pop(0) if self.answers else {"metadata": {"resourceVersion": "9"}}
         if isinstance(found, KubeError):

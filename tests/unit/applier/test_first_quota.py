@@ -30,7 +30,7 @@ class Server:
     async def create(self, *_: Any, **__: Any) -> Json:
         raise AlreadyExists("POST /x", Failure(message="exists"))
 
-    async def get(self, *_: Any) -> Json:
+    async def look_up(self, *_: Any) -> Json:
         return self.found
 
     async def apply(self, _: Resource, body: Json, **__: Any) -> Json:
