@@ -10,6 +10,7 @@ from typing import Any
 from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.owning import label_is_ours, taint_is_ours
 from gpupool.collector.quantities import count_of, extended, pod_gpus
+from gpupool.collector.recipes import recipe
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import (
@@ -110,6 +111,7 @@ def pod(raw: Json) -> Pod | None:
         for c in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
         if (found := moment(c.get("state", {}).get("running", {}).get("startedAt"))) is not None
     ]
+    ready_since = _ready_since(status)
     return Pod(
         key=Key(meta["namespace"], meta["name"]),
         uid=meta["uid"],
@@ -124,8 +126,16 @@ def pod(raw: Json) -> Pod | None:
         direct_owner_kind="" if owner is None else owner.kind,
         selects=(spec.get("nodeSelector") or {}).get(NODE_LABEL, ""),
         template=of_pod(raw),
-        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())),
+        ready=ready_since is not None,
+        ready_at=moment(ready_since),
+        recipe=recipe(spec),
     )
+
+
+def _ready_since(status: Json) -> str | None:
+    """When a pod became Ready, as text that may be empty; None while it is not."""
+    ready = (c for c in status.get("conditions", ()) if c["type"] == "Ready" and c["status"] == "True")
+    return next((c.get("lastTransitionTime", "") for c in ready), None)
 
 
 # ------------------------------------------------------------------ quotas

@@ -78,7 +78,7 @@ class Pod:
     """A non-terminal pod that requests governed GPUs; `owner` is its top controller.
 
     `running`: a container runs or has run lately, so that a bound pod which never starts is told apart;
-    `ready`: it serves.
+    `ready`: it serves, since `ready_at`; `recipe` is a digest of image, command and arguments.
     `selects` is the pool its selector names; `template` is what admission would judge of the next one.
     """
 
@@ -96,6 +96,8 @@ class Pod:
     selects: str = ""
     template: str = ""
     ready: bool = True
+    ready_at: datetime | None = None
+    recipe: str = ""
 
     @property
     def unit(self) -> str:
