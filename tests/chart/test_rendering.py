@@ -77,6 +77,7 @@ def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> Non
         "GPUPOOL_BREAK_GLASS_GROUP": "gpupool:break-glass",
         "GPUPOOL_PROBE_NAMESPACE": "gpupool-probe",
         "GPUPOOL_CYCLE_INTERVAL": "15",
+        "GPUPOOL_EVALUATION_WINDOW": "5m",
         "GPUPOOL_LOG_LEVEL": "info",
         "GPUPOOL_DEPLOYMENT": "gpupool",
         "GPUPOOL_LEASE_DURATION": "10",

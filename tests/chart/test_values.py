@@ -29,6 +29,7 @@ WRONG = [
     ("metrics.port=http", "port"),
     ("health.prot=8081", "prot"),
     ("cycleInterval=0", "cycleInterval"),
+    ("evaluationWindow=5s", "evaluationWindow"),
     ("logLevel=verbose", "logLevel"),
     ("exemptNamespaces[0]=Kube_System", "exemptNamespaces"),
     ("tolerations[0].effect=Never", "tolerations"),

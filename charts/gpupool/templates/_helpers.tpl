@@ -91,6 +91,7 @@ it is required: what is missing is told in a condition, and giving goes on. */}}
 - {name: GPUPOOL_BREAK_GLASS_GROUP, value: {{ .Values.breakGlassGroup | quote }}}
 - {name: GPUPOOL_PROBE_NAMESPACE, value: {{ .Values.probeNamespace.name | quote }}}
 - {name: GPUPOOL_CYCLE_INTERVAL, value: {{ .Values.cycleInterval | toString | quote }}}
+- {name: GPUPOOL_EVALUATION_WINDOW, value: {{ .Values.evaluationWindow | quote }}}
 - {name: GPUPOOL_LOG_LEVEL, value: {{ .Values.logLevel | quote }}}
 - {name: GPUPOOL_DEPLOYMENT, value: {{ include "gpupool.fullname" . | quote }}}
 - {name: GPUPOOL_LEASE_DURATION, value: {{ .Values.leaderElection.leaseSeconds | toString | quote }}}

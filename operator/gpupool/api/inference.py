@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from gpupool.api import findings
 from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
@@ -43,6 +44,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         min_events=spec.min_events,
         engine=spec.engine or "",
         sums=_kept(objectives, raw.get("status") or {}),
+        profiles=findings.profiles(raw.get("status") or {}),
     )
 
 
@@ -108,6 +110,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             ),
             "dataState": found.state.value,
             "objectives": [_found(o) for o in found.objectives],
+            **findings.written(found.findings),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
         }
     )

@@ -18,6 +18,7 @@ from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.cli.prometheus import endpoint
 from gpupool.collector.engines.reader import EndpointReader
+from gpupool.collector.engines.signals import SignalReader
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
@@ -115,7 +116,7 @@ async def _parts(
     standing = AdmissionObjects(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
-    async with _readers(settings, metrics) as (usage, endpoints), elector:
+    async with _readers(settings, metrics) as (usage, endpoints, signals), elector:
         context = Context(
             settings=settings,
             client=client,
@@ -125,6 +126,7 @@ async def _parts(
             executor=Executor(client, writer, policies),
             usage=usage,
             endpoints=endpoints,
+            signals=signals,
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
@@ -152,9 +154,9 @@ def _elector(settings: Settings, mirror: Mirror, client: KubeClient) -> Elector:
 @asynccontextmanager
 async def _readers(
     settings: Settings, metrics: Metrics
-) -> AsyncIterator[tuple[UsageReader | None, EndpointReader | None]]:
+) -> AsyncIterator[tuple[UsageReader | None, EndpointReader | None, SignalReader | None]]:
     if not settings.prometheus_url:
-        yield None, None
+        yield None, None, None
         return
     async with PrometheusClient(endpoint(settings), observe=metrics.prometheus_asked) as client:
         usage = UsageReader(
@@ -162,7 +164,7 @@ async def _readers(
             own_jobs=settings.prometheus_own_jobs,
             exporter_namespaces=settings.prometheus_exporter_namespaces,
         )
-        yield usage, EndpointReader(client)
+        yield usage, EndpointReader(client), SignalReader(client, settings.evaluation_window)
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Final
 
 from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.profile import Profile
+from gpupool.model.signals import SignalReading
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -143,7 +145,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` are those of its objectives, in their order, as they were left."""
+    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left."""
 
     key: Key
     uid: str
@@ -155,6 +157,7 @@ class Slo:
     min_events: int
     engine: str = ""
     sums: tuple[Sums, ...] = ()
+    profiles: tuple[Profile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ class SloSnapshot:
         slos: every InferenceSLO.
         endpoints: what was read, by InferenceSLO; one that is absent was not read yet.
         problem: why nothing could be read at all; else empty.
+        signals: what the endpoints showed over the evaluation window.
     """
 
     now: datetime
@@ -174,3 +178,4 @@ class SloSnapshot:
     slos: tuple[Slo, ...] = ()
     endpoints: Mapping[Key, Endpoint] = field(default_factory=dict)
     problem: str = ""
+    signals: SignalReading = field(default_factory=SignalReading)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
+from gpupool.planner.diagnosing import Findings, findings
 from gpupool.policy.slo.budget import Budget, budget
 from gpupool.policy.slo.sums import fold
 
@@ -37,6 +38,7 @@ class SloStatus:
     objectives: tuple[ObjectiveFound, ...]
     conditions: tuple[Condition, ...]
     min_events: int = 0
+    findings: Findings = field(default_factory=Findings)
 
     @property
     def state(self) -> SloState:
@@ -85,6 +87,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         objectives=found,
         conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
         min_events=slo.min_events,
+        findings=findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found]),
     )
 
 

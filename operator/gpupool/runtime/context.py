@@ -8,6 +8,7 @@ from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.collector.engines.reader import EndpointReader
+from gpupool.collector.engines.signals import SignalReader
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
 from gpupool.runtime.election.thread import LeaseThread
@@ -19,7 +20,7 @@ from gpupool.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of the process. `usage` and `endpoints` are None where no Prometheus is configured."""
+    """The parts of the process. The readers are None where no Prometheus is configured."""
 
     settings: Settings
     client: KubeClient
@@ -33,6 +34,7 @@ class Context:
     mutate: bool
     elector: LeaseThread
     outsiders: OutsiderWatch
+    signals: SignalReader | None = None
 
     @property
     def epoch(self) -> int:

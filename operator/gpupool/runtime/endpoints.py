@@ -19,10 +19,14 @@ from typing import Final
 from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
 from gpupool.errors import FencedError
 from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.profile import Profile
+from gpupool.model.signals import SignalReading
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
+from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
 from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.statuswriter import StatusWriter
 
 log = logging.getLogger(__name__)
@@ -51,7 +55,8 @@ class Endpoints:
         self._interval = interval
         self._statuses = StatusWriter(context.writer, context.mirror, PACE * interval)
         self._reader: EndpointReader | None = context.endpoints
-        self._sums: dict[Identity, tuple[Sums, ...]] = {}
+        self._signalling = Signalling(context.signals, context.settings.evaluation_window)
+        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
         self._past = Belonging()
         self._rebuilt = False
 
@@ -74,32 +79,46 @@ class Endpoints:
     async def look(self) -> SloPlan:
         """One look at all endpoints."""
         world, _ = self._context.mirror.mapped()
+        owned = by_owner(world.pods)
         subjects = self._past.subjects(self._slos(), world.pods, time.monotonic())
         if not self._rebuilt and self._reader is not None and subjects:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
-        plan = await self._judge(subjects, world.now)
+        plan = await self._judge(subjects, world.now, owned=owned)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)
         return plan
 
-    async def _judge(self, subjects: Sequence[Subject], now: datetime, at: float | None = None) -> SloPlan:
+    async def _judge(
+        self,
+        subjects: Sequence[Subject],
+        now: datetime,
+        at: float | None = None,
+        owned: Mapping[tuple[str, ObjectRef], Sequence[Pod]] | None = None,
+    ) -> SloPlan:
         """Read the endpoints, now or as of a moment that is past, and add what happened to their sums."""
-        slos = tuple(
-            replace(s.slo, sums=self._sums.get((s.slo.key, s.slo.uid), s.slo.sums)) for s in subjects
-        )
+        slos = tuple(self._remembering(s.slo) for s in subjects)
         if self._reader is None:
             reading = Reading({}, "Prometheus is not configured: set prometheus.url.")
         else:
             reading = await self._reader.read(subjects, at)
-        plan = plan_endpoints(SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem))
-        self._sums = {(s.key, s.uid): tuple(o.sums for o in s.objectives) for s in plan.statuses}
+        signals = SignalReading()
+        if owned is not None and not reading.problem:
+            engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
+            signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
+        plan = plan_endpoints(
+            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals)
+        )
+        self._kept = {
+            (s.key, s.uid): (tuple(o.sums for o in s.objectives), s.findings.profiles) for s in plan.statuses
+        }
         return plan
 
     def _remembering(self, slo: Slo) -> Slo:
-        """The promise with its sums as we left them, which the status shows a while later."""
-        return replace(slo, sums=self._sums.get((slo.key, slo.uid), slo.sums))
+        """The promise with its memory as we left it, which the status shows a while later."""
+        sums, profiles = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles))
+        return replace(slo, sums=sums, profiles=profiles)
 
     async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
         """Read what happened since the sums were last written, an hour at a time."""
@@ -139,18 +158,18 @@ class Belonging:
             pods: of the cluster, each with its top owner.
             now: monotonic seconds.
         """
-        by_owner = _by_owner(pods)
+        owned = by_owner(pods)
         seen, self._seen = self._seen, {}
-        return [self._subject(slo, by_owner, seen.get(slo.key, {}), now) for slo in slos]
+        return [self._subject(slo, owned, seen.get(slo.key, {}), now) for slo in slos]
 
     def _subject(
         self,
         slo: Slo,
-        by_owner: Mapping[tuple[str, ObjectRef], Sequence[Pod]],
+        owned: Mapping[tuple[str, ObjectRef], Sequence[Pod]],
         before: Mapping[str, float],
         now: float,
     ) -> Subject:
-        present = by_owner.get((slo.key.namespace, slo.target), ())
+        present = owned.get((slo.key.namespace, slo.target), ())
         ready = sorted(p.key.name for p in present if p.ready and not p.terminating)
         here = dict.fromkeys((p.key.name for p in present), now)
         kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
@@ -158,7 +177,8 @@ class Belonging:
         return Subject(slo, ready, sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys()))
 
 
-def _by_owner(pods: Iterable[Pod]) -> Mapping[tuple[str, ObjectRef], Sequence[Pod]]:
+def by_owner(pods: Iterable[Pod]) -> Mapping[tuple[str, ObjectRef], Sequence[Pod]]:
+    """Pods by namespace and top owner."""
     found: dict[tuple[str, ObjectRef], list[Pod]] = defaultdict(list)
     for pod in pods:
         if pod.owner is not None:

@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from gpupool.api.v1alpha1 import parse_duration
 from gpupool.errors import SettingsError
 from gpupool.model.outsiders import Outsiders
 
@@ -63,6 +64,10 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+def _seconds(value: Any) -> Any:
+    return parse_duration(value).total_seconds() if isinstance(value, str) else value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(ge=0.1, le=120, validate_default=True)]
 
@@ -101,6 +106,8 @@ class Settings(BaseModel):
     """Where policies are proved by dry run."""
     cycle_interval: Annotated[float, Field(gt=0, le=3600)] = 15.0
     """Seconds between two looks at a pool in which nothing happened."""
+    evaluation_window: Annotated[float, BeforeValidator(_seconds), Field(ge=10, le=3600)] = 300.0
+    """Seconds over which it is judged what limits an endpoint."""
     log_level: Annotated[LogLevel, BeforeValidator(_lower)] = LogLevel.INFO
     """How much is logged."""
     deployment: str = "gpupool"

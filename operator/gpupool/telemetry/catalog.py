@@ -143,6 +143,11 @@ SLO_BURNING: Final = Metric(
 SLO_DATA: Final = Metric(
     "gpupool_slo_data_state", "1 for what is known of an objective now.", (*_OBJECTIVE, "state")
 )
+SLO_DIAGNOSIS: Final = Metric(
+    "gpupool_slo_diagnosis",
+    "1 for what limits an endpoint now; absent before the first look at its signals.",
+    ("namespace", "slo", "cause", "confidence", "replicas_help"),
+)
 
 CYCLE_SECONDS: Final = Metric(
     "gpupool_cycle_duration_seconds",

@@ -15,9 +15,12 @@ def slo_series(plan: SloPlan) -> Series:
     """Every series that speaks about an InferenceSLO."""
     series: Series = {}
     for status in plan.statuses:
-        for found in status.objectives:
-            labels = (status.key.namespace, status.key.name, *_names(found.objective))
-            _objective(series, labels, found, judged=found.budget.events >= status.min_events)
+        if (found := status.findings.diagnosis) is not None:
+            names = (found.cause.value, found.confidence.value, found.replicas_help.value)
+            put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
+        for each in status.objectives:
+            labels = (status.key.namespace, status.key.name, *_names(each.objective))
+            _objective(series, labels, each, judged=each.budget.events >= status.min_events)
     return series
 
 

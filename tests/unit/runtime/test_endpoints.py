@@ -63,6 +63,7 @@ class Rig:
             mirror=mirror,
             writer=None,
             endpoints=self if reader else None,
+            signals=None,
             epoch=1,
             metrics=Metrics(),
         )

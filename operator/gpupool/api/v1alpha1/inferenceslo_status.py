@@ -8,6 +8,13 @@ from pydantic import Field, StringConstraints
 from gpupool.api.v1alpha1.base import ApiModel, Timestamp
 from gpupool.api.v1alpha1.common import MAX_CONDITIONS, Condition
 from gpupool.api.v1alpha1.durations import Duration
+from gpupool.api.v1alpha1.inferenceslo_findings import (
+    MAX_ADVICE,
+    MAX_PROFILES,
+    AdviceStatus,
+    DiagnosisStatus,
+    ProfileStatus,
+)
 from gpupool.api.v1alpha1.rules import Distinct
 
 MAX_KEPT = 60
@@ -132,6 +139,14 @@ class InferenceSLOStatus(ApiModel):
     """The worst data state of all objectives."""
     objectives: Annotated[tuple[ObjectiveStatus, ...], Field(max_length=8)] = Field(default_factory=tuple)
     """The objectives, in the order of the spec."""
+    diagnosis: DiagnosisStatus | None = None
+    """What limits the endpoint now."""
+    profile: Annotated[tuple[ProfileStatus, ...], Field(max_length=MAX_PROFILES)] = Field(
+        default_factory=tuple
+    )
+    """What a replica can do, by GPU model; it survives restarts."""
+    advice: Annotated[tuple[AdviceStatus, ...], Field(max_length=MAX_ADVICE)] = Field(default_factory=tuple)
+    """What may bring more than another GPU."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )

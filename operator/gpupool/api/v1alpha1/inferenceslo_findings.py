@@ -1,0 +1,161 @@
+"""What the operator says about an InferenceSLO beside its objectives: what limits it, what it can do."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from gpupool.api.v1alpha1.base import ApiModel, Timestamp
+from gpupool.api.v1alpha1.durations import Duration
+
+Text = Annotated[str, StringConstraints(max_length=1024)]
+Word = Annotated[str, StringConstraints(max_length=256)]
+Count = Annotated[float, Field(ge=0)]
+MAX_EVIDENCE = 8
+MAX_STARTS = 20
+MAX_PROFILES = 4
+MAX_ADVICE = 3
+
+
+class Cause(StrEnum):
+    """What limits an endpoint."""
+
+    NONE = "None"
+    UNKNOWN = "Unknown"
+    NO_TRAFFIC = "NoTraffic"
+    QUEUE_BOUND = "QueueBound"
+    KV_CACHE_BOUND = "KVCacheBound"
+    PREFILL_BOUND = "PrefillBound"
+    DECODE_BOUND = "DecodeBound"
+    BATCH_TOO_SMALL = "BatchTooSmall"
+    PREFILL_INTERFERENCE = "PrefillInterference"
+    INFEASIBLE_AT_BATCH_ONE = "InfeasibleAtBatchOne"
+    ROUTING_SKEW = "RoutingSkew"
+    CPU_BOUND = "CPUBound"
+    DATA_STARVED = "DataStarved"
+    NETWORK_BOUND = "NetworkBound"
+    THROTTLED = "Throttled"
+    GPU_FAULT = "GPUFault"
+    COLD_START = "ColdStart"
+    DEFERRED = "Deferred"
+    ERROR_BOUND = "ErrorBound"
+
+
+class Confidence(StrEnum):
+    """How sure a cause is."""
+
+    LOW = "Low"
+    MEDIUM = "Medium"
+    HIGH = "High"
+
+
+class Help(StrEnum):
+    """Whether more replicas help."""
+
+    YES = "Yes"
+    NO = "No"
+    PARTLY = "Partly"
+    UNKNOWN = "Unknown"
+
+
+class Evidence(ApiModel):
+    """A signal that speaks for a cause."""
+
+    signal: Word
+    """What was looked at."""
+    value: float
+    """What it shows, over the evaluation window."""
+    bound: Word
+    """What it is beyond."""
+
+
+class DiagnosisStatus(ApiModel):
+    """What limits the endpoint now."""
+
+    cause: Cause
+    """The cause, None where nothing does, Unknown where no two signals agree."""
+    confidence: Confidence
+    """Medium with two signals that agree, High with three."""
+    replicas_help: Help
+    """Whether more replicas help: from the profile, or what usually holds of the cause."""
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=MAX_EVIDENCE)] = Field(default_factory=tuple)
+    """The signals that agree."""
+    remedy: Text | None = None
+    """What to do, the cheapest first."""
+    blind: Annotated[tuple[Word, ...], Field(max_length=8)] = Field(default_factory=tuple)
+    """What to switch on, so that more can be told."""
+
+
+class Stat(ApiModel):
+    """A number that was learned."""
+
+    value: Count
+    """The number."""
+    samples: Annotated[int, Field(ge=0)]
+    """Windows that it was learned from."""
+    last: Timestamp
+    """The newest of them."""
+
+
+class Shape(ApiModel):
+    """Mean tokens of a request."""
+
+    prompt: Count
+    """Of its prompt, when the profile began."""
+    output: Count
+    """Of its answer, when the profile began."""
+    recent_prompt: Count
+    """Of its prompt lately; a fifth more or less begins a new profile."""
+    recent_output: Count
+    """Of its answer lately."""
+
+
+class ColdStart(ApiModel):
+    """How long it takes until a new pod is Ready."""
+
+    p50: Duration | None = None
+    """Half of the start-ups took no longer."""
+    p90: Duration | None = None
+    """Nine of ten took no longer."""
+    seconds: Annotated[tuple[Count, ...], Field(max_length=MAX_STARTS)] = Field(default_factory=tuple)
+    """The last start-ups."""
+    until: Timestamp
+    """Up to when they were counted."""
+
+
+class ProfileStatus(ApiModel):
+    """What one replica can do on one GPU model, learned while all objectives were met."""
+
+    gpu: Annotated[str, StringConstraints(max_length=128)] = ""
+    """The model, as DCGM names it."""
+    recipe: Annotated[str, StringConstraints(max_length=32)] = ""
+    """Digest of image, command, arguments: another one begins a new profile."""
+    since: Timestamp
+    """When it began."""
+    shape: Shape | None = None
+    """What the requests are like."""
+    requests_per_second: Stat | None = None
+    """The most that a replica answered with the objectives met."""
+    tokens_per_second: Stat | None = None
+    """The most tokens that it wrote then."""
+    batch: Stat | None = None
+    """The most requests that ran at once then."""
+    kv_cache: Stat | None = None
+    """The fullest KV cache then, 0 to 1."""
+    memory_mebibytes: Stat | None = None
+    """GPU memory in use."""
+    cache_hits: Stat | None = None
+    """Part of the prompt tokens that the prefix cache knew, 0 to 1."""
+    cold_start: ColdStart | None = None
+    """How long it takes until a new pod is Ready."""
+
+
+class AdviceStatus(ApiModel):
+    """Something that may bring more than another GPU."""
+
+    kind: Annotated[str, StringConstraints(max_length=32)]
+    """Batching, Routing, PrefixCaching, SmallerModel, Quantization, Consolidation."""
+    because: Text
+    """The measured numbers."""
+    expect: Text
+    """What it may bring, by arithmetic on these numbers."""

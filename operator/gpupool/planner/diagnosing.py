@@ -1,0 +1,52 @@
+"""What limits one endpoint, and what its profile learns of this look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis
+from gpupool.model.profile import Profile
+from gpupool.model.slo import Objective, Slo, SloSnapshot, SloState, Sums
+from gpupool.policy.slo.advice import advise
+from gpupool.policy.slo.diagnosis.chain import diagnose
+from gpupool.policy.slo.diagnosis.situation import Judged, Situation
+from gpupool.policy.slo.profile import learn, of_gpu
+from gpupool.policy.slo.sums import over
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look."""
+
+    diagnosis: Diagnosis | None = None
+    profiles: tuple[Profile, ...] = ()
+    advice: tuple[Advice, ...] = ()
+
+
+def findings(
+    snapshot: SloSnapshot, slo: Slo, objectives: Sequence[tuple[Objective, SloState, Sums]]
+) -> Findings:
+    """Diagnose one endpoint.
+
+    Args:
+        snapshot: of all.
+        slo: the promise, with the profiles as they were left.
+        objectives: each with what is known of it, and its memory.
+    """
+    signals = snapshot.signals.endpoints.get(slo.key)
+    if signals is None:
+        if not snapshot.signals.problem:
+            return Findings(None, slo.profiles)
+        unknown = Diagnosis(Cause.UNKNOWN, Confidence.LOW, remedy=snapshot.signals.problem)
+        return Findings(unknown, slo.profiles)
+    now = snapshot.now.timestamp()
+    judged = tuple(_judged(o, state, sums, now, signals.window) for o, state, sums in objectives)
+    it = Situation(signals, judged, of_gpu(slo.profiles, signals))
+    diagnosis = diagnose(it)
+    return Findings(diagnosis, learn(slo.profiles, it, now), advise(it, diagnosis))
+
+
+def _judged(objective: Objective, state: SloState, sums: Sums, now: float, window: float) -> Judged:
+    recent = over(sums, now, window)
+    return Judged(objective, state, recent.good, recent.total)

@@ -1,0 +1,59 @@
+"""Would one more replica help? From what one is known to carry with the objectives met."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final
+
+from gpupool.model.diagnosis import Cause, Evidence, Help
+from gpupool.policy.slo.diagnosis.evidence import agreeing, over
+from gpupool.policy.slo.diagnosis.situation import Situation
+from gpupool.policy.slo.diagnosis.thresholds import GPU_FULL, RUNNING_MANY
+
+TRUSTED: Final = 3
+"""Windows from which on a profile decides."""
+SURE: Final = 0.9
+"""Part of the known load below which load cannot be the reason."""
+BY_LOAD: Final = frozenset(
+    {
+        Cause.QUEUE_BOUND,
+        Cause.KV_CACHE_BOUND,
+        Cause.PREFILL_BOUND,
+        Cause.DECODE_BOUND,
+        Cause.PREFILL_INTERFERENCE,
+        Cause.UNKNOWN,
+    }
+)
+"""Causes that come with load; of all others the table's word holds."""
+
+
+def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
+    """Whether n + 1 replicas would meet the objectives, and the numbers that say so.
+
+    Args:
+        cause: what was found.
+        usual: what holds of it where nothing is known.
+        it: what is seen.
+    """
+    known = it.profile.requests if it.profile else None
+    load, replicas = it.load, len(it.signals.pods)
+    if cause not in BY_LOAD:
+        return usual, ()
+    if known is None or known.samples < TRUSTED or load is None or not known.value:
+        return _saturated(cause, usual, it)
+    if load <= SURE * known.value:
+        return Help.NO, (Evidence("requests a second at a pod", load, f"< {known.value:.3g} that were met"),)
+    needed = ceil(load * replicas / known.value)
+    answer = Help.YES if needed <= replicas + 1 else Help.PARTLY
+    return answer, (Evidence("replicas that this load needs", needed, f"> {replicas}"),)
+
+
+def _saturated(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
+    """A full GPU with a large batch is relieved by any replica, whether or not one is enough."""
+    if cause is not Cause.UNKNOWN:
+        return usual, ()
+    full = agreeing(
+        over("GR_ENGINE_ACTIVE", it.active, GPU_FULL),
+        over("requests running at a pod", it.running, RUNNING_MANY),
+    )
+    return (Help.PARTLY, full) if full else (usual, ())
