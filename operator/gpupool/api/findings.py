@@ -32,7 +32,7 @@ def profiles(raw: Mapping[str, Any]) -> tuple[Profile, ...]:
 
 
 def _profile(kept: api.ProfileStatus) -> Profile:
-    shape, start = kept.shape, kept.cold_start
+    shape = kept.shape
     return Profile(
         gpu=kept.gpu,
         recipe=kept.recipe,
@@ -44,8 +44,13 @@ def _profile(kept: api.ProfileStatus) -> Profile:
         kv=_stat(kept.kv_cache),
         memory=_stat(kept.memory_mebibytes),
         cache=_stat(kept.cache_hits),
-        cold_start=ColdStart(start.seconds, start.until.timestamp()) if start else ColdStart(),
+        cold_start=_started(kept.cold_start),
+        first_token=_started(kept.first_token),
     )
+
+
+def _started(kept: api.ColdStart | None) -> ColdStart:
+    return ColdStart(kept.seconds, kept.until.timestamp()) if kept else ColdStart()
 
 
 def _stat(kept: api.Stat | None) -> Stat | None:
@@ -108,6 +113,7 @@ def _written(profile: Profile) -> Json:
             ),
             **{name: _shown(stat) for name, stat in stats.items()},
             "coldStart": _start(profile.cold_start),
+            "firstToken": _start(profile.first_token),
         }
     )
 

@@ -17,7 +17,7 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """Seconds from made to Ready of the last start-ups, and up to when (unix seconds) they were counted."""
+    """Seconds that the last start-ups took; pods that were Ready by `until` (unix seconds) are counted."""
 
     seconds: tuple[float, ...] = ()
     until: float = 0.0
@@ -61,7 +61,8 @@ class Profile:
         batch, kv: the most requests running, and the fullest cache, then.
         memory: MiB in use.
         cache: part of prompt tokens that the prefix cache knew.
-        cold_start: how long it takes until a new one is Ready.
+        cold_start: from made to Ready.
+        first_token: from made to the first look that saw it write, where somebody asked it soon enough.
     """
 
     gpu: str
@@ -75,3 +76,4 @@ class Profile:
     memory: Stat | None = None
     cache: Stat | None = None
     cold_start: ColdStart = field(default_factory=ColdStart)
+    first_token: ColdStart = field(default_factory=ColdStart)

@@ -154,6 +154,7 @@ class Started:
 
     at: float
     seconds: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

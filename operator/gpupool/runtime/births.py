@@ -34,7 +34,7 @@ def _of(pods: Sequence[Pod], now: datetime) -> Births:
             if not p.ready
         ),
         started=tuple(
-            Started(p.ready_at.timestamp(), p.ready_at.timestamp() - _seconds(p.created))
+            Started(p.ready_at.timestamp(), p.ready_at.timestamp() - _seconds(p.created), p.key.name)
             for p in living
             if p.ready and p.ready_at is not None
         ),

@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,6 +25,8 @@ WATCHED = 60.0
 """Seconds in which nothing wrong may be named, not once."""
 LEAST_RIGHT = 14
 SAYS_NOTHING = frozenset({"None", "Unknown"})
+EARLY = SAYS_NOTHING | {"absent", "ColdStart", "NoTraffic"}
+"""What is true of a healthy endpoint in its first seconds."""
 NODE_COUNT = 2
 
 Json = dict[str, Any]
@@ -37,18 +39,21 @@ def plane(released_plane: Cluster) -> Cluster:
     return released_plane
 
 
-@pytest.fixture
-def street(kube: Kube, namespace: Callable[..., str]) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def street(plane: Cluster) -> Iterator[str]:
     """All endpoints, in one namespace on nodes of their own."""
     names = [f"street-{os.getpid()}-{number}" for number in range(NODE_COUNT)]
-    create_nodes(kube, [node_manifest(name, 48, labels={"street": str(os.getpid())}) for name in names])
-    home = namespace("street")
-    for name, case in CASES.items():
-        kube.apply(deployment(home, name, case))
-        kube.apply(promised(home, name, case))
-    yield home
-    for name in names:
-        kube.delete(f"{NODES}/{name}")
+    home = f"street-{os.getpid()}"
+    with plane.kube() as kube:
+        create_nodes(kube, [node_manifest(name, 48, labels={"street": str(os.getpid())}) for name in names])
+        kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
+        for name, case in CASES.items():
+            kube.apply(deployment(home, name, case))
+            kube.apply(promised(home, name, case))
+        yield home
+        kube.delete(f"/api/v1/namespaces/{home}")
+        for name in names:
+            kube.delete(f"{NODES}/{name}")
 
 
 def deployment(home: str, name: str, case: Case) -> Json:
@@ -98,15 +103,13 @@ def test_what_is_put_in_is_named_and_nothing_else(kube: Kube, street: str) -> No
         lambda: f"all start: {[(n, s.get('readyReplicas')) for n, s in diagnoses(kube, street).items()]}",
         120,
     )
-    time.sleep(SETTLE)
-    named: dict[str, Counter[str]] = {name: Counter() for name in CASES}
-    end = time.monotonic() + WATCHED
-    while time.monotonic() < end:
-        for name, status in diagnoses(kube, street).items():
-            named[name][status.get("diagnosis", {}).get("cause", "absent")] += 1
-        time.sleep(2)
+    early = watched(kube, street, SETTLE)
+    named = watched(kube, street, WATCHED)
     last = diagnoses(kube, street)
     print(table(named, last))
+    print("while the window filled:", {n: dict(seen) for n, seen in early.items() if len(seen) > 1})
+    hasty = {n: dict(seen) for n, seen in early.items() if CASES[n].healthy and set(seen) - EARLY}
+    assert not hasty, f"said of healthy endpoints while the window filled: {hasty}"
     wrong = {
         name: dict(seen)
         for name, seen in named.items()
@@ -117,6 +120,30 @@ def test_what_is_put_in_is_named_and_nothing_else(kube: Kube, street: str) -> No
     assert len(right) >= LEAST_RIGHT, f"{len(right)} named right: {sorted(right)}"
     assert not {n for n, seen in named.items() if CASES[n].healthy and _mostly(seen) != "None"}
     _explained(last, right)
+
+
+def test_a_profile_survives_a_restart(kube: Kube, plane: Cluster, street: str) -> None:
+    def samples() -> int:
+        (profile, *_) = diagnoses(kube, street)["plain"].get("profile") or [{}]
+        return int(profile.get("requestsPerSecond", {}).get("samples", 0))
+
+    eventually(lambda: samples() >= 1, "something is learned", 120)
+    since, before = diagnoses(kube, street)["plain"]["profile"][0]["since"], samples()
+    plane.stop("operator", "KILL")
+    plane.start("operator")
+    eventually(lambda: samples() > before, "more is learned", 120)
+    assert diagnoses(kube, street)["plain"]["profile"][0]["since"] == since
+
+
+def watched(kube: Kube, home: str, seconds: float) -> dict[str, Counter[str]]:
+    """How often each cause is named of each endpoint."""
+    named: dict[str, Counter[str]] = {name: Counter() for name in CASES}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for name, status in diagnoses(kube, home).items():
+            named[name][status.get("diagnosis", {}).get("cause", "absent")] += 1
+        time.sleep(2)
+    return named
 
 
 def _mostly(seen: Counter[str]) -> str:

@@ -22,6 +22,7 @@ PROFILE = Profile(
     memory=Stat(70_000.0, 7, AT),
     cache=Stat(0.1, 7, AT),
     cold_start=ColdStart((50.0, 70.0), AT),
+    first_token=ColdStart((55.0, 90.0), AT),
 )
 DIAGNOSIS = Diagnosis(
     Cause.QUEUE_BOUND,

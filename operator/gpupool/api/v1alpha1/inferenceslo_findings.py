@@ -111,7 +111,7 @@ class Shape(ApiModel):
 
 
 class ColdStart(ApiModel):
-    """How long it takes until a new pod is Ready."""
+    """How long it takes until a new pod serves."""
 
     p50: Duration | None = None
     """Half of the start-ups took no longer."""
@@ -148,6 +148,8 @@ class ProfileStatus(ApiModel):
     """Part of the prompt tokens that the prefix cache knew, 0 to 1."""
     cold_start: ColdStart | None = None
     """How long it takes until a new pod is Ready."""
+    first_token: ColdStart | None = None
+    """And until it was seen to write, where it was asked within a window."""
 
 
 class AdviceStatus(ApiModel):

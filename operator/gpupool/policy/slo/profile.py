@@ -19,6 +19,8 @@ MOVED: Final = 0.2
 """Part by which prompts or answers are longer or shorter when a profile begins anew (WVA's guard)."""
 RECENT: Final = 0.3
 """Weight of the newest window in the recent shape: a single odd one resets nothing."""
+SETTLED: Final = 5
+"""Windows after which a shape is known, and another one is another."""
 MOST_MODELS: Final = 4
 """Profiles that are kept."""
 MOST_STARTS: Final = 20
@@ -42,7 +44,11 @@ def learn(profiles: Sequence[Profile], it: Situation, now: float) -> tuple[Profi
     for model, pods in by_model.items():
         profile = _current(found.get(model), model, it.signals.recipe, now)
         if len(by_model) == 1:
-            profile = replace(profile, cold_start=_starts(profile.cold_start, it.signals))
+            profile = replace(
+                profile,
+                cold_start=_starts(profile.cold_start, it.signals),
+                first_token=_first_tokens(profile.first_token, it.signals, now),
+            )
         if _good(it) and _due(profile, now, it.signals.window):
             profile = _learned(profile, pods, now)
         found[model] = profile
@@ -90,9 +96,18 @@ def _learned(profile: Profile, pods: Sequence[PodSignals], now: float) -> Profil
     prompt = signals.mean(lambda p: p.engine.prompt)
     output = signals.mean(lambda p: p.engine.output)
     shape = _shape(profile.shape, prompt, output)
-    if shape is not None and _moved(shape):
-        shape = Shape(shape.recent_prompt, shape.recent_output, shape.recent_prompt, shape.recent_output)
-        profile = replace(Profile(profile.gpu, profile.recipe, now), cold_start=profile.cold_start)
+    settled = profile.requests is not None and profile.requests.samples >= SETTLED
+    if shape is not None and not settled:
+        shape = _begun(shape)
+    elif shape is not None and _moved(shape):
+        shape = _begun(shape)
+        profile = Profile(
+            profile.gpu,
+            profile.recipe,
+            now,
+            cold_start=profile.cold_start,
+            first_token=profile.first_token,
+        )
     known = signals.sum(lambda p: p.engine.known)
     return replace(
         profile,
@@ -131,6 +146,10 @@ def _shape(shape: Shape | None, prompt: float | None, output: float | None) -> S
     )
 
 
+def _begun(shape: Shape) -> Shape:
+    return Shape(shape.recent_prompt, shape.recent_output, shape.recent_prompt, shape.recent_output)
+
+
 def _moved(shape: Shape) -> bool:
     pairs = ((shape.recent_prompt, shape.prompt), (shape.recent_output, shape.output))
     return any(abs(recent / first - 1) > MOVED for recent, first in pairs)
@@ -143,3 +162,17 @@ def _starts(before: ColdStart, signals: Signals) -> ColdStart:
         return before
     seconds = (*before.seconds, *(s.seconds for s in new))
     return ColdStart(seconds[-MOST_STARTS:], new[-1].at)
+
+
+def _first_tokens(before: ColdStart, signals: Signals, now: float) -> ColdStart:
+    """Start-ups until tokens were seen; of a pod that nobody asked for a window, nothing is known."""
+    writes = {p.name for p in signals.pods if p.engine.output_tokens or p.engine.requests}
+    seconds, until = before.seconds, before.until
+    for start in sorted((s for s in signals.started if s.at > until), key=lambda s: s.at):
+        since = now - start.at
+        if since <= signals.window and start.name not in writes:
+            break
+        if since <= signals.window:
+            seconds = (*seconds, start.seconds + since)
+        until = start.at
+    return ColdStart(seconds[-MOST_STARTS:], until)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gpupool.model.profile import ColdStart, Profile
+from gpupool.model.profile import ColdStart, Profile, Stat
 from gpupool.model.signals import Signals, Started, Starting
 from gpupool.model.slo import SloState
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
@@ -71,7 +71,7 @@ def test_a_new_recipe_begins_anew() -> None:
 
 
 def test_requests_of_another_shape_begin_anew_and_keep_the_start_ups() -> None:
-    profile = replace(learned(), cold_start=ColdStart((60.0,), NOW))
+    profile = replace(learned(), cold_start=ColdStart((60.0,), NOW), requests=Stat(4, 5, NOW))
     longer = seen(a_pod(prompt=2000), recipe="r1")
     odd = learned((profile,), seen(a_pod(prompt=1500), recipe="r1"), NOW + WINDOW)
     assert odd.since == NOW, "one odd window resets nothing"
@@ -81,6 +81,13 @@ def test_requests_of_another_shape_begin_anew_and_keep_the_start_ups() -> None:
     assert (found.requests.samples, found.cold_start) == (1, profile.cold_start)
     assert found.shape is not None
     assert found.shape.prompt == found.shape.recent_prompt > 1200
+
+
+def test_a_shape_settles_before_another_one_is_another() -> None:
+    found = learned((learned(),), seen(a_pod(prompt=3000), recipe="r1"), NOW + WINDOW)
+    assert found.since == NOW
+    assert found.shape is not None
+    assert found.shape.prompt == found.shape.recent_prompt == pytest.approx(1600)
 
 
 def test_without_lengths_there_is_no_shape() -> None:
@@ -96,6 +103,15 @@ def test_start_ups_are_counted_once_and_few_are_kept() -> None:
     many = tuple(Started(NOW + n, float(n)) for n in range(50))
     assert len(learned((found,), seen(recipe="r1", started=many)).cold_start.seconds) == MOST_STARTS
     assert (ColdStart().p50, ColdStart().p90) == (None, None)
+
+
+def test_the_first_token_counts_where_somebody_asked_soon_enough() -> None:
+    pods = (a_pod("a"), a_pod("b", output_tokens=0, requests=0))
+    started = (Started(NOW - 9000, 60.0, "a"), Started(NOW - 20, 50.0, "a"), Started(NOW - 10, 70.0, "b"))
+    found = learned((), seen(*pods, recipe="r1", started=started)).first_token
+    assert (found.seconds, found.until) == ((70.0,), NOW - 20), "b is waited for"
+    again = learned((learned((), seen(*pods, recipe="r1", started=started)),), seen(*pods, recipe="r1"))
+    assert again.first_token == found
 
 
 def test_each_gpu_model_has_its_own_and_the_newest_are_kept() -> None:

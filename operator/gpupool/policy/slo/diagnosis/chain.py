@@ -78,6 +78,8 @@ def _nothing(it: Situation) -> Diagnosis:
         )
         text = "An objective is missed, and no two signals agree on why."
         replicas, why = would_help(Cause.UNKNOWN, Help.UNKNOWN, it)
+        if replicas in {Help.YES, Help.PARTLY}:
+            text = f"{text} The load is what a replica more relieves."
         return Diagnosis(Cause.UNKNOWN, Confidence.LOW, replicas, (*missed, *why), text, blind(it))
     if not it.known:
         text = _unseen(it)
