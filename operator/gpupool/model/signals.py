@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from gpupool.model.objects import Key
 
@@ -150,11 +151,12 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A pod that became Ready: when (unix seconds), and how many seconds after it was made."""
+    """A pod that became Ready: when (unix seconds), how many seconds after it was made, and how long ago."""
 
     at: float
     seconds: float
     name: str = ""
+    ago: float = inf
 
 
 @dataclass(frozen=True, slots=True)

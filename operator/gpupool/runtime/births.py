@@ -34,7 +34,12 @@ def _of(pods: Sequence[Pod], now: datetime) -> Births:
             if not p.ready
         ),
         started=tuple(
-            Started(p.ready_at.timestamp(), p.ready_at.timestamp() - _seconds(p.created), p.key.name)
+            Started(
+                p.ready_at.timestamp(),
+                p.ready_at.timestamp() - _seconds(p.created),
+                p.key.name,
+                now.timestamp() - p.ready_at.timestamp(),
+            )
             for p in living
             if p.ready and p.ready_at is not None
         ),

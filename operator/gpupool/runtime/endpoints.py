@@ -103,7 +103,7 @@ class Endpoints:
             reading = Reading({}, "Prometheus is not configured: set prometheus.url.")
         else:
             reading = await self._reader.read(subjects, at)
-        signals = SignalReading()
+        signals = SignalReading(problem=reading.problem if at is None else "")
         if owned is not None and not reading.problem:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))

@@ -145,6 +145,9 @@ async def test_without_prometheus_the_status_says_so() -> None:
     await rig.endpoints.look()
     message = rig.written[0].objectives[0].reading.message
     assert message == "Prometheus is not configured: set prometheus.url."
+    diagnosis = rig.written[0].findings.diagnosis
+    assert diagnosis is not None
+    assert (diagnosis.cause, diagnosis.remedy) == ("Unknown", message)
 
 
 async def test_a_look_that_fails_is_tried_again_and_a_lost_leadership_ends_it(

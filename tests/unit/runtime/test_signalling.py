@@ -68,6 +68,6 @@ def test_start_ups_are_told_by_the_api_server() -> None:
     )
     found = births([slo(), slo("other")], {("team", CHAT): own}, NOW)[Key("team", "chat")]
     assert found.starting == (Starting("new", 5), Starting("unbound", 100, bound=False))
-    assert found.started == (Started(NOW.timestamp() - 30, 70, "old"),)
+    assert found.started == (Started(NOW.timestamp() - 30, 70, "old", 30),)
     assert found.recipe == "r2"
     assert births([slo()], {}, NOW) == {Key("team", "chat"): Births()}

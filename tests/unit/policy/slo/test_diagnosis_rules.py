@@ -6,7 +6,7 @@ import pytest
 
 from gpupool.model.diagnosis import Cause, Confidence, Help
 from gpupool.model.profile import ColdStart
-from gpupool.model.signals import PodSignals, Signals, Spread, Starting
+from gpupool.model.signals import PodSignals, Signals, Spread, Started, Starting
 from gpupool.model.slo import Objective, Sli
 from gpupool.policy.slo.diagnosis.chain import CHAIN, diagnose
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
@@ -258,6 +258,13 @@ def test_skew_is_waiting_beside_room(waits: tuple[float, float | None], named: b
     signals = seen(a_pod(running=16, waiting=waits[0]), a_pod("b", running=4, waiting=waits[1]))
     found = diagnose(situation(signals, SLOW_FIRST))
     assert (found.cause is Cause.ROUTING_SKEW) == named
+
+
+def test_a_pod_that_has_just_come_is_no_skew() -> None:
+    pods = (a_pod("a", running=16, waiting=39), a_pod("b", running=4, waiting=0))
+    for ago, cause in ((20.0, Cause.UNKNOWN), (400.0, Cause.ROUTING_SKEW)):
+        signals = seen(*pods, started=(Started(1.0, 5.0, "b", ago),))
+        assert diagnose(situation(signals, SLOW_FIRST)).cause is cause
 
 
 def test_prompts_that_hold_up_tokens_show_as_a_tail() -> None:

@@ -80,13 +80,13 @@ def network_bound(it: Situation) -> Found:
 
 
 def routing_skew(it: Situation) -> Found:
-    """Requests wait at some pods while others have room."""
+    """Requests wait at some pods while others have room; a pod that has just come is empty for a while."""
     if not it.missed(FIRST):
         return ()
-    waiting = it.signals.values(lambda p: p.engine.waiting)
-    loads = [
-        (p.engine.running or 0.0) + p.engine.waiting for p in it.signals.pods if p.engine.waiting is not None
-    ]
+    new = {s.name for s in it.signals.started if s.ago < it.signals.window}
+    pods = [p for p in it.signals.pods if p.name not in new and p.engine.waiting is not None]
+    waiting = [p.engine.waiting or 0.0 for p in pods]
+    loads = [(p.engine.running or 0.0) + (p.engine.waiting or 0.0) for p in pods]
     return agreeing(
         over("variation of requests over pods", variation(loads), SKEW),
         over("requests waiting at the fullest pod", max(waiting, default=None), WAITING),
