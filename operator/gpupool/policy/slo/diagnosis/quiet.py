@@ -19,9 +19,11 @@ def no_traffic(it: Situation) -> Found:
 
 
 def batch_too_small(it: Situation) -> Found:
-    """All is well, and the weights are read for a few sequences: fewer replicas would do."""
-    running = it.running
-    if it.missed() or not running or not it.signals.pods[1:]:
+    """All is well for a whole window, and the weights are read for a few: fewer replicas would do."""
+    running, window = it.running, it.signals.window
+    if it.missed() or not running or any(s.ago < window for s in it.signals.started):
+        return ()
+    if not it.signals.pods[1:]:
         return ()
     return agreeing(
         under("requests running at a pod", running, RUNNING_FEW),
