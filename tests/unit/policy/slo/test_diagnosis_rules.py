@@ -222,5 +222,14 @@ def test_a_prompt_that_waits_is_not_read_slowly() -> None:
     assert diagnose(situation(silent, SLOW_FIRST)).cause is Cause.PREFILL_BOUND
 
 
+def test_prompts_that_are_late_nearly_always_are_not_cured_by_replicas_alone() -> None:
+    _, signs = SIGNS[Cause.PREFILL_BOUND]
+    for bad, answer in ((0.3, Help.YES), (0.9, Help.PARTLY)):
+        found = diagnose(situation(both(**signs), judged(TTFT, bad)))
+        assert (found.cause, found.replicas_help) == (Cause.PREFILL_BOUND, answer)
+    alone = both(**signs, running=1)
+    assert diagnose(situation(alone, SLOW_FIRST)).cause is Cause.UNKNOWN
+
+
 def test_every_cause_but_none_and_unknown_has_a_rule() -> None:
     assert {cause for cause, _ in CHAIN} == set(Cause) - {Cause.NONE, Cause.UNKNOWN}

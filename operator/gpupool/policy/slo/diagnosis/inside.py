@@ -92,6 +92,7 @@ def prefill_bound(it: Situation) -> Found:
         over("PIPE_TENSOR_ACTIVE", it.tensor, TENSOR_BUSY),
         over("prompt tokens per token written", heavy, PROMPT_HEAVY),
         over("prompt tokens of a request", it.signals.mean(lambda p: p.engine.prompt), PROMPT_LONG),
+        over("requests running at a pod", it.running, RUNNING_ALONE),
     )
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from gpupool.model.diagnosis import Cause, Evidence, Help
 from gpupool.policy.slo.diagnosis.evidence import agreeing, over
-from gpupool.policy.slo.diagnosis.situation import Situation
-from gpupool.policy.slo.diagnosis.thresholds import GPU_FULL, RUNNING_MANY
+from gpupool.policy.slo.diagnosis.situation import FIRST, Situation
+from gpupool.policy.slo.diagnosis.thresholds import GPU_FULL, MOSTLY_BAD, RUNNING_MANY
 
 TRUSTED: Final = 3
 """Windows from which on a profile decides."""
@@ -40,7 +40,7 @@ def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Ev
     if cause not in BY_LOAD:
         return usual, ()
     if known is None or known.samples < TRUSTED or load is None or not known.value:
-        return _saturated(cause, usual, it)
+        return _without_profile(cause, usual, it)
     if load <= SURE * known.value:
         return Help.NO, (Evidence("requests a second at a pod", load, f"< {known.value:.3g} that were met"),)
     needed = ceil(load * replicas / known.value)
@@ -48,8 +48,12 @@ def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Ev
     return answer, (Evidence("replicas that this load needs", needed, f"> {replicas}"),)
 
 
-def _saturated(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
-    """A full GPU with a large batch is relieved by any replica, whether or not one is enough."""
+def _without_profile(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
+    """A full GPU with a large batch is relieved by any replica; of prompts that are slow alone, little is."""
+    if cause is Cause.PREFILL_BOUND:
+        late = [o for o in it.objectives if o.objective.sli in FIRST]
+        alone = over("bad events of first tokens", max((o.bad or 0.0 for o in late), default=0.0), MOSTLY_BAD)
+        return (Help.PARTLY, (alone,)) if alone else (usual, ())
     if cause is not Cause.UNKNOWN:
         return usual, ()
     full = agreeing(
