@@ -131,20 +131,31 @@ def recall(stage: Stage) -> None:
     stage.until(lambda: story.status(stage.owner, "serve").get("granted") == 4, "the owner has its GPUs")
 
 
-def promise(stage: Stage) -> None:
-    """The owner of an endpoint promises something, and is told what is known of it."""
+def steer(stage: Stage) -> None:
+    """The owner's endpoint lets its HPA be adopted."""
+    story, place = stage.story, {"name": "serve", "namespace": stage.owner}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
-    objective = {"sli": "ttft", "threshold": "500ms", "percent": 99}
+    story.deploy(stage.owner, "serve", 1)
+    hpa = {"scaleTargetRef": target, "maxReplicas": 9}
+    stage.kube.apply(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": place,
+            "spec": hpa,
+        }
+    )
+    promise = {"sli": "ttft", "threshold": "500ms", "percent": 99}
     stage.kube.apply(
         {
             "apiVersion": "gpupool.dev/v1alpha1",
             "kind": "InferenceSLO",
-            "metadata": {"name": "serve", "namespace": stage.owner},
-            "spec": {"targetRef": target, "objectives": [objective]},
+            "metadata": place,
+            "spec": {"targetRef": target, "objectives": [promise], "scaling": {"hpa": "Adopt"}},
         }
     )
-    path = f"/apis/gpupool.dev/v1alpha1/namespaces/{stage.owner}/inferenceslos/serve"
-    stage.until(lambda: stage.kube.get(path).get("status", {}).get("conditions"), "its status is written")
+    path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
+    stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
 
 
 def mend(stage: Stage) -> None:
@@ -190,7 +201,7 @@ STEPS: dict[str, Callable[[Stage], None]] = {
     "start": start,
     "govern": govern,
     "recall": recall,
-    "promise": promise,
+    "steer": steer,
     "mend": mend,
     "withdraw": withdraw,
     "uninstall": uninstall,

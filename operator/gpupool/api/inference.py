@@ -15,6 +15,7 @@ from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
+from gpupool.model.steering import Decision, HpaMode, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.policy.slo.budget import Burn
 
@@ -45,6 +46,8 @@ def read(raw: Mapping[str, Any]) -> Slo:
         engine=spec.engine or "",
         sums=_kept(objectives, raw.get("status") or {}),
         profiles=findings.profiles(raw.get("status") or {}),
+        scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
+        request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
     )
 
 
@@ -111,7 +114,24 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "dataState": found.state.value,
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
+            "decision": None if found.decision is None else _decision(found.decision),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
+        }
+    )
+
+
+def _decision(decision: Decision) -> Json:
+    return present(
+        {
+            "floor": decision.floor,
+            "ceiling": decision.ceiling,
+            "pace": decision.pace.value,
+            "reason": decision.reason,
+            "message": shorten(decision.message),
+            "rejected": [
+                {"alternative": r.alternative, "reason": r.reason, "message": shorten(r.message)}
+                for r in decision.rejected
+            ],
         }
     )
 

@@ -1,8 +1,9 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
-In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, taints and
-labels of nodes, quotas, labels of namespaces. Objects are found by our labels. The operator's replicas are
-stopped, and the Lease is held meanwhile, so that one that could not be stopped does not write again.
+In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, the limits of
+adopted HPAs, taints and labels of nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs
+by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile, so that one that
+could not be stopped does not write again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from gpupool.applier import bodies
+from gpupool.applier import autoscalers, bodies
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.serverside import Writer
+from gpupool.collector.scaling import autoscaler
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube import resources as kinds
 from gpupool.kube.auth import load
@@ -22,6 +24,7 @@ from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
+from gpupool.policy.slo.adoption import give_back
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
 
@@ -75,6 +78,7 @@ class _Release:
         for resource in (kinds.VALIDATING_POLICIES, kinds.MUTATING_POLICIES):
             await self.delete(resource)
         await self.delete(kinds.PODS)  # those kept for audits
+        await self.autoscalers()
         await self.nodes()
         await self.delete(kinds.RESOURCE_QUOTAS)
         await self.namespaces()
@@ -150,6 +154,15 @@ class _Release:
     async def _delete(self, resource: Resource, raw: Json) -> None:
         options = DeleteOptions(uid=raw["metadata"]["uid"])
         await self._writer.delete(resource, key_of(raw), epoch=LAST, options=options)
+
+    async def autoscalers(self) -> None:
+        """Give every HPA that we adopted back to its owner."""
+        for raw in await self._client.list_all(Selection(kinds.AUTOSCALERS)):
+            scaler = autoscaler(raw)
+            if scaler.originals is not None:
+                action = give_back(scaler, scaler.originals)
+                what = f"give back HPA {scaler.key}"
+                await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
 
     async def nodes(self) -> None:
         """Remove our label and taint from every node that carries one of them."""

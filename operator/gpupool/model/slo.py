@@ -14,6 +14,7 @@ from typing import Final
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
 from gpupool.model.signals import SignalReading
+from gpupool.model.steering import Scaling
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -145,7 +146,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left."""
+    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left.
+
+    `request` is the CapacityRequest that its spec names.
+    """
 
     key: Key
     uid: str
@@ -158,6 +162,8 @@ class Slo:
     engine: str = ""
     sums: tuple[Sums, ...] = ()
     profiles: tuple[Profile, ...] = ()
+    scaling: Scaling = field(default_factory=Scaling)
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)

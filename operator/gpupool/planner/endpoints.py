@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
+from gpupool.model.steering import Decision
 from gpupool.planner.diagnosing import Findings, findings
 from gpupool.policy.slo.budget import Budget, budget
 from gpupool.policy.slo.sums import fold
@@ -27,7 +28,7 @@ class ObjectiveFound:
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """All that is said of one InferenceSLO."""
+    """All that is said of one InferenceSLO; `decision` is what steering adds."""
 
     key: Key
     uid: str
@@ -39,6 +40,7 @@ class SloStatus:
     conditions: tuple[Condition, ...]
     min_events: int = 0
     findings: Findings = field(default_factory=Findings)
+    decision: Decision | None = None
 
     @property
     def state(self) -> SloState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -46,7 +46,7 @@ def view(
             *(_ending(n) for n in ending),
             *(_stranger(facts.get(n), n, world.exempt_namespaces) for n in sorted(strangers)),
         ),
-        requests=tuple(_addressed(world.requests, pool, own)),
+        requests=tuple(addressed(world.requests, pool, own)),
         pods=pods,
         demands=tuple(d for d in world.demands if d.namespace in own and d.resource in pool.resources),
         usage=usage or Usage(),
@@ -93,7 +93,7 @@ def _concerns(pod: Pod, pool: Pool, nodes: set[str], namespaces: set[str]) -> bo
     return pod.node in nodes or pod.key.namespace in namespaces
 
 
-def _addressed(requests: Iterable[Request], pool: Pool, namespaces: set[str]) -> Iterable[Request]:
+def addressed(requests: Iterable[Request], pool: Pool, namespaces: Collection[str]) -> Iterable[Request]:
     """The requests this pool answers, asking for its first resource where they name none."""
     for request in requests:
         if request.key.namespace in namespaces and request.pool in {None, pool.name}:

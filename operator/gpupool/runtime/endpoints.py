@@ -28,6 +28,7 @@ from gpupool.runtime.context import Context
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.statuswriter import StatusWriter
+from gpupool.runtime.steering import Steering
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Endpoints:
         self._reader: EndpointReader | None = context.endpoints
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
         self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
+        self._steering = Steering(context)
         self._past = Belonging()
         self._rebuilt = False
 
@@ -78,13 +80,14 @@ class Endpoints:
 
     async def look(self) -> SloPlan:
         """One look at all endpoints."""
-        world, _ = self._context.mirror.mapped()
-        owned = by_owner(world.pods)
-        subjects = self._past.subjects(self._slos(), world.pods, time.monotonic())
+        world, found = self._context.mirror.mapped()
+        slos, owned = self._slos(), by_owner(world.pods)
+        subjects = self._past.subjects(slos, world.pods, time.monotonic())
         if not self._rebuilt and self._reader is not None and subjects:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
-        plan = await self._judge(subjects, world.now, owned=owned)
+        judged = await self._judge(subjects, world.now, owned=owned)
+        plan = await self._steering.turn(judged, slos, world, found)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)

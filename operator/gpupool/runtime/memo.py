@@ -22,6 +22,8 @@ MEASURED = frozenset(
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""
 SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy"})
 """Conditions whose sentences carry such numbers."""
+STEERED = frozenset({"pace", "alternative"})
+"""Fields by which what steering says of an endpoint is told: its sentences carry rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def memo(status: Mapping[str, Any]) -> StatusMemo:
 
 def _without(value: Any) -> Any:
     if isinstance(value, Mapping):
-        dropped = MEASURED | {"message"} if value.get("type") in SPOKEN else MEASURED
+        spoken = value.get("type") in SPOKEN or STEERED & value.keys()
+        dropped = MEASURED | {"message"} if spoken else MEASURED
         return {k: _without(v) for k, v in value.items() if k not in dropped}
     return [_without(v) for v in value] if isinstance(value, list) else value
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from gpupool.api import convert, inference, remnants
-from gpupool.collector import controllers
+from gpupool.collector import controllers, scaling
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
 from gpupool.collector.reflector import Pace, Reflector
@@ -84,6 +84,8 @@ class Mirror:
         self.refusals = self._mirror(
             kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate", pace=NO_BOOKMARKS
         )
+        self.deployments = self._aside(kinds.DEPLOYMENTS, scaling.deployment)
+        self.autoscalers = self._aside(kinds.AUTOSCALERS, scaling.autoscaler)
         self.local_queues = WhereServed(
             client,
             "kueue.x-k8s.io",
@@ -108,6 +110,10 @@ class Mirror:
         selection = Selection(resource, labels=labels, fields=fields)
         changed = partial(self._changed, resource.plural)
         return Reflector(self._client, selection, project, changed, pace=pace)
+
+    def _aside(self, resource: Resource, project: Callable[[Json], Any]) -> Reflector[Any]:
+        """What only endpoints are steered by: no pool is woken, and the World stays as it is."""
+        return Reflector(self._client, Selection(resource), project, lambda _: None)
 
     def _quota(self, raw: Json) -> see.QuotaFacts | None:
         found = see.quota(raw)

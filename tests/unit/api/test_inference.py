@@ -13,6 +13,7 @@ from gpupool.api.v1alpha1 import InferenceSLOStatus
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Status
 from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
+from gpupool.model.steering import Decision, HpaMode, Pace, Rejected, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.policy.slo.budget import budget
 from gpupool.runtime.memo import memo
@@ -119,3 +120,34 @@ def test_what_was_never_measured_is_absent() -> None:
     assert not {"attainment", "budgetRemaining", "sums"} & row.keys()
     assert "attainment" not in body
     assert all("longRate" not in b for b in row["burnRates"])
+
+
+def test_scaling_reads_as_it_is_meant_and_advises_where_nothing_is_said() -> None:
+    manifest = example("chat-slo")
+    quiet = {k: v for k, v in manifest["spec"].items() if k != "scaling"}
+    silent = inference.read(manifest | {"spec": quiet})
+    assert (silent.scaling, silent.request) == (Scaling(1, None, HpaMode.ADVISE), "")
+    more = {
+        "scaling": {"minReplicas": 2, "maxReplicas": 4, "hpa": "Adopt"},
+        "capacityRequestRef": {"name": "chat"},
+    }
+    slo = inference.read(manifest | {"spec": quiet | more})
+    assert (slo.scaling, slo.request) == (Scaling(2, 4, HpaMode.ADOPT), "chat")
+
+
+def test_a_decision_travels_with_what_was_rejected() -> None:
+    rejected = Rejected("ceiling 7", "GrantLimits", "Allowed by: the grant.")
+    decision = Decision(1, 4, "MaxReplicas", "At least 1.", Pace.SAVE, (rejected,))
+    body = written(replace(a_status(), decision=decision))
+    assert body["decision"] == {
+        "floor": 1,
+        "ceiling": 4,
+        "pace": "Save",
+        "reason": "MaxReplicas",
+        "message": "At least 1.",
+        "rejected": [
+            {"alternative": "ceiling 7", "reason": "GrantLimits", "message": "Allowed by: the grant."}
+        ],
+    }
+    nothing = written(replace(a_status(), decision=Decision(0, 0, "NoRequest", "None.")))["decision"]
+    assert (nothing["floor"], nothing["ceiling"], "rejected" in nothing) == (0, 0, False)

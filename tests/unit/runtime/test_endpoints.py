@@ -44,6 +44,21 @@ def pod(name: str, **more: Any) -> Pod:
     return replace(found, key=Key("chat-prod", name), **{"owner": CHAT, **more})
 
 
+class _Store:
+    """The one InferenceSLO of a rig."""
+
+    objects = 1
+
+    def __init__(self, rig: "Rig") -> None:
+        self._rig = rig
+
+    def __len__(self) -> int:
+        return 1
+
+    def values(self) -> tuple[Tracked, ...]:
+        return (Tracked(self._rig.slo, memo({})),)
+
+
 class Rig:
     """A loop over one endpoint; what is written is kept."""
 
@@ -56,8 +71,14 @@ class Rig:
         self.answer = Answer({SLO.key: Endpoint((Reading(SloState.OK, 90, 100, 15.0),), "vLLM", 2, 1)})
         self.now = NOW
         self.fails: Exception | None = None
-        store = SimpleNamespace(values=lambda: (Tracked(self.slo, memo({})),))
-        mirror = SimpleNamespace(mapped=self._mapped, slos=SimpleNamespace(store=store))
+        empty = SimpleNamespace(store=SimpleNamespace(values=tuple))
+        mirror = SimpleNamespace(
+            mapped=self._mapped,
+            slos=SimpleNamespace(store=_Store(self)),
+            deployments=empty,
+            statefulsets=empty,
+            autoscalers=empty,
+        )
         context = SimpleNamespace(
             settings=Settings(),
             mirror=mirror,

@@ -101,3 +101,14 @@ def test_a_new_status_builds_on_the_conditions_and_their_times() -> None:
 def test_a_status_that_was_never_written_is_a_memory_too() -> None:
     assert memo({}).before == {"conditions": []}
     assert memo({}) != memo(STATUS)
+
+
+def test_the_sentences_of_steering_carry_rates_and_its_numbers_are_decisions() -> None:
+    def told(floor: int, text: str) -> str:
+        rejected = [{"alternative": "floor 9", "reason": "AboveCeiling", "message": text}]
+        return memo(
+            {"decision": {"floor": floor, "pace": "Save", "message": text, "rejected": rejected}}
+        ).decided
+
+    assert told(1, "3 requests/s") == told(1, "4 requests/s")
+    assert told(1, "3 requests/s") != told(2, "3 requests/s")

@@ -10,9 +10,11 @@ from gpupool.api.v1alpha1.capacityrequest import WorkloadRef
 from gpupool.api.v1alpha1.common import ObjectMeta
 from gpupool.api.v1alpha1.durations import Duration, parse_duration
 from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
+from gpupool.api.v1alpha1.names import DnsName
 from gpupool.api.v1alpha1.rules import Rule, span
 
 MAX_OBJECTIVES = 8
+MAX_REPLICAS = 10_000
 LATENCIES = (Sli.TTFT, Sli.ITL, Sli.TPOT, Sli.E2E, Sli.QUEUE)
 _IS_LATENCY = "self.sli in ['ttft', 'itl', 'tpot', 'e2e', 'queue']"
 
@@ -74,6 +76,51 @@ class Objective(ApiModel):
     )
 
 
+class HpaMode(StrEnum):
+    """What is done with the HorizontalPodAutoscaler of the workload."""
+
+    CREATE = "Create"
+    ADOPT = "Adopt"
+    ADVISE = "Advise"
+
+
+Replicas = Annotated[int, Strict(), Field(ge=1, le=MAX_REPLICAS)]
+
+
+class Scaling(ApiModel):
+    """How many replicas there may be, and whether the operator may say so to an HPA."""
+
+    min_replicas: Replicas = 1
+    """Never fewer replicas."""
+    max_replicas: Replicas | None = None
+    """Never more replicas than this; absent: as many as the HPA allows already."""
+    hpa: HpaMode = HpaMode.ADVISE
+    """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA,
+    under an enforced pool or without any; the HPA's own values are kept on it and come back. Create acts as
+    Advise where no metrics API serves gpupool_required_replicas."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+            message="minReplicas is above maxReplicas: lower minReplicas or raise maxReplicas",
+            shows=(
+                "minReplicas %s is above maxReplicas %s: lower minReplicas or raise maxReplicas",
+                "string(self.minReplicas)",
+                "string(self.maxReplicas)",
+            ),
+            holds=lambda it: it.max_replicas is None or it.min_replicas <= it.max_replicas,
+            field="minReplicas",
+        ),
+    )
+
+
+class RequestRef(ApiModel):
+    """A CapacityRequest in the same namespace."""
+
+    name: DnsName
+    """Its name."""
+
+
 class InferenceSLOSpec(ApiModel):
     """Which workload, which objectives, over which time."""
 
@@ -89,6 +136,10 @@ class InferenceSLOSpec(ApiModel):
     """Time over which the promise holds, and its error budget is counted."""
     min_events: Annotated[int, Strict(), Field(ge=1, le=1_000_000_000)] = 100
     """Fewer requests than this in the window give no verdict; what was measured is shown all the same."""
+    scaling: Scaling = Field(default_factory=Scaling)
+    """How many replicas there may be."""
+    capacity_request_ref: RequestRef | None = None
+    """The CapacityRequest whose grant bounds the replicas; absent: the one that the pods belong to."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -20,6 +20,7 @@ from gpupool.api.v1alpha1.rules import Distinct
 MAX_KEPT = 60
 MAX_WINDOWS = 4
 Sentence = Annotated[str, StringConstraints(max_length=1024)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Ratio = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[float, Field(ge=0)]
 
@@ -120,6 +121,44 @@ class ObjectiveStatus(ApiModel):
     """What the budget is counted from."""
 
 
+class Rejected(ApiModel):
+    """An alternative that was not taken."""
+
+    alternative: Word
+    """What it was."""
+    reason: Word
+    """Machine reason."""
+    message: Sentence
+    """Why not."""
+
+
+class Pace(StrEnum):
+    """How fast replicas may come and go."""
+
+    SAVE = "Save"
+    STEADY = "Steady"
+    PROTECT = "Protect"
+    HOLD = "Hold"
+
+
+class SteeringDecision(ApiModel):
+    """How many replicas there may be, and why."""
+
+    floor: Annotated[int, Field(ge=0)]
+    """The fewest replicas: the HPA's minReplicas."""
+    ceiling: Annotated[int, Field(ge=0)]
+    """The most replicas: the HPA's maxReplicas."""
+    pace: Pace
+    """Save: much of the budget is left, replicas go sooner. Protect: it burns, they come faster and none
+    goes. Hold: it is not known how users fare, none goes. Steady: as the HPA has it."""
+    reason: Word
+    """Machine reason: what bounds the replicas, or why nothing is written though scaling.hpa asks for it."""
+    message: Sentence
+    """The arithmetic."""
+    rejected: Annotated[tuple[Rejected, ...], Field(max_length=8)] = Field(default_factory=tuple)
+    """What was not decided instead."""
+
+
 class InferenceSLOStatus(ApiModel):
     """What the operator found; written by the operator alone."""
 
@@ -147,7 +186,9 @@ class InferenceSLOStatus(ApiModel):
     """What a replica can do, by GPU model; it survives restarts."""
     advice: Annotated[tuple[AdviceStatus, ...], Field(max_length=MAX_ADVICE)] = Field(default_factory=tuple)
     """What may bring more than another GPU."""
+    decision: SteeringDecision | None = None
+    """How many replicas there may be."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Met, BudgetHealthy, DataAvailable, Conflict."""
+    """Met, BudgetHealthy, DataAvailable, Steering; Conflict, WantsMoreGPUs, RolloutWouldDeadlock where so."""

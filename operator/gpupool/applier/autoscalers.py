@@ -1,0 +1,57 @@
+"""Writes to the autoscalers of others: our three fields and our note, and back without a trace."""
+
+from __future__ import annotations
+
+from gpupool.applier.serverside import Writer
+from gpupool.kube.client import FIELD_MANAGER
+from gpupool.kube.resources import AUTOSCALERS, Json, ObjectKey
+from gpupool.model.hpanote import ORIGINALS, fields_of, write_note
+from gpupool.model.objects import Key
+from gpupool.model.steering import Adopt, GiveBack, Limits, Originals
+
+_PATH = "/metadata/annotations/" + ORIGINALS.replace("~", "~0").replace("/", "~1")
+
+
+def body(key: Key, uid: str, limits: Limits, note: Originals, version: str = "") -> Json:
+    """The fields that we own while an HPA is adopted, and nothing else."""
+    metadata: Json = {"name": key.name, "namespace": key.namespace, "uid": uid}
+    metadata["annotations"] = {ORIGINALS: write_note(note)}
+    if version:
+        metadata["resourceVersion"] = version
+    return {"metadata": metadata, "spec": fields_of(limits)}
+
+
+async def adopt(writer: Writer, action: Adopt, *, epoch: int) -> Json:
+    """Write our limits.
+
+    Raises:
+        Conflict: the HPA is another version, or fields of it have another owner; look again.
+        Invalid: the server refuses the values.
+    """
+    made = body(action.scaler, action.uid, action.limits, action.note, action.version)
+    return await writer.apply(AUTOSCALERS, made, epoch=epoch, force=action.force)
+
+
+async def give_back(writer: Writer, action: GiveBack, *, epoch: int) -> Json:
+    """Write its owner's values, then take off our note and our name.
+
+    The values first, with the note on them: who is stopped in between finds the note, and does it again.
+    Fields that nobody owns can be applied by their owner without a conflict.
+
+    Raises:
+        Conflict: somebody wrote meanwhile; look again.
+    """
+    made = body(action.scaler, action.uid, action.limits, action.note)
+    stands = await writer.apply(AUTOSCALERS, made, epoch=epoch, force=True)
+    metadata = stands["metadata"]
+    foreign = [
+        entry
+        for entry in metadata.get("managedFields", [])
+        if entry.get("manager") != FIELD_MANAGER or entry.get("subresource")
+    ]
+    operations: list[Json] = [{"op": "remove", "path": _PATH}]
+    if foreign:  # an empty list would be taken as: reset what is known of all owners
+        operations.append({"op": "replace", "path": "/metadata/managedFields", "value": foreign})
+    key = ObjectKey(action.scaler.namespace, action.scaler.name)
+    version = int(metadata["resourceVersion"])
+    return await writer.json_patch(AUTOSCALERS, key, operations, version=version, epoch=epoch)

@@ -1,0 +1,88 @@
+"""Projections of what is scaled and of what scales it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gpupool.collector.controllers import Controller
+from gpupool.collector.fields import controller_of
+from gpupool.collector.quantities import pod_gpus
+from gpupool.kube.client import FIELD_MANAGER
+from gpupool.kube.resources import Json
+from gpupool.model.hpanote import ORIGINALS, limits_of, read_note
+from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.steering import Scaler, Target
+
+STEERED: Final = ("f:minReplicas", "f:maxReplicas", "f:behavior")
+KEDA: Final = "keda.sh/"
+DEFAULT: Final = "25%"
+
+
+def deployment(raw: Json) -> Target | None:
+    """A Deployment whose pods ask for GPUs."""
+    spec, meta, status = raw["spec"], raw["metadata"], raw.get("status", {})
+    template = spec.get("template", {})
+    gpus = pod_gpus(template.get("spec", {}))
+    if not gpus:
+        return None
+    strategy = spec.get("strategy") or {}
+    rolling = strategy.get("rollingUpdate") or {}
+    return Target(
+        key=Key(meta["namespace"], meta["name"]),
+        ref=ObjectRef("apps/v1", "Deployment", meta["name"]),
+        replicas=spec.get("replicas", 1),
+        existing=status.get("replicas", 0),
+        gpus=gpus,
+        labels=template.get("metadata", {}).get("labels") or {},
+        surge=str(rolling.get("maxSurge", DEFAULT)),
+        unavailable=str(rolling.get("maxUnavailable", DEFAULT)),
+        recreate=strategy.get("type") == "Recreate",
+        rolling=_rolling(meta, status),
+    )
+
+
+def _rolling(meta: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """Whether a Deployment has not finished what was asked of it, and has not given up."""
+    if status.get("observedGeneration", 0) < meta.get("generation", 0):
+        return True
+    rows = (c for c in status.get("conditions", ()) if c["type"] == "Progressing")
+    return any(c["status"] == "True" and c.get("reason") != "NewReplicaSetAvailable" for c in rows)
+
+
+def of_controller(found: Controller) -> Target:
+    """A StatefulSet: its rolling update ends a pod before it makes the next."""
+    return Target(
+        key=Key(found.namespace, found.ref.name),
+        ref=found.ref,
+        replicas=found.wanted,
+        existing=found.existing,
+        gpus=found.gpus,
+        labels=found.labels,
+        surge="0",
+        unavailable="1",
+    )
+
+
+def autoscaler(raw: Json) -> Scaler:
+    """A HorizontalPodAutoscaler."""
+    meta, spec = raw["metadata"], raw["spec"]
+    target = spec["scaleTargetRef"]
+    owner = controller_of(meta)
+    return Scaler(
+        key=Key(meta["namespace"], meta["name"]),
+        uid=meta["uid"],
+        version=meta["resourceVersion"],
+        target=ObjectRef(target.get("apiVersion", ""), target["kind"], target["name"]),
+        limits=limits_of(spec),
+        keda=owner.name if owner is not None and owner.api_version.startswith(KEDA) else "",
+        originals=read_note((meta.get("annotations") or {}).get(ORIGINALS, "")),
+        writers=tuple(sorted(set(_writers(meta)))),
+    )
+
+
+def _writers(meta: Mapping[str, Any]) -> Iterable[str]:
+    for entry in meta.get("managedFields", ()):
+        written = entry.get("fieldsV1", {}).get("f:spec", {})
+        if any(name in written for name in STEERED) and entry.get("manager") != FIELD_MANAGER:
+            yield entry.get("manager", "")

@@ -1,0 +1,185 @@
+"""The words of steering: what is scaled, what scales it, and what was decided about both.
+
+Replicas are whole pods; GPUs are of one resource. Behaviours are canonical JSON: equal texts, equal rules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from gpupool.model.objects import Counts, Key, ObjectRef
+
+
+class HpaMode(StrEnum):
+    """What the owner of an endpoint lets us do with its HorizontalPodAutoscaler."""
+
+    CREATE = "Create"
+    ADOPT = "Adopt"
+    ADVISE = "Advise"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What `spec.scaling` asks: the least and the most replicas (None: not said), and by which means."""
+
+    low: int = 1
+    high: int | None = None
+    hpa: HpaMode = HpaMode.ADVISE
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A workload that is scaled.
+
+    Attributes:
+        replicas: wanted by its spec.
+        existing: pods it has, old and new ones.
+        gpus: of one pod.
+        labels: of its pods.
+        surge, unavailable: of its rolling update, as written: a number or a percentage.
+        recreate: all old pods go before a new one comes.
+        rolling: a rollout is under way, and within its deadline.
+    """
+
+    key: Key
+    ref: ObjectRef
+    replicas: int
+    existing: int
+    gpus: Counts
+    labels: Mapping[str, str] = field(default_factory=dict)
+    surge: str = "25%"
+    unavailable: str = "25%"
+    recreate: bool = False
+    rolling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What we steer of an HPA; `behavior` is empty where it has none."""
+
+    low: int
+    high: int
+    behavior: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """What stands on an HPA that we adopted.
+
+    Attributes:
+        theirs: the limits before us, or as somebody else has written them since.
+        written: what we wrote last; anything else in their place was written by somebody else.
+        rewrites: when somebody else did.
+    """
+
+    theirs: Limits
+    written: Limits
+    rewrites: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """A HorizontalPodAutoscaler.
+
+    Attributes:
+        keda: the ScaledObject that owns it; else empty.
+        originals: what we noted on it; None where we did not adopt it.
+        writers: managers beside us that own one of the fields which we steer.
+        noted: the note stands on it; else it was taken off by somebody, and we remember it.
+    """
+
+    key: Key
+    uid: str
+    version: str
+    target: ObjectRef
+    limits: Limits
+    keda: str = ""
+    originals: Originals | None = None
+    writers: tuple[str, ...] = ()
+    noted: bool = True
+
+
+class Pace(StrEnum):
+    """How fast replicas may come and go."""
+
+    SAVE = "Save"
+    """Much of the error budget is left: replicas go sooner."""
+    STEADY = "Steady"
+    """As the HPA's owner has it."""
+    PROTECT = "Protect"
+    """The budget burns or is used up: replicas come faster, and none goes."""
+    HOLD = "Hold"
+    """Not known how the users fare: none goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An alternative that was not taken, and why."""
+
+    alternative: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """GPUs that are missing for the floor: how many, and the arithmetic."""
+
+    gpus: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How many replicas an endpoint may have; `lack` is set where the ceiling is below what is needed."""
+
+    floor: int
+    ceiling: int
+    reason: str
+    message: str
+    pace: Pace = Pace.STEADY
+    rejected: tuple[Rejected, ...] = ()
+    lack: Lack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Write our limits to an HPA, with what is noted on it.
+
+    `force` takes the fields over from others; then it is exactly the version that was seen.
+    """
+
+    slo: Key
+    scaler: Key
+    uid: str
+    version: str
+    note: Originals
+    force: bool
+
+    @property
+    def limits(self) -> Limits:
+        """What is written."""
+        return self.note.written
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Put the limits of an HPA back as its owner had them, and leave no trace."""
+
+    scaler: Key
+    uid: str
+    limits: Limits
+    note: Originals
+
+
+ScalerWrite = Adopt | GiveBack
+
+
+def canonical(value: Any) -> str:
+    """A behaviour as text; empty for none."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")) if value else ""

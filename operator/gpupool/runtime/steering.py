@@ -1,0 +1,229 @@
+"""Steering, beside the judging: what is scaled and by what, decided and written, look by look."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from gpupool.applier.autoscalers import adopt, give_back
+from gpupool.collector.scaling import of_controller
+from gpupool.errors import Conflict, KubeError, NotFound
+from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.plan import Condition, Notice, Status
+from gpupool.model.slo import Slo
+from gpupool.model.steering import Adopt, HpaMode, Originals, Scaler, ScalerWrite, Target
+from gpupool.model.world import World
+from gpupool.planner.endpoints import SloPlan, SloStatus
+from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
+from gpupool.policy.membership import Membership
+from gpupool.policy.slo.grant import NOWHERE
+from gpupool.runtime.context import Context
+from gpupool.runtime.places import places
+
+log = logging.getLogger(__name__)
+
+READY: Final = 60.0
+"""Seconds for which a replica that was Ready counts as one that is: a probe that fails once ends nobody."""
+METRIC: Final = ("external.metrics.k8s.io", "v1beta1", "gpupool_required_replicas")
+LOOK: Final = 60.0
+"""Seconds between two questions whether that metric is served."""
+NEEDED: Final = frozenset(
+    {
+        *("pods", "nodes", "namespaces", "resourcequotas", "gpupools", "capacityrequests"),
+        *("inferenceslos", "deployments", "statefulsets", "horizontalpodautoscalers"),
+    }
+)
+"""What must be heard of before anything is written."""
+Workload = tuple[str, ObjectRef]
+Needs = Mapping[Key, tuple[int, str]]
+NOTHING: Final[Needs] = {}
+
+
+class Steering:
+    """Decides and writes for all endpoints at once.
+
+    Args:
+        context: the process's parts.
+        monotonic: seconds that never run backwards.
+    """
+
+    def __init__(self, context: Context, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._context = context
+        self._monotonic = monotonic
+        self._notes: dict[str, Originals] = {}
+        self._ready: dict[Key, list[tuple[float, int]]] = {}
+        self._metric = (float("-inf"), False)
+
+    async def turn(
+        self, plan: SloPlan, slos: Sequence[Slo], world: World, found: Membership, needs: Needs = NOTHING
+    ) -> SloPlan:
+        """The plan with its decisions, after what they ask for was written.
+
+        Args:
+            plan: what was judged.
+            slos: the promises.
+            world: the cluster.
+            found: what belongs to which pool.
+            needs: replicas that the objectives need, with the arithmetic, where a profile is learned.
+        """
+        snapshot = await self._snapshot(slos, world, found, needs)
+        made = plan_steering(snapshot, plan.statuses)
+        failed, notices = await self._write(made.writes, snapshot)
+        statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
+        return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
+
+    # ------------------------------------------------------------------ what there is
+
+    async def _snapshot(
+        self, slos: Sequence[Slo], world: World, found: Membership, needs: Needs
+    ) -> SteeringSnapshot:
+        mirror, targets, scalers = self._context.mirror.slos, self._targets(), self._scalers()
+        by_target: dict[Workload, list[Scaler]] = defaultdict(list)
+        for scaler in scalers:
+            by_target[scaler.key.namespace, _bare(scaler.target)].append(scaler)
+        around = places(world, found, {s.key.namespace for s in slos})
+        ready = self._kept(slos, world.pods, targets)
+        scenes = {
+            slo.key: Scene(
+                slo=slo,
+                target=targets.get((slo.key.namespace, slo.target)),
+                scalers=tuple(by_target.get((slo.key.namespace, _bare(slo.target)), ())),
+                place=around.get(slo.key.namespace, NOWHERE),
+                kept=ready[slo.key],
+                needed=None if slo.key not in needs else needs[slo.key][0],
+                why="" if slo.key not in needs else needs[slo.key][1],
+            )
+            for slo in slos
+        }
+        return SteeringSnapshot(
+            now=world.now,
+            scenes=scenes,
+            adopted=tuple(s for s in scalers if s.originals is not None),
+            metric=await self._served(slos),
+            blind=_blind(world),
+            disputed=found.claimed_twice,
+            unread=len(mirror.store) < mirror.store.objects,
+        )
+
+    def _targets(self) -> Mapping[Workload, Target]:
+        mirror = self._context.mirror
+        sets = map(of_controller, mirror.statefulsets.store.values())
+        return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
+
+    def _scalers(self) -> list[Scaler]:
+        """The HPAs; where our note was taken off one, it is remembered."""
+        present: list[Scaler] = list(self._context.mirror.autoscalers.store.values())
+        self._notes = {s.uid: note for s in present if (note := s.originals or self._notes.get(s.uid))}
+        return [
+            replace(s, originals=self._notes[s.uid], noted=False)
+            if s.originals is None and s.uid in self._notes
+            else s
+            for s in present
+        ]
+
+    def _kept(
+        self, slos: Iterable[Slo], pods: Iterable[Pod], targets: Mapping[Workload, Target]
+    ) -> Mapping[Key, int]:
+        """Most replicas that were Ready within the last minute, or since before a rollout that goes on.
+
+        A rollout that ends a pod before it makes the next one would else cost the endpoint that replica.
+        """
+        rolling = {at for at, target in targets.items() if target.rolling}
+        now, serving = self._monotonic(), dict[Workload, int]()
+        for pod in pods:
+            at = (pod.key.namespace, pod.owner) if pod.owner is not None else None
+            if at is not None and not pod.terminating and (pod.ready or (at in rolling and pod.node)):
+                serving[at] = serving.get(at, 0) + 1
+        before, self._ready = self._ready, {}
+        for slo in slos:
+            at = (slo.key.namespace, slo.target)
+            recent = [row for row in before.get(slo.key, ()) if now - row[0] <= READY]
+            most = max((n for _, n in recent), default=0) if at in rolling else 0
+            self._ready[slo.key] = [*recent, (now, max(most, serving.get(at, 0)))]
+        return {key: max(n for _, n in rows) for key, rows in self._ready.items()}
+
+    async def _served(self, slos: Iterable[Slo]) -> bool:
+        """Whether the metric of created HPAs is served; asked only where somebody wants one created."""
+        asked, served = self._metric
+        wanted = any(s.scaling.hpa is HpaMode.CREATE for s in slos)
+        if wanted and self._monotonic() - asked > LOOK:
+            try:
+                served = await self._context.client.has_resource(*METRIC)
+            except KubeError:  # the API behind it does not answer
+                served = False
+            self._metric = (self._monotonic(), served)
+        return served
+
+    # ------------------------------------------------------------------ what is done
+
+    async def _write(
+        self, writes: Iterable[ScalerWrite], snapshot: SteeringSnapshot
+    ) -> tuple[dict[Key, str], list[Notice]]:
+        """Carry out the writes; returns what failed, by InferenceSLO, and what is told."""
+        failed: dict[Key, str] = {}
+        notices: list[Notice] = []
+
+        async def attempt(action: ScalerWrite) -> None:
+            try:
+                await self._do(action)
+            except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
+                log.info("HPA not written yet", extra={"hpa": str(action.scaler), "error": str(error)})
+            except KubeError as error:
+                log.warning("HPA not written", extra={"hpa": str(action.scaler), "error": str(error)})
+                if isinstance(action, Adopt):
+                    failed[action.slo] = f"HPA {action.scaler.name} was not written: {error}"
+            else:
+                notices.extend(_told(action, snapshot))
+
+        await asyncio.gather(*map(attempt, writes))
+        return failed, notices
+
+    async def _do(self, action: ScalerWrite) -> None:
+        writer, epoch = self._context.writer, self._context.epoch
+        if isinstance(action, Adopt):
+            await adopt(writer, action, epoch=epoch)
+            self._notes[action.uid] = action.note
+        else:
+            self._notes.pop(action.uid, None)
+            await give_back(writer, action, epoch=epoch)
+            log.info("HPA given back", extra={"hpa": str(action.scaler)})
+
+
+def _blind(world: World) -> str:
+    """Why nothing may be written now: what is not known would be taken for absent."""
+    if unheard := sorted(NEEDED & set(world.senses.unheard)):
+        return f"{', '.join(unheard)} cannot be read now: nothing is written."
+    if world.unreadable_pools:
+        return f"GpuPool {min(world.unreadable_pools)} cannot be read: nothing is written."
+    return ""
+
+
+def _bare(ref: ObjectRef) -> ObjectRef:
+    """Group, kind and name: an HPA may name its target in another version."""
+    return replace(ref, api_version=ref.api_version.rpartition("/")[0])
+
+
+def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
+    if not isinstance(action, Adopt) or not action.force:
+        return
+    slo = snapshot.scenes[action.slo].slo
+    theirs, ours = action.note.theirs, action.limits
+    again = action.note.rewrites
+    text = (
+        f"HPA {action.scaler.name} {'was rewritten and is set again' if again else 'is adopted'}:"
+        f" minReplicas {theirs.low} to {ours.low}, maxReplicas {theirs.high} to {ours.high}."
+    )
+    reason = "HpaRewritten" if again else "HpaAdopted"
+    yield Notice("InferenceSLO", slo.key, slo.uid, reason, text, warning=bool(again))
+
+
+def _failed(status: SloStatus, message: str) -> SloStatus:
+    """What was decided could not be written."""
+    others = tuple(c for c in status.conditions if c.type != "Steering")
+    wrong = Condition("Steering", Status.FALSE, "WriteFailed", message)
+    return replace(status, conditions=(*others, wrong))
