@@ -39,6 +39,8 @@ PACE: Final = 4.0
 MOST_HOURS: Final = 48
 """Hours of a pause that are read again; what lies before stays uncovered."""
 Identity = tuple[Key, str]
+Owned = Mapping[tuple[str, ObjectRef], Sequence[Pod]]
+"""Pods by namespace and top owner."""
 
 
 class Endpoints:
@@ -82,7 +84,7 @@ class Endpoints:
         """One look at all endpoints."""
         world, found = self._context.mirror.mapped()
         slos, owned = self._slos(), by_owner(world.pods)
-        subjects = self._past.subjects(slos, world.pods, time.monotonic())
+        subjects = self._past.subjects(slos, owned, time.monotonic())
         if not self._rebuilt and self._reader is not None and subjects:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
@@ -98,7 +100,7 @@ class Endpoints:
         subjects: Sequence[Subject],
         now: datetime,
         at: float | None = None,
-        owned: Mapping[tuple[str, ObjectRef], Sequence[Pod]] | None = None,
+        owned: Owned | None = None,
     ) -> SloPlan:
         """Read the endpoints, now or as of a moment that is past, and add what happened to their sums."""
         slos = tuple(self._remembering(s.slo) for s in subjects)
@@ -153,22 +155,21 @@ class Belonging:
     def __init__(self) -> None:
         self._seen: dict[Key, dict[str, float]] = {}
 
-    def subjects(self, slos: Sequence[Slo], pods: Iterable[Pod], now: float) -> list[Subject]:
+    def subjects(self, slos: Sequence[Slo], owned: Owned, now: float) -> list[Subject]:
         """The endpoints with their pods.
 
         Args:
             slos: all of them.
-            pods: of the cluster, each with its top owner.
+            owned: the cluster's pods.
             now: monotonic seconds.
         """
-        owned = by_owner(pods)
         seen, self._seen = self._seen, {}
         return [self._subject(slo, owned, seen.get(slo.key, {}), now) for slo in slos]
 
     def _subject(
         self,
         slo: Slo,
-        owned: Mapping[tuple[str, ObjectRef], Sequence[Pod]],
+        owned: Owned,
         before: Mapping[str, float],
         now: float,
     ) -> Subject:
@@ -180,7 +181,7 @@ class Belonging:
         return Subject(slo, ready, sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys()))
 
 
-def by_owner(pods: Iterable[Pod]) -> Mapping[tuple[str, ObjectRef], Sequence[Pod]]:
+def by_owner(pods: Iterable[Pod]) -> Owned:
     """Pods by namespace and top owner."""
     found: dict[tuple[str, ObjectRef], list[Pod]] = defaultdict(list)
     for pod in pods:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gpupool.api import inference, statuses
 from gpupool.applier.serverside import CONCURRENCY, Writer
@@ -20,6 +20,7 @@ from gpupool.runtime.memo import StatusMemo, memo
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.reading import Tracked
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 RENEWED = 100
@@ -79,15 +80,7 @@ class StatusWriter:
         words = {key: status for key, status in present.items() if self._decided_before(key, status)}
         decided = [(key, status) for key, status in present.items() if key not in words]
         renewed = sorted(words.items(), key=lambda item: self._patience(*item))[:RENEWED]
-        return await self._each([*decided, *renewed], now, epoch)
-
-    async def _each(self, found: Iterable[tuple[ObjectKey, RequestStatus]], now: datetime, epoch: int) -> int:
-        turns = iter(found)
-
-        async def work() -> int:
-            return sum([await self._request(key, status, now, epoch) for key, status in turns])
-
-        return sum(await asyncio.gather(*(work() for _ in range(CONCURRENCY))))
+        return await _each([*decided, *renewed], lambda found: self._request(*found, now, epoch))
 
     def _decided_before(self, key: ObjectKey, status: RequestStatus) -> bool:
         """Whether what stands says the same decision in other words."""
@@ -131,12 +124,7 @@ class StatusWriter:
 
     async def endpoints(self, found: Iterable[SloStatus], now: datetime, epoch: int) -> int:
         """Write the statuses of InferenceSLOs; returns how many were written."""
-        turns = iter(found)
-
-        async def work() -> int:
-            return sum([await self._endpoint(status, now, epoch) for status in turns])
-
-        return sum(await asyncio.gather(*(work() for _ in range(CONCURRENCY))))
+        return await _each(found, lambda status: self._endpoint(status, now, epoch))
 
     async def _endpoint(self, status: SloStatus, now: datetime, epoch: int) -> int:
         key = ObjectKey(status.key.namespace, status.key.name)
@@ -170,3 +158,13 @@ class StatusWriter:
             return False
         moved = wanted.decided != tracked.memo.decided
         return moved or self._monotonic() - self._written_at.get(key, float("-inf")) >= self._pace
+
+
+async def _each(found: Iterable[T], write: Callable[[T], Awaitable[int]]) -> int:
+    """Write many, a few at a time; returns how many were written."""
+    turns = iter(found)
+
+    async def work() -> int:
+        return sum([await write(status) for status in turns])
+
+    return sum(await asyncio.gather(*(work() for _ in range(CONCURRENCY))))

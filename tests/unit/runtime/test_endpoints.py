@@ -18,7 +18,7 @@ from gpupool.model.world import World
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.membership import Membership
 from gpupool.runtime.context import Context
-from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, moments
+from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, by_owner, moments
 from gpupool.runtime.memo import memo
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
@@ -118,10 +118,10 @@ async def test_ready_pods_of_the_target_are_read_and_the_others_named_apart() ->
 
 def test_pods_that_are_gone_belong_a_while_longer() -> None:
     belonging = Belonging()
-    belonging.subjects([SLO], [pod("a"), pod("b")], 0.0)
-    (soon,) = belonging.subjects([SLO], [pod("b")], REMEMBERED)
+    belonging.subjects([SLO], by_owner([pod("a"), pod("b")]), 0.0)
+    (soon,) = belonging.subjects([SLO], by_owner([pod("b")]), REMEMBERED)
     assert (soon.ready, soon.gone) == (["b"], ["a"])
-    (later,) = belonging.subjects([SLO], [pod("b")], REMEMBERED + 1)
+    (later,) = belonging.subjects([SLO], by_owner([pod("b")]), REMEMBERED + 1)
     assert later.gone == []
 
 

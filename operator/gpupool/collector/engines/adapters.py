@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from gpupool.collector.engines.names import ENGINES, Histogram
+from gpupool.collector.engines.questions import NO_PROBES
 from gpupool.model.slo import Sli
 
 MICROSECONDS: Final = 1e-6
 MOST: Final = "/most"
 """Added to the word of a gauge where its highest value is meant."""
-NO_PROBES: Final = 'handler!~"/(metrics|health|healthz|livez|readyz|ping|version|load)"'
 
 
 class Series(NamedTuple):

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from gpupool.collector.engines.meter import Counter, PodName
 from gpupool.collector.engines.names import AVAILABILITY, ENGINES, Histogram, Names, Ratio
+from gpupool.collector.engines.questions import ALL
 from gpupool.collector.engines.sight import Sight
 from gpupool.collector.prometheus.problem import over, some
 from gpupool.model.slo import Objective, Reading, Sli, SloState
 
-ALL = "+Inf"
 TOLERANCE = 1e-9
 """Bounds are compared as numbers: 1 is 1.0."""
 
