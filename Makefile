@@ -113,7 +113,7 @@ check-generated: $(READY) ## Fail if a generated file is not what its source say
 
 .PHONY: unit
 unit: $(READY) ## The pure core, in seconds
-	@pytest -q tests/unit --cov --cov-report=term
+	@pytest -q tests/unit --numprocesses=auto --cov --cov-report=term
 
 .PHONY: test
 test: lint ## Everything: lint, unit, integration on the real control plane, chart

@@ -1,7 +1,7 @@
 """`make test`: each part of the suite as a pytest of its own, with its time, and one sum at the end.
 
-The unit tests run alone: they keep the processors busy. The parts on control planes mostly wait for them,
-so two run at a time, each on planes of its own; what a part prints is shown whole when it has ended.
+The unit tests run alone, on every processor. The parts on control planes mostly wait for them, so three run
+at a time, each on planes of its own; what a part prints is shown whole when it has ended.
 """
 
 import os
@@ -12,17 +12,19 @@ import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 PASSED = 0
-LANES = 2
+LANES = 3
 """Parts on control planes at a time."""
 PATIENCE = 60.0
 """Seconds between two lines about a part that goes on."""
+REASON = 300
+"""Characters of what a failed test said that the last lines repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,14 @@ class Outcome:
     passed: int
     failed: int
     skipped: int
+    failures: tuple[str, ...] = ()
+    """Test and reason of each."""
 
 
 # The tables cover every branch of the core. One percent is left for branches that only the random histories
 # reach: what they happen to visit must not make a run red.
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term", "--cov-fail-under=99")
+SPREAD = ("--numprocesses=auto",)
 SLOWEST = ("--durations=5",)
 # A fixture of a package lives as long as the session, so each of these folders keeps its plane to the end of
 # its part: no more than two beside each other.
@@ -86,15 +91,15 @@ GOVERNED = (
     "integration/attackers",
     "integration/manifests",
 )
-# The longest first, so that both lanes end at about the same time.
+# The longest first, so that the lanes end at about the same time.
 PARTS = (
-    Part("unit", ("unit",), COVERAGE, alone=True),
+    Part("unit", ("unit",), (*COVERAGE, *SPREAD), alone=True),
     Part("operator", GOVERNED, SLOWEST),
-    Part("faults", FAULTS, SLOWEST),
-    Part("chart", ("chart",), SLOWEST),
     Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *TELEMETRY, *GOVERNED, *ENDPOINTS)),
-    Part("telemetry", TELEMETRY, SLOWEST),
     Part("endpoints", ENDPOINTS, SLOWEST),
+    Part("chart", ("chart",), SLOWEST),
+    Part("telemetry", TELEMETRY, SLOWEST),
+    Part("faults", FAULTS, SLOWEST),
 )
 
 
@@ -159,15 +164,24 @@ def count(name: str, seconds: float, code: int, report: Path) -> Outcome:
     """Numbers of one run; one that went wrong without a failed test (coverage, a crash) counts as one."""
     if not report.exists():
         return Outcome(name, seconds, 0, 1, 0)
-    suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314 - pytest wrote it a moment ago
+    root = ET.parse(report).getroot()  # noqa: S314 - pytest wrote it a moment ago
     rows = [
         {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
-        for suite in suites
+        for suite in root.iter("testsuite")
     ]
     failed = sum(row["failures"] + row["errors"] for row in rows)
     skipped = sum(row["skipped"] for row in rows)
     passed = sum(row["tests"] for row in rows) - failed - skipped
-    return Outcome(name, seconds, max(passed, 0), failed or int(code != PASSED), skipped)
+    failures = tuple(reasons(root))
+    return Outcome(name, seconds, max(passed, 0), failed or int(code != PASSED), skipped, failures)
+
+
+def reasons(root: ET.Element) -> Iterator[str]:
+    """One line of each test that failed: where it is, and what it said."""
+    for case in root.iter("testcase"):
+        for what in (*case.iter("failure"), *case.iter("error")):
+            said = " ".join((what.get("message") or "").split())
+            yield f"{case.get('classname')}::{case.get('name')}: {said[:REASON]}"
 
 
 def print_table(outcomes: Sequence[Outcome], elapsed: float) -> None:
@@ -179,6 +193,9 @@ def print_table(outcomes: Sequence[Outcome], elapsed: float) -> None:
         sum(getattr(row, key) for row in outcomes) for key in ("passed", "failed", "skipped")
     )
     say(f"{'all':<14}{elapsed:>9.1f}{passed:>9}{failed:>9}{skipped:>9}")
+    for row in outcomes:
+        for failure in row.failures:
+            say(f"{row.part}: {failure}")
     say(f"{passed} passed, {failed} failed, {skipped} skipped")
 
 

@@ -172,8 +172,11 @@ def test_the_printed_columns_answer_the_first_question(plane: Cluster, kube: Kub
         assert "64 usable" in wide
         assert "capacityrequest.gpupool.dev/columns" in kubectl(plane, "get", "gpupool", "-o", "name")
         head, row = kubectl(plane, "get", "islo", "columns").splitlines()
-        assert head.split() == ["NAME", "TARGET", "MET", "ATTAINMENT", "BUDGET", "DATA", "READY", "AGE"]
-        assert row.split()[:7] == ["columns", "chat", "False", "98.5", "-50.25", "OK", "2"]
+        names = "NAME TARGET MET ATTAINMENT BUDGET CAUSE DATA READY FLOOR CEILING AGE"
+        assert head.split() == names.split()
+        expected = "columns chat False 98.5 -50.25 KVCacheBound OK 2 2 8"
+        assert row.split()[:10] == expected.split()
+        assert "AsPlanned" in kubectl(plane, "get", "islo", "columns", "-o", "wide")
     finally:
         for manifest in (pool, request, slo):
             kube.delete(f"{collection(manifest)}/columns")

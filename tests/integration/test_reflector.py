@@ -58,10 +58,11 @@ async def test_bookmarks_keep_a_quiet_store_young(
     kube: Kube, client: KubeClient, namespace: Callable[..., str]
 ) -> None:
     home, elsewhere = namespace("reflect"), namespace("busy")
-    async with mirrored(client, home, replace(QUICK, watch=(3, 3))) as mirror:
+    # The server means to send one 2 s before a watch ends, and looks who is due about once a second.
+    async with mirrored(client, home, replace(QUICK, watch=(6, 6))) as mirror:
         before = mirror.reflector.store.version
         put(kube, elsewhere, "noise", "1")
-        await eventually(lambda: mirror.reflector.counters.bookmarks > 0, what="a bookmark")
+        await eventually(lambda: mirror.reflector.counters.bookmarks > 0, 30, "a bookmark")
         await eventually(lambda: mirror.reflector.store.version > before, what="progress without events")
         assert mirror.reflector.counters.lists == 1
 

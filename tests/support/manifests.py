@@ -85,7 +85,7 @@ def install_crds(kube: Kube) -> None:
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd['metadata']['name']}"
         kube.apply(crd, path=path, field_manager="test-crds")
         assert wait_until(partial(_established, kube, path), 15), f"{file.name} is not established"
-    for plural in ("gpupools", "capacityrequests"):
+    for plural in ("gpupools", "capacityrequests", "inferenceslos"):
         assert wait_until(partial(_served, kube, plural), 15), f"{plural} are not served"
 
 

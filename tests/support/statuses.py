@@ -125,9 +125,14 @@ def full_request_status(now: datetime) -> CapacityRequestStatus:
     )
 
 
+LEARNED = ("requestsPerSecond", "tokensPerSecond", "batch", "kvCache", "memoryMebibytes", "cacheHits")
+
+
 def full_slo_status(now: datetime) -> InferenceSLOStatus:
     """Return an InferenceSLO status with every field filled."""
     kept = {"at": now, "good": 98.5, "total": 100, "seconds": 3600}
+    learned = {"value": 2.5, "samples": 40, "last": now}
+    start = {"p50": timedelta(seconds=40), "p90": timedelta(seconds=90), "seconds": [40, 90], "until": now}
     return InferenceSLOStatus.model_validate(
         {
             "observedGeneration": 3,
@@ -163,7 +168,36 @@ def full_slo_status(now: datetime) -> InferenceSLOStatus:
                     "sums": {"until": now, "hours": [kept], "days": [kept]},
                 }
             ],
+            "diagnosis": {
+                "cause": "KVCacheBound",
+                "confidence": "High",
+                "replicasHelp": "Partly",
+                "evidence": [{"signal": "KV cache in use", "value": 0.97, "bound": "0.95"}],
+                "remedy": "Raise gpu-memory-utilization.",
+                "blind": ["node metrics"],
+            },
+            "profile": [
+                {
+                    "gpu": "NVIDIA H100",
+                    "recipe": "0123456789abcdef",
+                    "since": now,
+                    "shape": {"prompt": 900, "output": 200, "recentPrompt": 950, "recentOutput": 210},
+                    **dict.fromkeys(LEARNED, learned),
+                    "coldStart": start,
+                    "firstToken": start,
+                }
+            ],
+            "advice": [{"kind": "Quantization", "because": "97 % of the KV cache.", "expect": "Half."}],
+            "decision": {
+                "floor": 2,
+                "ceiling": 8,
+                "pace": "Protect",
+                "reason": "Floor",
+                "message": "2 replicas at least, 8 at most.",
+                "rejected": [{"alternative": "9 replicas", "reason": "Grant", "message": "8 GPUs granted."}],
+            },
             "conditions": [
+                condition("Steering", now),
                 condition("DataAvailable", now),
                 condition("Met", now).model_copy(update={"status": ConditionStatus.FALSE}),
             ],
