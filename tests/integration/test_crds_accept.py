@@ -174,7 +174,8 @@ def test_the_printed_columns_answer_the_first_question(plane: Cluster, kube: Kub
         head, row = kubectl(plane, "get", "islo", "columns").splitlines()
         names = "NAME TARGET MET ATTAINMENT BUDGET CAUSE DATA READY FLOOR CEILING AGE"
         assert head.split() == names.split()
-        assert row.split()[:10] == "columns chat False 98.5 -50.25 KVCacheBound OK 2 2 8".split()
+        cells = "columns chat False 98.5 -50.25 KVCacheBound OK 2 2 8"
+        assert row.split()[:10] == cells.split()
         assert "AsPlanned" in kubectl(plane, "get", "islo", "columns", "-o", "wide")
     finally:
         for manifest in (pool, request, slo):
