@@ -125,6 +125,8 @@ def _decision(decision: Decision) -> Json:
         {
             "floor": decision.floor,
             "ceiling": decision.ceiling,
+            "needed": decision.needed,
+            "floorReason": decision.floor_reason or None,
             "pace": decision.pace.value,
             "reason": decision.reason,
             "message": shorten(decision.message),

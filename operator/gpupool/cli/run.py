@@ -17,6 +17,7 @@ from gpupool.applier.policies.outsider_policies import PODS as OUTSIDERS
 from gpupool.applier.policyset import PolicyContext, PolicySet
 from gpupool.applier.serverside import Writer
 from gpupool.cli.prometheus import endpoint
+from gpupool.collector.engines.arrivals import ArrivalReader
 from gpupool.collector.engines.reader import EndpointReader
 from gpupool.collector.engines.signals import SignalReader
 from gpupool.collector.prometheus.client import PrometheusClient
@@ -116,7 +117,7 @@ async def _parts(
     standing = AdmissionObjects(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
-    async with _readers(settings, metrics) as (usage, endpoints, signals), elector:
+    async with _readers(settings, metrics) as (usage, endpoints, signals, arrivals), elector:
         context = Context(
             settings=settings,
             client=client,
@@ -127,6 +128,7 @@ async def _parts(
             usage=usage,
             endpoints=endpoints,
             signals=signals,
+            arrivals=arrivals,
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
@@ -151,12 +153,13 @@ def _elector(settings: Settings, mirror: Mirror, client: KubeClient) -> Elector:
     return Elector(client, lease, identity(settings.pod_name), timing, floor=lambda: mirror.highest_epoch)
 
 
+_Readers = tuple[UsageReader | None, EndpointReader | None, SignalReader | None, ArrivalReader | None]
+
+
 @asynccontextmanager
-async def _readers(
-    settings: Settings, metrics: Metrics
-) -> AsyncIterator[tuple[UsageReader | None, EndpointReader | None, SignalReader | None]]:
+async def _readers(settings: Settings, metrics: Metrics) -> AsyncIterator[_Readers]:
     if not settings.prometheus_url:
-        yield None, None, None
+        yield None, None, None, None
         return
     async with PrometheusClient(endpoint(settings), observe=metrics.prometheus_asked) as client:
         usage = UsageReader(
@@ -164,7 +167,8 @@ async def _readers(
             own_jobs=settings.prometheus_own_jobs,
             exporter_namespaces=settings.prometheus_exporter_namespaces,
         )
-        yield usage, EndpointReader(client), SignalReader(client, settings.evaluation_window)
+        signals = SignalReader(client, settings.evaluation_window)
+        yield usage, EndpointReader(client), signals, ArrivalReader(client)
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

@@ -136,12 +136,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found."""
+    """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found.
+
+    `interval` is seconds between two scrapes of its pods, of the slowest; 0 where that is not known.
+    """
 
     readings: tuple[Reading, ...] = ()
     engine: str = ""
     pods: int = 0
     ready: int = 0
+    interval: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,20 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
+class Needed:
+    """Replicas that the objectives need, with the arithmetic, and which term of it decided."""
+
+    replicas: int
+    why: str = ""
+    term: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """How many replicas an endpoint may have; `lack` is set where the ceiling is below what is needed."""
+    """How many replicas an endpoint may have; `lack` is set where the ceiling is below what is needed.
+
+    `needed` is the floor before the ceiling: whatever a grant affords. `floor_reason` is what decided it.
+    """
 
     floor: int
     ceiling: int
@@ -145,6 +157,8 @@ class Decision:
     pace: Pace = Pace.STEADY
     rejected: tuple[Rejected, ...] = ()
     lack: Lack | None = None
+    needed: int = 0
+    floor_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

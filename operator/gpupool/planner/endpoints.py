@@ -28,7 +28,10 @@ class ObjectiveFound:
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """All that is said of one InferenceSLO; `decision` is what steering adds."""
+    """All that is said of one InferenceSLO; `decision` is what steering adds.
+
+    `interval` is seconds between two scrapes of its pods.
+    """
 
     key: Key
     uid: str
@@ -41,6 +44,7 @@ class SloStatus:
     min_events: int = 0
     findings: Findings = field(default_factory=Findings)
     decision: Decision | None = None
+    interval: float = 0.0
 
     @property
     def state(self) -> SloState:
@@ -90,6 +94,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
         min_events=slo.min_events,
         findings=findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found]),
+        interval=endpoint.interval,
     )
 
 

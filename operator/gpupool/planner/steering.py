@@ -42,6 +42,7 @@ class Scene:
         kept: replicas that run and are Ready, now or a moment ago.
         needed: replicas that the objectives need; None while the profile is not learned.
         why: the arithmetic of it.
+        term: what decided it.
     """
 
     slo: Slo
@@ -51,6 +52,7 @@ class Scene:
     kept: int = 0
     needed: int | None = None
     why: str = ""
+    term: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         pace=pace(status.state, judged),
         needed=scene.needed,
         why=scene.why,
+        term=scene.term,
     )
 
 

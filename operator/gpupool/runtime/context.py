@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gpupool.applier.execute import Executor
 from gpupool.applier.policyset import PolicySet
 from gpupool.applier.serverside import Writer
+from gpupool.collector.engines.arrivals import ArrivalReader
 from gpupool.collector.engines.reader import EndpointReader
 from gpupool.collector.engines.signals import SignalReader
 from gpupool.collector.prometheus.usage import UsageReader
@@ -35,6 +36,7 @@ class Context:
     elector: LeaseThread
     outsiders: OutsiderWatch
     signals: SignalReader | None = None
+    arrivals: ArrivalReader | None = None
 
     @property
     def epoch(self) -> int:

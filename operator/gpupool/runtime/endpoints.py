@@ -27,8 +27,9 @@ from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.signalling import Signalling
+from gpupool.runtime.sizing import Sizing
 from gpupool.runtime.statuswriter import StatusWriter
-from gpupool.runtime.steering import Steering
+from gpupool.runtime.steering import Steering, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Endpoints:
         self._reader: EndpointReader | None = context.endpoints
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
         self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
+        self._sizing = Sizing(context.arrivals, context.settings.evaluation_window)
         self._steering = Steering(context)
         self._past = Belonging()
         self._rebuilt = False
@@ -89,7 +91,9 @@ class Endpoints:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
         judged = await self._judge(subjects, world.now, owned=owned)
-        plan = await self._steering.turn(judged, slos, world, found)
+        targets = targets_of(self._context.mirror)
+        needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now)
+        plan = await self._steering.turn(judged, slos, world, found, needs)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)

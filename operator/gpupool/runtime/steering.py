@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from gpupool.applier.autoscalers import adopt, give_back
 from gpupool.collector.scaling import of_controller
@@ -16,13 +16,14 @@ from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, HpaMode, Originals, Scaler, ScalerWrite, Target
+from gpupool.model.steering import Adopt, HpaMode, Needed, Originals, Scaler, ScalerWrite, Target
 from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
 from gpupool.policy.membership import Membership
 from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
+from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.places import places
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ NEEDED: Final = frozenset(
 )
 """What must be heard of before anything is written."""
 Workload = tuple[str, ObjectRef]
-Needs = Mapping[Key, tuple[int, str]]
+Needs = Mapping[Key, Needed]
 NOTHING: Final[Needs] = {}
 
 
@@ -82,7 +83,11 @@ class Steering:
     async def _snapshot(
         self, slos: Sequence[Slo], world: World, found: Membership, needs: Needs
     ) -> SteeringSnapshot:
-        mirror, targets, scalers = self._context.mirror.slos, self._targets(), self._scalers()
+        mirror, targets, scalers = (
+            self._context.mirror.slos,
+            targets_of(self._context.mirror),
+            self._scalers(),
+        )
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
         for scaler in scalers:
             by_target[scaler.key.namespace, _bare(scaler.target)].append(scaler)
@@ -95,8 +100,7 @@ class Steering:
                 scalers=tuple(by_target.get((slo.key.namespace, _bare(slo.target)), ())),
                 place=around.get(slo.key.namespace, NOWHERE),
                 kept=ready[slo.key],
-                needed=None if slo.key not in needs else needs[slo.key][0],
-                why="" if slo.key not in needs else needs[slo.key][1],
+                **_needed(needs.get(slo.key)),
             )
             for slo in slos
         }
@@ -109,11 +113,6 @@ class Steering:
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
         )
-
-    def _targets(self) -> Mapping[Workload, Target]:
-        mirror = self._context.mirror
-        sets = map(of_controller, mirror.statefulsets.store.values())
-        return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
 
     def _scalers(self) -> list[Scaler]:
         """The HPAs; where our note was taken off one, it is remembered."""
@@ -194,6 +193,12 @@ class Steering:
             log.info("HPA given back", extra={"hpa": str(action.scaler)})
 
 
+def targets_of(mirror: Mirror) -> Mapping[Workload, Target]:
+    """The workloads that are scaled, by namespace and reference."""
+    sets = map(of_controller, mirror.statefulsets.store.values())
+    return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
+
+
 def _blind(world: World) -> str:
     """Why nothing may be written now: what is not known would be taken for absent."""
     if unheard := sorted(NEEDED & set(world.senses.unheard)):
@@ -206,6 +211,11 @@ def _blind(world: World) -> str:
 def _bare(ref: ObjectRef) -> ObjectRef:
     """Group, kind and name: an HPA may name its target in another version."""
     return replace(ref, api_version=ref.api_version.rpartition("/")[0])
+
+
+def _needed(found: Needed | None) -> dict[str, Any]:
+    """Fields of a scene; nothing while the profile is not learned."""
+    return {} if found is None else {"needed": found.replicas, "why": found.why, "term": found.term}
 
 
 def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:

@@ -143,6 +143,12 @@ SLO_BURNING: Final = Metric(
 SLO_DATA: Final = Metric(
     "gpupool_slo_data_state", "1 for what is known of an objective now.", (*_OBJECTIVE, "state")
 )
+SLO_REQUIRED: Final = Metric(
+    "gpupool_required_replicas",
+    "Replicas that the objectives of an endpoint need, whatever its grant affords; until the profile is"
+    " learned the larger of scaling.minReplicas and the HPA's own.",
+    ("namespace", "slo"),
+)
 SLO_DIAGNOSIS: Final = Metric(
     "gpupool_slo_diagnosis",
     "1 for what limits an endpoint now; absent before the first look at its signals.",

@@ -18,6 +18,9 @@ def slo_series(plan: SloPlan) -> Series:
         if (found := status.findings.diagnosis) is not None:
             names = (found.cause.value, found.confidence.value, found.replicas_help.value)
             put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
+        if status.decision is not None:
+            key = (status.key.namespace, status.key.name)
+            put(series, catalog.SLO_REQUIRED, key, status.decision.needed)
         for each in status.objectives:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
             _objective(series, labels, each, judged=each.budget.events >= status.min_events)

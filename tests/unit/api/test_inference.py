@@ -143,6 +143,7 @@ def test_a_decision_travels_with_what_was_rejected() -> None:
         "floor": 1,
         "ceiling": 4,
         "pace": "Save",
+        "needed": 0,
         "reason": "MaxReplicas",
         "message": "At least 1.",
         "rejected": [

@@ -85,6 +85,7 @@ class Rig:
             writer=None,
             endpoints=self if reader else None,
             signals=None,
+            arrivals=None,
             epoch=1,
             metrics=Metrics(),
         )

@@ -14,7 +14,7 @@ from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Status
 from gpupool.model.senses import Senses
 from gpupool.model.slo import Objective, Reading, Sli, Slo, SloState, Sums
-from gpupool.model.steering import HpaMode, Limits, Originals, Scaler, Scaling, Target
+from gpupool.model.steering import HpaMode, Limits, Needed, Originals, Scaler, Scaling, Target
 from gpupool.model.world import World
 from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
 from gpupool.policy.membership import Membership
@@ -213,7 +213,7 @@ def _ceiling(plan: SloPlan) -> int:
 
 
 async def test_what_the_objectives_need_is_the_floor(rig: Rig) -> None:
-    await rig.turn(needs={KEY: (3, "24 requests/s, 8 a replica")})
+    await rig.turn(needs={KEY: Needed(3, "24 requests/s, 8 a replica", "Rate")})
     assert rig.done[0].limits.low == 3
 
 

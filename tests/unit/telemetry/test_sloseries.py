@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gpupool.model.slo import Endpoint, Objective, Reading, Sli, SloSnapshot, SloState
+from gpupool.model.steering import Decision
 from gpupool.planner.endpoints import plan_endpoints
 from gpupool.telemetry import catalog
 from gpupool.telemetry.metrics import Metrics
@@ -22,6 +23,16 @@ def test_every_number_of_an_objective_is_a_series() -> None:
     assert series[catalog.SLO_DATA] == {(*LABELS, "OK"): 1.0}
     assert series[catalog.SLO_BURNING][*LABELS, "3360"] == 1.0
     assert 0 < series[catalog.SLO_COVERAGE][LABELS] < 1
+
+
+def test_what_the_objectives_need_is_a_series_once_it_is_decided() -> None:
+    slo = a_slo()
+    endpoint = Endpoint((ok(500, 1000),), "vLLM", 1, 1)
+    plan = plan_endpoints(SloSnapshot(NOW, 15.0, (slo,), {slo.key: endpoint}))
+    assert catalog.SLO_REQUIRED not in slo_series(plan)
+    decision = Decision(2, 4, "GrantLimits", "At least 2.", needed=6)
+    decided = replace(plan, statuses=(replace(plan.statuses[0], decision=decision),))
+    assert slo_series(decided)[catalog.SLO_REQUIRED] == {("chat-prod", "chat"): 6}
 
 
 def test_few_events_burn_nothing_and_none_are_no_number() -> None:

@@ -179,6 +179,7 @@ def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
         engine=workload.engine,
         pods=len(workload.ready) + len(workload.others),
         ready=len(workload.ready),
+        interval=max((sight.intervals.get(pod, 0.0) for pod in workload.ready), default=0.0),
     )
 
 

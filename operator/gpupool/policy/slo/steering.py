@@ -32,6 +32,7 @@ class Situation:
         pace: how fast replicas may come and go.
         needed: replicas that the objectives need; None while the profile is not learned.
         why: the arithmetic of it.
+        term: what decided it.
     """
 
     scaling: Scaling
@@ -44,6 +45,15 @@ class Situation:
     pace: Pace = Pace.STEADY
     needed: int | None = None
     why: str = ""
+    term: str = ""
+
+
+class _Floor(NamedTuple):
+    """A lower bound, why it is one, and the reason as one word."""
+
+    replicas: int
+    why: str
+    reason: str
 
 
 class _Bound(NamedTuple):
@@ -56,7 +66,8 @@ class _Bound(NamedTuple):
 
 def decide(it: Situation) -> Decision:
     """Floor and ceiling; always both."""
-    floor, why = _floor(it)
+    needed, why, floor_reason = _floor(it)
+    floor = needed
     bounds = sorted(_bounds(it, floor))
     lowest, spared = bounds[0], tuple(_kept(it, bounds[0]))
     ceiling = spared[0] if spared else lowest
@@ -75,27 +86,33 @@ def decide(it: Situation) -> Decision:
         pace=it.pace,
         rejected=tuple(rejected),
         lack=lack,
+        needed=needed,
+        floor_reason=floor_reason,
     )
 
 
 # ------------------------------------------------------------------ floor
 
-
-def _floor(it: Situation) -> tuple[int, str]:
-    floor, why = _asked(it)
-    if it.pace is Pace.HOLD and it.written is not None and it.written.low > floor:
-        return it.written.low, "as it was when the users were last seen"
-    return floor, why
+UNLEARNED, HELD = "ProfileUnlearned", "DataUnknown"
 
 
-def _asked(it: Situation) -> tuple[int, str]:
+def _floor(it: Situation) -> _Floor:
+    found = _asked(it)
+    if it.pace is Pace.HOLD and it.written is not None and it.written.low > found.replicas:
+        return _Floor(it.written.low, "as it was when the users were last seen", HELD)
+    return found
+
+
+def _asked(it: Situation) -> _Floor:
     low = it.scaling.low
     if it.needed is not None:
-        return max(low, it.needed), it.why or f"the objectives need {it.needed}"
+        return _Floor(max(low, it.needed), it.why or f"the objectives need {it.needed}", it.term)
     saved = 0 if it.theirs is None else it.theirs.low
     if saved > low:
-        return saved, f"the HPA's own minReplicas {saved}, what a replica carries is not learned yet"
-    return low, f"scaling.minReplicas {low}, what a replica carries is not learned yet"
+        text = f"the HPA's own minReplicas {saved}, what a replica carries is not learned yet"
+        return _Floor(saved, text, UNLEARNED)
+    text = f"scaling.minReplicas {low}, what a replica carries is not learned yet"
+    return _Floor(low, text, UNLEARNED)
 
 
 # ------------------------------------------------------------------ ceiling

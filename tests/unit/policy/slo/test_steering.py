@@ -47,6 +47,16 @@ def test_a_learned_need_replaces_the_saved_minimum() -> None:
     assert decided(2, 9, needed=1).floor == 2
 
 
+def test_what_is_needed_is_told_whatever_the_grant_affords_and_why() -> None:
+    short = decided(1, 20, grant=lab(4), needed=6, why="48 requests/s, 8 a replica", term="Spread")
+    assert (short.floor, short.ceiling, short.needed, short.floor_reason) == (3, 3, 6, "Spread")
+    assert "6 replicas are asked for (48 requests/s, 8 a replica)" in short.rejected[-1].message
+    assert short.lack is not None
+    assert (decided(2, 9).needed, decided(2, 9).floor_reason) == (2, "ProfileUnlearned")
+    held = decided(2, 9, pace=Pace.HOLD, written=Limits(6, 9), needed=3)
+    assert (held.needed, held.floor_reason) == (6, "DataUnknown")
+
+
 def test_while_users_are_not_seen_the_floor_never_falls() -> None:
     held = {"pace": Pace.HOLD, "written": Limits(6, 9)}
     found = decided(2, 9, **held)

@@ -1,0 +1,123 @@
+"""How many replicas the objectives of an endpoint need: what is known of it, put together for the rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from gpupool.model.slo import DAY, Sli, SloState
+from gpupool.model.steering import Needed, Scaling
+from gpupool.planner.endpoints import SloStatus
+from gpupool.policy.slo.demand import (
+    Arrivals,
+    Bounds,
+    Budget,
+    Demand,
+    Need,
+    Profile,
+    Sizing,
+    Term,
+    Tuning,
+)
+from gpupool.policy.slo.sizing import burn, size
+from gpupool.policy.slo.sums import over
+
+MOST: Final = 10_000
+"""Replicas, where the owner names no limit: the grant is another matter."""
+STARTUP: Final = 120.0
+"""Seconds to start, until a start was seen."""
+SEEN: Final = frozenset({SloState.OK, SloState.NO_TRAFFIC})
+
+
+@dataclass(frozen=True, slots=True)
+class SizingScene:
+    """One endpoint.
+
+    Attributes:
+        status: what was judged.
+        scaling: what its owner asks.
+        arrivals: at its pods.
+        waiting, running: requests under way there.
+        replicas: that the workload wants; None where it is not known.
+        needs: as the look before left them; None after a restart.
+    """
+
+    status: SloStatus
+    scaling: Scaling
+    arrivals: Arrivals
+    waiting: float = 0.0
+    running: float = 0.0
+    replicas: int | None = None
+    needs: tuple[Need, ...] | None = None
+
+
+def size_endpoint(scene: SizingScene, now: datetime, tuning: Tuning) -> Sizing:
+    """The replicas that the objectives need. What is not known lets nothing go (law 1)."""
+    demand = _demand(scene, now, tuning)
+    if scene.needs is None:
+        demand = replace(demand, needs=_rehearsed(demand, tuning))
+    found = size(demand, tuning)
+    unseen = scene.status.state not in SEEN
+    if unseen and found.term is not Term.UNLEARNED and demand.present > found.floor:
+        floor = min(demand.present, demand.bounds.high)
+        text = f"{floor} replicas stay: what users feel is not known, the data is {scene.status.state.value}."
+        return replace(found, floor=floor, term=Term.UNKNOWN, message=text)
+    return found
+
+
+def needed(found: Sizing) -> Needed | None:
+    """What steering takes of it; None until the profile is learned."""
+    if found.term is Term.UNLEARNED:
+        return None
+    return Needed(found.floor, found.message.removesuffix("."), found.term.value)
+
+
+def _demand(scene: SizingScene, now: datetime, tuning: Tuning) -> Demand:
+    status, scaling = scene.status, scene.scaling
+    budget, objective = _budget(status, now.timestamp(), tuning)
+    return Demand(
+        now=now.timestamp(),
+        profile=_profile(status),
+        arrivals=scene.arrivals,
+        budget=budget,
+        bounds=Bounds(scaling.low, MOST if scaling.high is None else scaling.high),
+        present=status.pods if scene.replicas is None else scene.replicas,
+        objective=objective,
+        needs=scene.needs or (),
+        ready=status.ready,
+        waiting=scene.waiting,
+    )
+
+
+def _profile(status: SloStatus) -> Profile:
+    """Of the GPU model that serves now. From where on requests would queue is not known: it was never met."""
+    found = next(iter(status.findings.profiles), None)
+    if found is None or found.requests is None:
+        return Profile(0.0, 0, STARTUP)
+    starts = found.cold_start.p90
+    return Profile(found.requests.value, found.requests.samples, STARTUP if starts is None else starts)
+
+
+def _budget(status: SloStatus, now: float, tuning: Tuning) -> tuple[Budget, float]:
+    """Of the objective whose budget of the last day goes fastest; minutes of throughput are no requests."""
+    found = [
+        (Budget(day.good, day.total), o.objective.percent)
+        for o in status.objectives
+        if o.objective.sli is not Sli.THROUGHPUT
+        for day in (over(o.sums, now, DAY),)
+    ]
+    plain = (Budget(), 99.0)
+    return max(found, key=lambda pair: burn(pair[0], pair[1], tuning), default=plain)
+
+
+def _rehearsed(demand: Demand, tuning: Tuning) -> tuple[Need, ...]:
+    """The needs of the last minutes, worked out again from the arrivals: a restart forgets them."""
+    needs: tuple[Need, ...] = ()
+    rates, step = demand.arrivals.rates, demand.arrivals.step
+    back = int((tuning.hold + demand.profile.startup) / step)
+    for ago in range(min(back, len(rates) - 1), 0, -1):
+        then = replace(demand.arrivals, rates=rates[:-ago])
+        at = demand.now - demand.arrivals.age - ago * step
+        needs = size(replace(demand, now=at, arrivals=then, needs=needs, waiting=0.0), tuning).needs
+    return needs

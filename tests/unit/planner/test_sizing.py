@@ -1,0 +1,121 @@
+"""What an endpoint needs: the words of its status put to the rule, and what is not known lets nothing go."""
+
+from dataclasses import replace
+from typing import Any
+
+from gpupool.model.profile import ColdStart, Profile, Stat
+from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
+from gpupool.model.steering import Needed, Scaling
+from gpupool.planner.diagnosing import Findings
+from gpupool.planner.endpoints import ObjectiveFound, SloStatus
+from gpupool.planner.sizing import MOST, STARTUP, SizingScene, needed, size_endpoint
+from gpupool.policy.slo.budget import Budget
+from gpupool.policy.slo.demand import Arrivals, Need, Sizing, Term, Tuning
+from support.builders import NOW
+from unit.planner.test_steering import KEY, TTFT
+
+AT = NOW.timestamp()
+TEN = Profile("H100", "r", 0.0, requests=Stat(10.0, 500, AT), cold_start=ColdStart((60.0,) * 9 + (90.0,)))
+STEADY = Arrivals(30.0, (40.0,) * 60)
+
+
+def found(
+    objective: Objective = TTFT, good: float = 0, total: float = 0, state: SloState = SloState.OK
+) -> ObjectiveFound:
+    hour = Slice(AT - HOUR, HOUR, good, total, HOUR)
+    return ObjectiveFound(objective, Reading(state), Sums(AT, hours=(hour,)), Budget(None, None, 0.0, total))
+
+
+def scene(*objectives: ObjectiveFound, profile: Profile | None = TEN, **more: Any) -> SizingScene:
+    profiles = () if profile is None else (profile,)
+    status = SloStatus(
+        *(KEY, "uid", 1, "vLLM", 4, 4, objectives or (found(),), ()), findings=Findings(profiles=profiles)
+    )
+    return SizingScene(
+        **{"status": status, "scaling": Scaling(1, 64), "arrivals": STEADY, "needs": (), **more}
+    )
+
+
+def sized(given: SizingScene) -> Sizing:
+    return size_endpoint(given, NOW, Tuning())
+
+
+def test_the_rate_over_what_a_replica_carried() -> None:
+    answer = sized(scene())
+    assert (answer.floor, answer.term) == (4, Term.RATE)
+    assert needed(answer) == Needed(
+        4, "4 replicas for the rate: 40 requests/s now, 10 a replica, budget spent at 1 of its pace", "Rate"
+    )
+
+
+def test_until_the_profile_is_learned_nothing_is_needed() -> None:
+    assert needed(sized(scene(profile=None))) is None
+    assert needed(sized(scene(profile=replace(TEN, requests=None)))) is None
+    few = replace(TEN, requests=Stat(10.0, 9, AT))
+    assert needed(sized(scene(profile=few))) is None
+
+
+def test_the_owners_bounds_hold_and_the_grant_is_another_matter() -> None:
+    assert sized(scene(scaling=Scaling(6, 64))).floor == 6
+    assert sized(scene(scaling=Scaling(1, 3))).floor == 3
+    huge = replace(STEADY, rates=(5_000.0,) * 60)
+    assert sized(scene(scaling=Scaling(1), arrivals=huge)).floor == 500
+    assert sized(scene(scaling=Scaling(1), arrivals=replace(STEADY, rates=(1e9,)))).floor == MOST
+
+
+def test_the_objective_whose_budget_goes_fastest_counts_and_minutes_are_no_requests() -> None:
+    well, badly = found(good=10_000, total=10_000), found(good=5_000, total=10_000)
+    minutes = found(Objective(Sli.THROUGHPUT, 99, tokens_per_second=1), good=0, total=1_000_000)
+    assert sized(scene(well)).burn < 0.1
+    assert sized(scene(well, badly)).burn > 40
+    assert sized(scene(well, minutes)).burn < 0.1
+    assert sized(scene(minutes)).burn == 1.0
+
+
+def test_only_the_last_day_is_looked_at() -> None:
+    old = Slice(AT - 9 * DAY, DAY, 0, 1_000_000, DAY)
+    before = replace(found(), sums=Sums(AT, days=(old,)))
+    assert sized(scene(before)).burn == 1.0
+
+
+def test_what_was_needed_a_few_minutes_ago_is_held_and_forgotten_at_last() -> None:
+    fallen = replace(STEADY, rates=(40.0,) * 50 + (20.0,) * 10)
+    held = sized(scene(arrivals=fallen, needs=(Need(AT - 290, 9),)))
+    assert (held.floor, held.term) == (9, Term.HOLD)
+    assert sized(scene(arrivals=fallen, needs=(Need(AT - 300, 9),))).floor < 9
+
+
+def test_after_a_restart_what_was_needed_is_worked_out_from_the_arrivals() -> None:
+    fallen = replace(STEADY, rates=(90.0,) * 55 + (20.0,) * 5)
+    answer = sized(scene(arrivals=fallen, needs=None))
+    assert (answer.floor, answer.term) == (9, Term.HOLD)
+    assert sized(scene(arrivals=replace(STEADY, rates=()), needs=None)).term is Term.UNKNOWN
+    assert sized(scene(arrivals=replace(STEADY, rates=(40.0,)), needs=None)).floor == 4
+
+
+def test_before_a_start_was_seen_it_takes_two_minutes() -> None:
+    rising = replace(STEADY, rates=tuple(20.0 + n for n in range(60)))
+    slow = sized(scene(arrivals=rising, profile=replace(TEN, cold_start=ColdStart())))
+    assert f"{STARTUP + 30:.0f}s at this trend" in slow.message
+    assert "90s at this trend" in sized(scene(arrivals=rising)).message, "60 to start, and a step"
+
+
+def test_without_a_rate_of_now_or_with_users_unseen_nothing_goes() -> None:
+    old = replace(STEADY, age=500.0)
+    assert (sized(scene(arrivals=old, replicas=7)).floor, sized(scene(arrivals=old)).floor) == (7, 4)
+    stale = sized(scene(found(state=SloState.STALE), replicas=7))
+    assert (stale.floor, stale.term) == (7, Term.UNKNOWN)
+    assert stale.message == "7 replicas stay: what users feel is not known, the data is Stale."
+    assert sized(scene(found(state=SloState.STALE), replicas=7, scaling=Scaling(1, 5))).floor == 5
+
+
+def test_with_users_partly_seen_more_may_come() -> None:
+    partial = sized(scene(found(state=SloState.PARTIAL), replicas=2))
+    assert (partial.floor, partial.term) == (4, Term.RATE)
+    assert needed(sized(scene(found(state=SloState.STALE), profile=None, replicas=7))) is None
+
+
+def test_who_waits_is_served() -> None:
+    answer = sized(scene(waiting=500.0))
+    assert answer.term is Term.BACKLOG
+    assert answer.floor > 4
