@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localplane import release
+from support.gpupods import pod_spec
 from support.marks import ADMISSION, marks, standing
 from support.plane import eventually
 from support.story import QUICK, Story
@@ -156,6 +158,30 @@ def steer(stage: Stage) -> None:
     )
     path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
     stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
+    for kind in ("Deployment", "StatefulSet"):
+        _wake(stage, kind)
+
+
+def _wake(stage: Stage, kind: str) -> None:
+    """A workload that was let sleep, by an operator that is gone, wakes: nobody promises anything of it."""
+    name, apps = f"sleeps-{kind.lower()}", f"/apis/apps/v1/namespaces/{stage.owner}/{kind.lower()}s"
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": pod_spec(1)}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    spec |= {"serviceName": name} if kind == "StatefulSet" else {}
+    place = {"name": name, "namespace": stage.owner}
+    stage.kube.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": place, "spec": spec})
+    stands = {"minReplicas": 1, "maxReplicas": 4}
+    note = json.dumps({**stands, "written": stands, "asleep": 1})
+    stage.kube.apply(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": place | {"annotations": {"gpupool.dev/hpa-originals": note}},
+            "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": name}, **stands},
+        }
+    )
+    stage.until(lambda: stage.kube.get(f"{apps}/{name}")["spec"]["replicas"] == 1, f"{name} wakes")
 
 
 def mend(stage: Stage) -> None:

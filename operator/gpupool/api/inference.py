@@ -46,7 +46,12 @@ def read(raw: Mapping[str, Any]) -> Slo:
         engine=spec.engine or "",
         sums=_kept(objectives, raw.get("status") or {}),
         profiles=findings.profiles(raw.get("status") or {}),
-        scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
+        scaling=Scaling(
+            spec.scaling.min_replicas,
+            spec.scaling.max_replicas,
+            HpaMode(spec.scaling.hpa),
+            "" if spec.scaling.wake_up is None else spec.scaling.wake_up.series,
+        ),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
     )
 

@@ -170,9 +170,10 @@ class Writer:
         *,
         version: int,
         epoch: int,
+        subresource: str = "",
         dry_run: bool = False,
     ) -> Json:
-        """Change a list that is atomic for server-side apply (node taints).
+        """Change a list that is atomic for server-side apply (node taints), or a subresource.
 
         Args:
             resource: the kind.
@@ -180,6 +181,7 @@ class Writer:
             operations: JSON patch.
             version: resourceVersion that the operations were made for.
             epoch: the leader's.
+            subresource: `scale`, whose object is another than the store's, or empty.
             dry_run: ask what would happen.
 
         Raises:
@@ -190,9 +192,16 @@ class Writer:
         call = self._client.json_patch
         obj = await self._send(
             epoch,
-            lambda: call(resource, key.name, [guard, *operations], namespace=key.namespace, dry_run=dry_run),
+            lambda: call(
+                resource,
+                key.name,
+                [guard, *operations],
+                namespace=key.namespace,
+                subresource=subresource,
+                dry_run=dry_run,
+            ),
         )
-        return self._tell(resource, obj, dry_run=dry_run)
+        return self._tell(resource, obj, dry_run=dry_run or bool(subresource))
 
     async def delete(
         self, resource: Resource, key: ObjectKey, *, epoch: int, options: DeleteOptions | None = None

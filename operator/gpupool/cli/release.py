@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 
 from gpupool.applier import autoscalers, bodies
 from gpupool.applier.policies.outside_probe import GATE
+from gpupool.applier.rescaling import rescale
 from gpupool.applier.serverside import Writer
 from gpupool.collector.scaling import autoscaler
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
@@ -24,6 +25,8 @@ from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
+from gpupool.model.objects import Key
+from gpupool.model.steering import Rescale, Scaler
 from gpupool.policy.slo.adoption import give_back
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
@@ -160,9 +163,18 @@ class _Release:
         for raw in await self._client.list_all(Selection(kinds.AUTOSCALERS)):
             scaler = autoscaler(raw)
             if scaler.originals is not None:
+                if scaler.originals.asleep:
+                    await self._wake(scaler, scaler.originals.asleep)
                 action = give_back(scaler, scaler.originals)
                 what = f"give back HPA {scaler.key}"
                 await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
+
+    async def _wake(self, scaler: Scaler, replicas: int) -> None:
+        """Give a workload that sleeps its replicas back: nobody would wake it any more."""
+        key = Key(scaler.key.namespace, scaler.target.name)
+        wake = Rescale(key, scaler.target, 0, replicas)
+        work = rescale(self._client, self._writer, wake, epoch=LAST)
+        await self._attempt(f"wake {scaler.target} in {key.namespace}", work)
 
     async def nodes(self) -> None:
         """Remove our label and taint from every node that carries one of them."""

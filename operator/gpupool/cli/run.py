@@ -8,7 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpupool.applier.admission import AdmissionObjects
 from gpupool.applier.execute import Executor
@@ -20,6 +20,7 @@ from gpupool.cli.prometheus import endpoint
 from gpupool.collector.engines.arrivals import ArrivalReader
 from gpupool.collector.engines.reader import EndpointReader
 from gpupool.collector.engines.signals import SignalReader
+from gpupool.collector.engines.wakeups import WakeReader
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.errors import KubeError
@@ -117,7 +118,7 @@ async def _parts(
     standing = AdmissionObjects(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
-    async with _readers(settings, metrics) as (usage, endpoints, signals, arrivals), elector:
+    async with _readers(settings, metrics) as readers, elector:
         context = Context(
             settings=settings,
             client=client,
@@ -125,10 +126,11 @@ async def _parts(
             writer=writer,
             policies=policies,
             executor=Executor(client, writer, policies),
-            usage=usage,
-            endpoints=endpoints,
-            signals=signals,
-            arrivals=arrivals,
+            usage=readers.usage,
+            endpoints=readers.endpoints,
+            signals=readers.signals,
+            arrivals=readers.arrivals,
+            wakes=readers.wakes,
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
@@ -153,13 +155,20 @@ def _elector(settings: Settings, mirror: Mirror, client: KubeClient) -> Elector:
     return Elector(client, lease, identity(settings.pod_name), timing, floor=lambda: mirror.highest_epoch)
 
 
-_Readers = tuple[UsageReader | None, EndpointReader | None, SignalReader | None, ArrivalReader | None]
+class _Readers(NamedTuple):
+    """What asks Prometheus; None where none is configured."""
+
+    usage: UsageReader | None = None
+    endpoints: EndpointReader | None = None
+    signals: SignalReader | None = None
+    arrivals: ArrivalReader | None = None
+    wakes: WakeReader | None = None
 
 
 @asynccontextmanager
 async def _readers(settings: Settings, metrics: Metrics) -> AsyncIterator[_Readers]:
     if not settings.prometheus_url:
-        yield None, None, None, None
+        yield _Readers()
         return
     async with PrometheusClient(endpoint(settings), observe=metrics.prometheus_asked) as client:
         usage = UsageReader(
@@ -168,7 +177,7 @@ async def _readers(settings: Settings, metrics: Metrics) -> AsyncIterator[_Reade
             exporter_namespaces=settings.prometheus_exporter_namespaces,
         )
         signals = SignalReader(client, settings.evaluation_window)
-        yield usage, EndpointReader(client), signals, ArrivalReader(client)
+        yield _Readers(usage, EndpointReader(client), signals, ArrivalReader(client), WakeReader(client))
 
 
 def _policy_context(settings: Settings) -> PolicyContext:

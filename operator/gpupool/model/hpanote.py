@@ -36,6 +36,8 @@ def write_note(note: Originals) -> str:
     row: dict[str, Any] = {**fields_of(note.theirs), "written": fields_of(note.written)}
     if note.rewrites:
         row["rewrites"] = [at.isoformat() for at in note.rewrites]
+    if note.asleep:
+        row["asleep"] = note.asleep
     return canonical(row)
 
 
@@ -46,6 +48,8 @@ def read_note(text: str) -> Originals | None:
         rewrites = tuple(datetime.fromisoformat(at) for at in row.get("rewrites", ()))
         if any(at.tzinfo is None for at in rewrites):
             return None
-        return Originals(limits_of(row), limits_of(row["written"]), rewrites)
+        return Originals(
+            limits_of(row), limits_of(row["written"]), rewrites, max(0, int(row.get("asleep", 0)))
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

@@ -25,11 +25,36 @@ class HpaMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What `spec.scaling` asks: the least and the most replicas (None: not said), and by which means."""
+    """What `spec.scaling` asks: the least and the most replicas (None: not said), and by which means.
+
+    `wake` is the series that tells, while no pod runs, that somebody asks; only with it `low` is 0.
+    """
 
     low: int = 1
     high: int | None = None
     hpa: HpaMode = HpaMode.ADVISE
+    wake: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Whether somebody asks for an endpoint that may sleep.
+
+    Attributes:
+        series: that tells it.
+        asked: None where it is not known.
+        age: seconds since it was known.
+        quiet: it was known, and nobody asked.
+        problem: why it is not known.
+        reason: the same as one word.
+    """
+
+    series: str
+    asked: bool | None = None
+    age: float = 0.0
+    quiet: bool = False
+    problem: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +100,13 @@ class Originals:
         theirs: the limits before us, or as somebody else has written them since.
         written: what we wrote last; anything else in their place was written by somebody else.
         rewrites: when somebody else did.
+        asleep: replicas of the workload before we let it sleep; 0 while it is awake.
     """
 
     theirs: Limits
     written: Limits
     rewrites: tuple[datetime, ...] = ()
+    asleep: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +209,28 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class Rescale:
+    """Set the replicas of a workload, from none or to none, where they are what was seen."""
+
+    key: Key
+    ref: ObjectRef
+    before: int
+    after: int
+    slo: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Put the limits of an HPA back as its owner had them, and leave no trace."""
+    """Put the limits of an HPA back as its owner had them, and leave no trace; first wake what sleeps."""
 
     scaler: Key
     uid: str
     limits: Limits
     note: Originals
+    wake: Rescale | None = None
 
 
-ScalerWrite = Adopt | GiveBack
+ScalerWrite = Adopt | GiveBack | Rescale
 
 
 def canonical(value: Any) -> str:

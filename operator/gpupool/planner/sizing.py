@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from gpupool.model.slo import DAY, Sli, SloState
-from gpupool.model.steering import Needed, Scaling
+from gpupool.model.steering import Needed, Scaling, Wake
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.slo.demand import (
     Arrivals,
@@ -41,6 +41,8 @@ class SizingScene:
         waiting, running: requests under way there.
         replicas: that the workload wants; None where it is not known.
         needs: as the look before left them; None after a restart.
+        wake: whether somebody asks; None where it is never asked.
+        woken: somebody gave it replicas since the last look.
     """
 
     status: SloStatus
@@ -50,6 +52,8 @@ class SizingScene:
     running: float = 0.0
     replicas: int | None = None
     needs: tuple[Need, ...] | None = None
+    wake: Wake | None = None
+    woken: bool = False
 
 
 def size_endpoint(scene: SizingScene, now: datetime, tuning: Tuning) -> Sizing:
@@ -81,13 +85,34 @@ def _demand(scene: SizingScene, now: datetime, tuning: Tuning) -> Demand:
         profile=_profile(status),
         arrivals=scene.arrivals,
         budget=budget,
-        bounds=Bounds(scaling.low, MOST if scaling.high is None else scaling.high),
+        bounds=Bounds(_low(scene, tuning), MOST if scaling.high is None else scaling.high),
         present=status.pods if scene.replicas is None else scene.replicas,
         objective=objective,
         needs=scene.needs or (),
         ready=status.ready,
         waiting=scene.waiting,
+        asked=scaling.low == 0 and _asked(scene),
     )
+
+
+def _asked(scene: SizingScene) -> bool:
+    """Whether somebody asks: at the door, at a pod, or by hand."""
+    at_the_door = scene.wake is not None and scene.wake.asked is True
+    return at_the_door or scene.woken or scene.running + scene.waiting > 0
+
+
+def _low(scene: SizingScene, tuning: Tuning) -> int:
+    """The least: none only while it is known that nobody asks.
+
+    Who sleeps sleeps on while the series is unseen for as long as a rate may be: an outage of Prometheus that
+    is short wakes nobody, and a long one everybody.
+    """
+    if scene.scaling.low > 0 or scene.wake is None or _asked(scene):
+        return max(1, scene.scaling.low)
+    if scene.wake.asked is False:
+        return 0
+    unseen = scene.replicas == 0 and scene.wake.quiet and scene.wake.age <= tuning.stale
+    return 0 if unseen else 1
 
 
 def _profile(status: SloStatus) -> Profile:
@@ -119,5 +144,7 @@ def _rehearsed(demand: Demand, tuning: Tuning) -> tuple[Need, ...]:
     for ago in range(min(back, len(rates) - 1), 0, -1):
         then = replace(demand.arrivals, rates=rates[:-ago])
         at = demand.now - demand.arrivals.age - ago * step
-        needs = size(replace(demand, now=at, arrivals=then, needs=needs, waiting=0.0), tuning).needs
+        needs = size(
+            replace(demand, now=at, arrivals=then, needs=needs, waiting=0.0, asked=False), tuning
+        ).needs
     return needs

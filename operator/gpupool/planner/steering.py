@@ -12,16 +12,18 @@ from gpupool.model.plan import Condition, Status
 from gpupool.model.pool import Mode
 from gpupool.model.slo import Slo
 from gpupool.model.steering import (
-    Adopt,
     Decision,
-    GiveBack,
     HpaMode,
     Limits,
+    Pace,
+    Rescale,
     Scaler,
     ScalerWrite,
     Target,
+    Wake,
 )
 from gpupool.planner.endpoints import SloStatus
+from gpupool.planner.sleeping import asleep, rest, roused, wake_told
 from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight, adopt, give_back
 from gpupool.policy.slo.grant import NOWHERE, Grant, Place, grant, resource_of
@@ -43,6 +45,7 @@ class Scene:
         needed: replicas that the objectives need; None while the profile is not learned.
         why: the arithmetic of it.
         term: what decided it.
+        wake: whether somebody asks, where it may sleep.
     """
 
     slo: Slo
@@ -53,6 +56,7 @@ class Scene:
     needed: int | None = None
     why: str = ""
     term: str = ""
+    wake: Wake | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class SteeringSnapshot:
         blind: why nothing may be written now; else empty.
         disputed: namespaces that two pools claim.
         unread: an InferenceSLO cannot be read, so an HPA without one may have one: nothing is given back.
+        sleepers: workloads without a replica, by the adopted HPA.
+        deserted: workloads that we let sleep, and whose HPA is gone.
     """
 
     now: datetime
@@ -76,6 +82,8 @@ class SteeringSnapshot:
     blind: str = ""
     disputed: frozenset[str] = frozenset()
     unread: bool = False
+    sleepers: Mapping[Key, Target] = field(default_factory=dict)
+    deserted: tuple[Rescale, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +121,18 @@ def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> 
     return SteeringPlan(tuple(told), tuple(writes))
 
 
-def _given_back(snapshot: SteeringSnapshot, steered: set[Key]) -> Iterable[GiveBack]:
+def _given_back(snapshot: SteeringSnapshot, steered: set[Key]) -> Iterable[ScalerWrite]:
     for scaler in snapshot.adopted:
         if scaler.key not in steered and scaler.originals is not None:
-            yield give_back(scaler, scaler.originals)
+            yield give_back(scaler, scaler.originals, snapshot.sleepers.get(scaler.key))
+    yield from snapshot.deserted
 
 
 class _Found(NamedTuple):
     """What one endpoint comes to; `steered` are HPAs that keep what we wrote."""
 
     status: SloStatus
-    writes: tuple[Adopt, ...] = ()
+    writes: tuple[ScalerWrite, ...] = ()
     steered: frozenset[Key] = frozenset()
 
 
@@ -143,7 +152,9 @@ def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _F
     steering = Condition("Steering", Status.FALSE, reason, message)
     held = frozenset(s.key for s in scene.scalers) if holds else frozenset[Key]()
     conditions = (*status.conditions, *conditions, steering)
-    return _Found(replace(status, decision=decision, conditions=conditions), steered=held)
+    asked = holds and reason != "NotKnown" and decision.needed > 0
+    woken = roused(status.key, scene.target, scene.scalers) if asked else ()
+    return _Found(replace(status, decision=decision, conditions=conditions), woken, held)
 
 
 def _grant(scene: Scene, now: datetime) -> Grant | None:
@@ -164,7 +175,7 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         theirs=theirs if note is None else note.theirs,
         written=None if note is None else note.written,
         kept=scene.kept if scene.target is None else min(scene.kept, scene.target.replicas),
-        pace=pace(status.state, judged),
+        pace=Pace.STEADY if asleep(scene.target, scene.scalers) else pace(status.state, judged),
         needed=scene.needed,
         why=scene.why,
         term=scene.term,
@@ -249,24 +260,29 @@ def _written(snapshot: SteeringSnapshot, status: SloStatus, scaler: Scaler, deci
         high=max(1, decision.ceiling),
         behavior=behaviour(decision.pace, theirs.behavior),
     )
-    found = adopt(status.key, scaler, wanted, snapshot.now)
+    target = snapshot.scenes[status.key].target
+    noted, acts = rest(status.key, target, scaler, decision)
+    found = adopt(status.key, scaler, wanted, snapshot.now, noted)
     steered = frozenset({scaler.key})
     if isinstance(found, Fight):
         fight = Condition("Conflict", Status.TRUE, "Rewritten", found.message)
         stopped = Condition("Steering", Status.FALSE, "Conflict", "Somebody else rewrites the HPA.")
         told = replace(decision, reason="Conflict")
         conditions = (*status.conditions, fight, stopped)
-        return _Found(replace(status, decision=told, conditions=conditions), steered=steered)
+        woken = roused(status.key, target, (scaler,))
+        return _Found(replace(status, decision=told, conditions=conditions), woken, steered)
     text = f"HPA {scaler.key.name}: minReplicas {wanted.low}, maxReplicas {wanted.high}."
     adopted = Condition("Steering", Status.TRUE, "Adopted", text)
     told_status = replace(status, decision=decision, conditions=(*status.conditions, adopted))
-    return _Found(told_status, () if found is None else (found,), steered)
+    return _Found(told_status, (*(() if found is None else (found,)), *acts), steered)
 
 
 # ------------------------------------------------------------------ what is told besides
 
 
 def _conditions(scene: Scene, decision: Decision, granted: Grant | None) -> Iterable[Condition]:
+    if scene.wake is not None:
+        yield wake_told(scene.wake)
     if decision.lack is not None:
         yield Condition("WantsMoreGPUs", Status.TRUE, decision.reason, decision.lack.message)
     if scene.target is None or granted is None:

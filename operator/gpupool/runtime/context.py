@@ -10,6 +10,7 @@ from gpupool.applier.serverside import Writer
 from gpupool.collector.engines.arrivals import ArrivalReader
 from gpupool.collector.engines.reader import EndpointReader
 from gpupool.collector.engines.signals import SignalReader
+from gpupool.collector.engines.wakeups import WakeReader
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
 from gpupool.runtime.election.thread import LeaseThread
@@ -37,6 +38,7 @@ class Context:
     outsiders: OutsiderWatch
     signals: SignalReader | None = None
     arrivals: ArrivalReader | None = None
+    wakes: WakeReader | None = None
 
     @property
     def epoch(self) -> int:

@@ -29,7 +29,9 @@ from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.sizing import Sizing
 from gpupool.runtime.statuswriter import StatusWriter
-from gpupool.runtime.steering import Steering, targets_of
+from gpupool.runtime.steering import Steering
+from gpupool.runtime.waking import Waking
+from gpupool.runtime.workloads import Targets, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Endpoints:
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
         self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
         self._sizing = Sizing(context.arrivals, context.settings.evaluation_window)
+        self._waking = Waking(context.wakes)
         self._steering = Steering(context)
         self._past = Belonging()
         self._rebuilt = False
@@ -86,14 +89,15 @@ class Endpoints:
         """One look at all endpoints."""
         world, found = self._context.mirror.mapped()
         slos, owned = self._slos(), by_owner(world.pods)
-        subjects = self._past.subjects(slos, owned, time.monotonic())
+        targets = targets_of(self._context.mirror)
+        subjects = [_resting(s, targets) for s in self._past.subjects(slos, owned, time.monotonic())]
         if not self._rebuilt and self._reader is not None and subjects:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
         judged = await self._judge(subjects, world.now, owned=owned)
-        targets = targets_of(self._context.mirror)
-        needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now)
-        plan = await self._steering.turn(judged, slos, world, found, needs)
+        wakes = await self._waking.look(slos)
+        needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
+        plan = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)
@@ -183,6 +187,14 @@ class Belonging:
         kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
         self._seen[slo.key] = kept
         return Subject(slo, ready, sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys()))
+
+
+def _resting(subject: Subject, targets: Targets) -> Subject:
+    """The endpoint; one that may sleep, and wants no pod, has none because nobody asks."""
+    slo = subject.slo
+    target = targets.get((slo.key.namespace, slo.target))
+    asleep = slo.scaling.low == 0 and target is not None and not target.replicas and not subject.ready
+    return replace(subject, asleep=asleep)
 
 
 def by_owner(pods: Iterable[Pod]) -> Owned:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from gpupool.collector.engines.arrivals import ArrivalReader, Grid
 from gpupool.collector.engines.reader import Subject
-from gpupool.model.objects import Key, ObjectRef, Pod
-from gpupool.model.steering import Needed, Target
+from gpupool.model.objects import Key, Pod
+from gpupool.model.steering import Needed, Target, Wake
 from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.sizing import SizingScene, needed, size_endpoint
 from gpupool.policy.slo.arrivals import STEP, arrivals, paced, tempo
 from gpupool.policy.slo.demand import Need
 from gpupool.policy.slo.sizing import TUNING
 from gpupool.runtime.arriving import Arriving, Identity, Serving
-
-Targets = Mapping[tuple[str, ObjectRef], Target]
+from gpupool.runtime.workloads import Targets, Workload
 
 
 class Sizing:
@@ -32,14 +32,17 @@ class Sizing:
         self._tuning = paced(TUNING, by)
         self._arriving = None if reader is None else Arriving(reader, self._tuning, Grid(STEP * by))
         self._needs: dict[Identity, tuple[Need, ...]] = {}
+        self._slept: set[Identity] = set()
 
     async def look(
         self,
         subjects: Sequence[Subject],
         statuses: Iterable[SloStatus],
         targets: Targets,
-        pods: Mapping[tuple[str, ObjectRef], Sequence[Pod]],
+        pods: Mapping[Workload, Sequence[Pod]],
         now: datetime,
+        *,
+        wakes: Mapping[Key, Wake] | None = None,
     ) -> Mapping[Key, Needed]:
         """The replicas that endpoints need, where what one carries is learned.
 
@@ -49,6 +52,7 @@ class Sizing:
             targets: their workloads.
             pods: of the cluster, by namespace and top owner.
             now: the server's time.
+            wakes: whether somebody asks for those that may sleep.
         """
         if self._arriving is None:
             return {}
@@ -59,32 +63,37 @@ class Sizing:
         ]
         await self._arriving.read(serving, now.timestamp())
         self._needs = {e.who: self._needs[e.who] for e in serving if e.who in self._needs}
-        found = {
-            s.slo.key: self._sized(s, judged[s.slo.key], targets.get(_place(s)), now, self._arriving)
-            for s in subjects
-        }
-        return {key: answer for key, answer in found.items() if answer is not None}
+        found: dict[Key, Needed] = {}
+        slept, self._slept = self._slept, set()
+        for subject, endpoint in zip(subjects, serving, strict=True):
+            target, key = targets.get(_place(subject)), subject.slo.key
+            if target is not None and not target.replicas:
+                self._slept.add(endpoint.who)
+            scene = SizingScene(
+                **self._arrived(endpoint.who, judged[key], now, self._arriving),
+                status=judged[key],
+                scaling=subject.slo.scaling,
+                replicas=None if target is None else target.replicas,
+                needs=self._needs.get(endpoint.who),
+                wake=(wakes or {}).get(key),
+                woken=endpoint.who in slept - self._slept,
+            )
+            sized = size_endpoint(scene, now, self._tuning)
+            self._needs[endpoint.who] = sized.needs
+            found |= {} if (answer := needed(sized)) is None else {key: answer}
+        return found
 
-    def _sized(
-        self, subject: Subject, status: SloStatus, target: Target | None, now: datetime, arriving: Arriving
-    ) -> Needed | None:
-        who = (subject.slo.key, subject.slo.uid)
+    def _arrived(self, who: Identity, status: SloStatus, now: datetime, arriving: Arriving) -> dict[str, Any]:
+        """Fields of a scene: what came, and what is under way."""
         record = arriving.records[who]
-        scene = SizingScene(
-            status=status,
-            scaling=subject.slo.scaling,
-            arrivals=arrivals(record, now.timestamp(), status.interval),
-            waiting=record.waiting,
-            running=record.running,
-            replicas=None if target is None else target.replicas,
-            needs=self._needs.get(who),
-        )
-        found = size_endpoint(scene, now, self._tuning)
-        self._needs[who] = found.needs
-        return needed(found)
+        return {
+            "arrivals": arrivals(record, now.timestamp(), status.interval),
+            "waiting": record.waiting,
+            "running": record.running,
+        }
 
 
-def _place(subject: Subject) -> tuple[str, ObjectRef]:
+def _place(subject: Subject) -> Workload:
     return subject.slo.key.namespace, subject.slo.target
 
 

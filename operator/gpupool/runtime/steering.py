@@ -7,24 +7,35 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from gpupool.applier.autoscalers import adopt, give_back
-from gpupool.collector.scaling import of_controller
+from gpupool.applier.rescaling import rescale
 from gpupool.errors import Conflict, KubeError, NotFound
-from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, Pod
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, HpaMode, Needed, Originals, Scaler, ScalerWrite, Target
+from gpupool.model.steering import (
+    Adopt,
+    GiveBack,
+    HpaMode,
+    Needed,
+    Originals,
+    Rescale,
+    Scaler,
+    ScalerWrite,
+    Wake,
+)
 from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
 from gpupool.policy.membership import Membership
 from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
-from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.places import places
+from gpupool.runtime.workloads import Beds, Targets, Workload, bare, sleepers, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +51,10 @@ NEEDED: Final = frozenset(
     }
 )
 """What must be heard of before anything is written."""
-Workload = tuple[str, ObjectRef]
 Needs = Mapping[Key, Needed]
 NOTHING: Final[Needs] = {}
+Wakes = Mapping[Key, Wake]
+NOBODY: Final[Wakes] = {}
 
 
 class Steering:
@@ -57,11 +69,19 @@ class Steering:
         self._context = context
         self._monotonic = monotonic
         self._notes: dict[str, Originals] = {}
+        self._beds = Beds()
         self._ready: dict[Key, list[tuple[float, int]]] = {}
         self._metric = (float("-inf"), False)
 
     async def turn(
-        self, plan: SloPlan, slos: Sequence[Slo], world: World, found: Membership, needs: Needs = NOTHING
+        self,
+        plan: SloPlan,
+        slos: Sequence[Slo],
+        world: World,
+        found: Membership,
+        needs: Needs = NOTHING,
+        *,
+        wakes: Wakes = NOBODY,
     ) -> SloPlan:
         """The plan with its decisions, after what they ask for was written.
 
@@ -71,8 +91,9 @@ class Steering:
             world: the cluster.
             found: what belongs to which pool.
             needs: replicas that the objectives need, with the arithmetic, where a profile is learned.
+            wakes: whether somebody asks for those that may sleep.
         """
-        snapshot = await self._snapshot(slos, world, found, needs)
+        snapshot = await self._snapshot(slos, world, found, needs, wakes)
         made = plan_steering(snapshot, plan.statuses)
         failed, notices = await self._write(made.writes, snapshot)
         statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
@@ -81,7 +102,7 @@ class Steering:
     # ------------------------------------------------------------------ what there is
 
     async def _snapshot(
-        self, slos: Sequence[Slo], world: World, found: Membership, needs: Needs
+        self, slos: Sequence[Slo], world: World, found: Membership, needs: Needs, wakes: Wakes
     ) -> SteeringSnapshot:
         mirror, targets, scalers = (
             self._context.mirror.slos,
@@ -90,16 +111,17 @@ class Steering:
         )
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
         for scaler in scalers:
-            by_target[scaler.key.namespace, _bare(scaler.target)].append(scaler)
+            by_target[scaler.key.namespace, bare(scaler.target)].append(scaler)
         around = places(world, found, {s.key.namespace for s in slos})
         ready = self._kept(slos, world.pods, targets)
         scenes = {
             slo.key: Scene(
                 slo=slo,
                 target=targets.get((slo.key.namespace, slo.target)),
-                scalers=tuple(by_target.get((slo.key.namespace, _bare(slo.target)), ())),
+                scalers=tuple(by_target.get((slo.key.namespace, bare(slo.target)), ())),
                 place=around.get(slo.key.namespace, NOWHERE),
                 kept=ready[slo.key],
+                wake=wakes.get(slo.key),
                 **_needed(needs.get(slo.key)),
             )
             for slo in slos
@@ -112,6 +134,8 @@ class Steering:
             blind=_blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
+            sleepers=sleepers(scalers, targets),
+            deserted=self._beds.deserted(scalers, targets),
         )
 
     def _scalers(self) -> list[Scaler]:
@@ -125,9 +149,7 @@ class Steering:
             for s in present
         ]
 
-    def _kept(
-        self, slos: Iterable[Slo], pods: Iterable[Pod], targets: Mapping[Workload, Target]
-    ) -> Mapping[Key, int]:
+    def _kept(self, slos: Iterable[Slo], pods: Iterable[Pod], targets: Targets) -> Mapping[Key, int]:
         """Most replicas that were Ready within the last minute, or since before a rollout that goes on.
 
         A rollout that ends a pod before it makes the next one would else cost the endpoint that replica.
@@ -169,34 +191,42 @@ class Steering:
 
         async def attempt(action: ScalerWrite) -> None:
             try:
-                await self._do(action)
+                done = await self._do(action)
             except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
-                log.info("HPA not written yet", extra={"hpa": str(action.scaler), "error": str(error)})
+                log.info("not steered yet", extra={"object": _name(action), "error": str(error)})
             except KubeError as error:
-                log.warning("HPA not written", extra={"hpa": str(action.scaler), "error": str(error)})
-                if isinstance(action, Adopt):
-                    failed[action.slo] = f"HPA {action.scaler.name} was not written: {error}"
+                log.warning("not steered", extra={"object": _name(action), "error": str(error)})
+                if not isinstance(action, GiveBack) and action.slo is not None:
+                    failed[action.slo] = f"{_name(action)} was not written: {error}"
             else:
-                notices.extend(_told(action, snapshot))
+                notices.extend(_told(action, snapshot) if done else ())
 
         await asyncio.gather(*map(attempt, writes))
         return failed, notices
 
-    async def _do(self, action: ScalerWrite) -> None:
+    async def _do(self, action: ScalerWrite) -> bool:
+        """Whether it was done: somebody may have been faster."""
         writer, epoch = self._context.writer, self._context.epoch
+        if isinstance(action, Rescale):
+            return await self._rescale(action)
         if isinstance(action, Adopt):
             await adopt(writer, action, epoch=epoch)
             self._notes[action.uid] = action.note
         else:
             self._notes.pop(action.uid, None)
+            if action.wake is not None:
+                with suppress(NotFound):  # what is gone needs no replica
+                    await self._rescale(action.wake)
             await give_back(writer, action, epoch=epoch)
             log.info("HPA given back", extra={"hpa": str(action.scaler)})
+        return True
 
-
-def targets_of(mirror: Mirror) -> Mapping[Workload, Target]:
-    """The workloads that are scaled, by namespace and reference."""
-    sets = map(of_controller, mirror.statefulsets.store.values())
-    return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
+    async def _rescale(self, action: Rescale) -> bool:
+        context = self._context
+        done = await rescale(context.client, context.writer, action, epoch=context.epoch)
+        if done:
+            log.info("rescaled", extra={"object": _name(action), "replicas": action.after})
+        return done
 
 
 def _blind(world: World) -> str:
@@ -208,17 +238,20 @@ def _blind(world: World) -> str:
     return ""
 
 
-def _bare(ref: ObjectRef) -> ObjectRef:
-    """Group, kind and name: an HPA may name its target in another version."""
-    return replace(ref, api_version=ref.api_version.rpartition("/")[0])
-
-
 def _needed(found: Needed | None) -> dict[str, Any]:
     """Fields of a scene; nothing while the profile is not learned."""
     return {} if found is None else {"needed": found.replicas, "why": found.why, "term": found.term}
 
 
+def _name(action: ScalerWrite) -> str:
+    return f"{action.ref}" if isinstance(action, Rescale) else f"HPA {action.scaler.name}"
+
+
 def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
+    if isinstance(action, Rescale) and action.slo is not None:
+        slo = snapshot.scenes[action.slo].slo
+        text = "falls asleep: nobody asks for it." if action.after == 0 else "wakes: somebody asks for it."
+        yield Notice("InferenceSLO", slo.key, slo.uid, "Rescaled", f"{action.ref} {text}")
     if not isinstance(action, Adopt) or not action.force:
         return
     slo = snapshot.scenes[action.slo].slo

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from gpupool.model.profile import ColdStart, Profile, Stat
 from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
-from gpupool.model.steering import Needed, Scaling
+from gpupool.model.steering import Needed, Scaling, Wake
 from gpupool.planner.diagnosing import Findings
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.planner.sizing import MOST, STARTUP, SizingScene, needed, size_endpoint
@@ -113,6 +115,73 @@ def test_with_users_partly_seen_more_may_come() -> None:
     partial = sized(scene(found(state=SloState.PARTIAL), replicas=2))
     assert (partial.floor, partial.term) == (4, Term.RATE)
     assert needed(sized(scene(found(state=SloState.STALE), profile=None, replicas=7))) is None
+
+
+SLEEPY = Scaling(0, 64, wake="queue")
+SILENT = replace(STEADY, rates=(0.0,) * 60)
+QUIET = Wake("queue", False, quiet=True)
+
+
+def test_nobody_asks_and_nothing_is_needed() -> None:
+    answer = sized(scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET))
+    assert (answer.floor, answer.term) == (0, Term.RATE)
+    assert sized(scene(scaling=Scaling(1), arrivals=SILENT, wake=QUIET)).floor == 1
+    assert sized(scene(scaling=SLEEPY, arrivals=STEADY, wake=QUIET)).floor == 4
+    held = scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET, needs=(Need(AT - 200, 1),))
+    assert (sized(held).floor, sized(held).term) == (1, Term.HOLD)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"wake": Wake("queue", True)},
+        {"wake": QUIET, "woken": True},
+        {"wake": QUIET, "running": 1.0},
+        {"wake": QUIET, "waiting": 1.0},
+    ],
+)
+def test_somebody_asks_at_the_door_at_a_pod_or_by_hand(more: dict[str, Any]) -> None:
+    answer = sized(scene(scaling=SLEEPY, arrivals=SILENT, **more))
+    assert answer.floor == 1
+    assert answer.needs == (Need(AT, 1),), "and it is held for a while"
+    asleep = scene(scaling=SLEEPY, arrivals=replace(SILENT, age=500.0), replicas=0, **more)
+    assert sized(asleep).floor == 1, "also where nothing is known of its pods"
+
+
+def test_for_somebody_who_asks_is_a_reason() -> None:
+    answer = sized(scene(scaling=SLEEPY, arrivals=SILENT, wake=Wake("queue", True)))
+    assert answer.term is Term.WAKE
+    assert answer.message.startswith("1 replicas for somebody who asks")
+
+
+LOST = Wake("queue", None, 60.0, quiet=True, problem="p", reason="NotRead")
+
+
+@pytest.mark.parametrize(
+    ("wake", "replicas", "floor"),
+    [
+        (LOST, 1, 1),
+        (LOST, 0, 0),
+        (replace(LOST, age=121.0), 0, 1),
+        (replace(LOST, quiet=False), 0, 1),
+        (None, 1, 1),
+    ],
+    ids=["stays awake", "sleeps on for two minutes", "wakes", "never known", "never asked"],
+)
+def test_who_cannot_be_seen_asking_is_not_taken_for_nobody(
+    wake: Wake | None, replicas: int, floor: int
+) -> None:
+    given = scene(scaling=SLEEPY, arrivals=SILENT, wake=wake, replicas=replicas)
+    assert sized(given).floor == floor
+
+
+def test_nobody_falls_asleep_unseen() -> None:
+    for state in (SloState.STALE, SloState.PARTIAL, SloState.MISSING):
+        given = scene(found(state=state), scaling=SLEEPY, arrivals=SILENT, wake=QUIET, replicas=2)
+        assert sized(given).floor == 2
+    old = scene(scaling=SLEEPY, arrivals=replace(SILENT, age=500.0), wake=QUIET, replicas=2)
+    assert sized(old).floor == 2
+    assert needed(sized(scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET, profile=None))) is None
 
 
 def test_who_waits_is_served() -> None:

@@ -86,6 +86,7 @@ class Rig:
             endpoints=self if reader else None,
             signals=None,
             arrivals=None,
+            wakes=None,
             epoch=1,
             metrics=Metrics(),
         )

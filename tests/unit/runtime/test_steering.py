@@ -14,14 +14,26 @@ from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Status
 from gpupool.model.senses import Senses
 from gpupool.model.slo import Objective, Reading, Sli, Slo, SloState, Sums
-from gpupool.model.steering import HpaMode, Limits, Needed, Originals, Scaler, Scaling, Target
+from gpupool.model.steering import (
+    HpaMode,
+    Limits,
+    Needed,
+    Originals,
+    Pace,
+    Rescale,
+    Scaler,
+    Scaling,
+    Target,
+    Wake,
+)
 from gpupool.model.world import World
 from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
 from gpupool.policy.membership import Membership
 from gpupool.policy.slo.budget import Budget
+from gpupool.policy.slo.pace import behaviour
 from gpupool.runtime import steering as module
 from gpupool.runtime.context import Context
-from gpupool.runtime.steering import NOTHING, READY, Needs, Steering
+from gpupool.runtime.steering import NOBODY, NOTHING, READY, Needs, Steering, Wakes
 from support.builders import GPU, NOW, pods
 
 KEY = Key("vision", "chat")
@@ -63,9 +75,11 @@ class Rig:
         self.done: list[Any] = []
         self.asked = 0
         self.fails: KubeError | None = None
+        self.scaled = True
         self.metric: Callable[[], bool] = lambda: False
         monkeypatch.setattr(module, "adopt", self._do)
         monkeypatch.setattr(module, "give_back", self._do)
+        monkeypatch.setattr(module, "rescale", self._rescale)
         context = SimpleNamespace(mirror=self, client=self, writer=None, epoch=1)
         self.steering = Steering(cast("Context", context), lambda: self.now)
 
@@ -98,13 +112,17 @@ class Rig:
             raise self.fails
         self.done.append(action)
 
-    async def turn(self, *slos: Slo, needs: Needs = NOTHING) -> SloPlan:
+    async def _rescale(self, _client: Any, _writer: Any, action: Any, *, epoch: int) -> bool:
+        await self._do(_writer, action, epoch=epoch)
+        return self.scaled
+
+    async def turn(self, *slos: Slo, needs: Needs = NOTHING, wakes: Wakes = NOBODY) -> SloPlan:
         asked = slos or (self.slo,)
         found = ObjectiveFound(TTFT, Reading(SloState.OK), Sums(), Budget(None, None, 0.0, 0.0))
         statuses = tuple(SloStatus(s.key, s.uid, 1, "", 2, 2, (found,), ()) for s in asked)
         world = World(NOW, pods=self.pods, senses=self.senses, unreadable_pools=self.unreadable)
         membership = Membership(claimed_twice=self.twice)
-        return await self.steering.turn(SloPlan(statuses), asked, world, membership, needs)
+        return await self.steering.turn(SloPlan(statuses), asked, world, membership, needs, wakes=wakes)
 
 
 @pytest.fixture
@@ -269,4 +287,76 @@ async def test_while_a_promise_cannot_be_read_nothing_is_given_back(rig: Rig) ->
 async def test_other_mirrors_may_be_silent(rig: Rig) -> None:
     rig.senses = Senses(unheard=("events",))
     await rig.turn()
+    assert len(rig.done) == 1
+
+
+# ------------------------------------------------------------------ who sleeps
+
+SLEEPY = replace(SLO, scaling=Scaling(0, 4, HpaMode.ADOPT, "queue"))
+NONE = {KEY: Needed(0, "nobody asks", "Rate")}
+ONE = {KEY: Needed(1, "somebody asks", "WakeUp")}
+QUIET = {KEY: Wake("queue", False, quiet=True)}
+
+
+def adopted(rig: Rig, asleep: int = 0, replicas: int = 2) -> None:
+    """The HPA as we left it, and its workload."""
+    wanted = Limits(1, 4, behaviour(Pace.STEADY, ""))
+    rig.hpa = replace(HPA, limits=wanted, originals=Originals(HPA.limits, wanted, asleep=asleep))
+    rig.target = replace(TARGET, replicas=replicas, existing=replicas)
+    rig.slo = SLEEPY
+
+
+async def test_an_endpoint_falls_asleep_in_two_looks_and_wakes_in_two(rig: Rig) -> None:
+    adopted(rig)
+    await rig.turn(needs=NONE, wakes=QUIET)
+    (write,) = rig.done
+    assert (write.note.asleep, write.limits.low) == (2, 1)
+    adopted(rig, asleep=2)
+    plan = await rig.turn(needs=NONE, wakes=QUIET)
+    assert rig.done[1:] == [Rescale(KEY, REF, 2, 0, KEY)]
+    assert "falls asleep" in plan.notices[0].message
+    adopted(rig, asleep=2, replicas=0)
+    assert (await rig.turn(needs=NONE, wakes=QUIET)).notices == ()
+    assert len(rig.done) == 2
+    plan = await rig.turn(needs=ONE, wakes={KEY: Wake("queue", True)})
+    assert rig.done[2:] == [Rescale(KEY, REF, 0, 1, KEY)]
+    assert "wakes" in plan.notices[0].message
+    adopted(rig, asleep=2, replicas=1)
+    await rig.turn(needs=ONE, wakes={KEY: Wake("queue", True)})
+    assert rig.done[3].note.asleep == 0
+
+
+async def test_somebody_who_was_faster_is_left_alone(rig: Rig) -> None:
+    adopted(rig, asleep=2)
+    rig.scaled = False
+    plan = await rig.turn(needs=NONE, wakes=QUIET)
+    assert isinstance(rig.done[0], Rescale)
+    assert plan.notices == ()
+
+
+async def test_given_back_it_wakes_first_and_a_workload_that_is_gone_needs_nothing(rig: Rig) -> None:
+    adopted(rig, asleep=2, replicas=0)
+    await rig.turn(replace(SLEEPY, scaling=Scaling(0, 4, HpaMode.ADVISE, "queue")), needs=NONE, wakes=QUIET)
+    assert [type(a).__name__ for a in rig.done] == ["Rescale", "GiveBack"]
+    assert (rig.done[0].before, rig.done[0].after) == (0, 2)
+
+
+async def test_a_rescale_that_fails_is_said(rig: Rig) -> None:
+    adopted(rig, asleep=2)
+    rig.fails = kube_error("PATCH", Failure(403, "Forbidden", "no"))
+    plan = await rig.turn(needs=NONE, wakes=QUIET)
+    assert said(plan) == (Status.FALSE, "WriteFailed")
+    assert "Deployment/chat was not written" in next(
+        c.message for c in plan.statuses[0].conditions if c.type == "Steering"
+    )
+
+
+async def test_whose_hpa_is_deleted_while_it_sleeps_wakes(rig: Rig) -> None:
+    adopted(rig, asleep=2, replicas=0)
+    await rig.turn(needs=NONE, wakes=QUIET)
+    rig.hpa = None
+    await rig.turn(needs=NONE, wakes=QUIET)
+    assert rig.done == [Rescale(KEY, REF, 0, 2)]
+    rig.target = replace(TARGET, replicas=2)
+    await rig.turn(needs=NONE, wakes=QUIET)
     assert len(rig.done) == 1

@@ -12,6 +12,7 @@ from gpupool.api.v1alpha1.durations import Duration, parse_duration
 from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
 from gpupool.api.v1alpha1.names import DnsName
 from gpupool.api.v1alpha1.rules import Rule, span
+from gpupool.api.v1alpha1.wakeup import WakeUp
 
 MAX_OBJECTIVES = 8
 MAX_REPLICAS = 10_000
@@ -85,21 +86,31 @@ class HpaMode(StrEnum):
 
 
 Replicas = Annotated[int, Strict(), Field(ge=1, le=MAX_REPLICAS)]
+Least = Annotated[int, Strict(), Field(ge=0, le=MAX_REPLICAS)]
 
 
 class Scaling(ApiModel):
     """How many replicas there may be, and whether the operator may say so to an HPA."""
 
-    min_replicas: Replicas = 1
-    """Never fewer replicas."""
+    min_replicas: Least = 1
+    """Never fewer replicas. 0 lets the endpoint sleep while nobody asks; it needs wakeUp."""
     max_replicas: Replicas | None = None
     """Never more replicas than this; absent: as many as the HPA allows already."""
     hpa: HpaMode = HpaMode.ADVISE
     """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA,
     under an enforced pool or without any; the HPA's own values are kept on it and come back. Create acts as
     Advise where no metrics API serves gpupool_required_replicas."""
+    wake_up: WakeUp | None = None
+    """With minReplicas 0: what wakes the endpoint."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.minReplicas > 0 || has(self.wakeUp)",
+            message="minReplicas 0 needs wakeUp.series, a gauge that tells that somebody asks while no pod"
+            " runs: name it, or write minReplicas: 1",
+            holds=lambda it: it.min_replicas > 0 or it.wake_up is not None,
+            field="minReplicas",
+        ),
         Rule(
             cel="!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
             message="minReplicas is above maxReplicas: lower minReplicas or raise maxReplicas",

@@ -15,7 +15,8 @@ from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.errors import PrometheusError
 from gpupool.model.objects import Key
-from gpupool.model.slo import Endpoint, Slo
+from gpupool.model.slo import Endpoint, Slo, SloState
+from gpupool.model.slo import Reading as SloReading
 
 PATIENCE: Final = 20.0
 """Seconds that all questions of a reading may take together."""
@@ -32,12 +33,14 @@ class Subject:
         ready: names of the pods that serve.
         others: of those that do not.
         gone: of those that were there a moment ago: what they did last is read still.
+        asleep: it has no pod because nobody asks for it.
     """
 
     slo: Slo
     ready: Sequence[str] = ()
     others: Sequence[str] = ()
     gone: Sequence[str] = ()
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,11 @@ def _workload(subject: Subject, sight: Sight) -> Workload:
 
 
 def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
+    if subject.asleep:
+        nobody = SloReading(
+            SloState.NO_TRAFFIC, seconds=sight.seconds, message="It sleeps: nobody asks for it."
+        )
+        return Endpoint((nobody,) * len(subject.slo.objectives), workload.engine)
     return Endpoint(
         readings=tuple(judge(objective, workload, sight) for objective in subject.slo.objectives),
         engine=workload.engine,

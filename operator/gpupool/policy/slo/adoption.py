@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gpupool.model.objects import Key
-from gpupool.model.steering import Adopt, GiveBack, Limits, Originals, Scaler
+from gpupool.model.steering import Adopt, GiveBack, Limits, Originals, Rescale, Scaler, Target
 
 BEARABLE: Final = 1
 """Rewrites within the window that we answer."""
@@ -26,20 +26,21 @@ class Fight:
     message: str
 
 
-def adopt(slo: Key, scaler: Scaler, wanted: Limits, now: datetime) -> Adopt | Fight | None:
-    """The write that makes an HPA say what is wanted; None where it does."""
+def adopt(slo: Key, scaler: Scaler, wanted: Limits, now: datetime, asleep: int = 0) -> Adopt | Fight | None:
+    """The write that makes an HPA say what is wanted, and its note who sleeps; None where it does."""
     note = scaler.originals
     if note is None:
-        return _write(slo, scaler, Originals(scaler.limits, wanted), force=True)
+        return _write(slo, scaler, Originals(scaler.limits, wanted, asleep=asleep), force=True)
     if rewritten(scaler, note):
         recent = tuple(at for at in note.rewrites if now - at < WINDOW)
         if len(recent) >= BEARABLE:
             return Fight(_snippets(scaler))
         theirs = merged(scaler.limits, note)
-        return _write(slo, scaler, Originals(theirs, wanted, (*recent, now)), force=True)
-    if wanted == note.written:
+        return _write(slo, scaler, Originals(theirs, wanted, (*recent, now), asleep), force=True)
+    if wanted == note.written and asleep == note.asleep:
         return None
-    return _write(slo, scaler, Originals(note.theirs, wanted, note.rewrites), force=bool(scaler.writers))
+    kept = Originals(note.theirs, wanted, note.rewrites, asleep)
+    return _write(slo, scaler, kept, force=bool(scaler.writers))
 
 
 def rewritten(scaler: Scaler, note: Originals) -> bool:
@@ -47,9 +48,18 @@ def rewritten(scaler: Scaler, note: Originals) -> bool:
     return scaler.limits != note.written or not scaler.noted
 
 
-def give_back(scaler: Scaler, note: Originals) -> GiveBack:
-    """Its owner's values: as they were before us, or as somebody has written them since."""
-    return GiveBack(scaler.key, scaler.uid, merged(scaler.limits, note), note)
+def give_back(scaler: Scaler, note: Originals, sleeper: Target | None = None) -> GiveBack:
+    """Its owner's values: as they were before us, or as somebody has written them since.
+
+    Args:
+        scaler: the HPA.
+        note: what stands on it.
+        sleeper: its workload, where it has no replica.
+    """
+    limits, wake = merged(scaler.limits, note), None
+    if sleeper is not None and note.asleep:
+        wake = Rescale(sleeper.key, sleeper.ref, 0, min(note.asleep, limits.high))
+    return GiveBack(scaler.key, scaler.uid, limits, note, wake)
 
 
 def merged(stands: Limits, note: Originals) -> Limits:

@@ -25,6 +25,8 @@ class Term(StrEnum):
     """What was needed a few minutes ago: replicas stop only when they stay unneeded."""
     PEAK = "RecentPeak"
     """A peak that may come back sooner than replicas start, where the budget is short."""
+    WAKE = "WakeUp"
+    """Somebody asks, and nobody is there."""
     LOWEST = "Lowest"
     """The bounds allow no fewer."""
     HIGHEST = "Highest"
@@ -124,6 +126,7 @@ class Demand:
         waiting: requests in the queues of all replicas.
         objective: percent of requests that must be good.
         needs: what `Sizing.needs` was the last time.
+        asked: somebody asks for it: it needs a replica, whatever arrives at its pods.
     """
 
     now: float
@@ -136,6 +139,7 @@ class Demand:
     needs: tuple[Need, ...] = ()
     ready: int = 0
     waiting: float = 0.0
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

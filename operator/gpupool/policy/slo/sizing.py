@@ -33,7 +33,8 @@ def size(demand: Demand, tuning: Tuning = TUNING) -> Sizing:
     if problem := _unknown(demand.arrivals, tuning):
         return _held(demand, spent, problem)
     parts, text = _parts(demand, tuning, spent)
-    need = max(replicas for _, replicas in parts[:3])
+    parts = (*parts, (Term.WAKE, 1)) if demand.asked else parts
+    need = max(*(replicas for _, replicas in parts[:3]), int(demand.asked))
     needs = remembered(demand, need, tuning.hold + demand.profile.startup)
     parts = (*parts, (Term.HOLD, needs[0].replicas))
     wanted = max(replicas for _, replicas in parts)
@@ -170,6 +171,7 @@ def _told(term: Term, floor: int, wanted: int) -> str:
         Term.TREND: "for the rate that is coming",
         Term.BACKLOG: "for those who wait",
         Term.PEAK: "for a recent peak that may return before replicas start",
+        Term.WAKE: "for somebody who asks",
         Term.HOLD: "as needed a few minutes ago",
         Term.LOWEST: f"as the least allowed, {wanted} needed",
         Term.HIGHEST: f"as the most allowed, {wanted} needed",

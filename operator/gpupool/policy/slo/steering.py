@@ -112,7 +112,7 @@ def _asked(it: Situation) -> _Floor:
         text = f"the HPA's own minReplicas {saved}, what a replica carries is not learned yet"
         return _Floor(saved, text, UNLEARNED)
     text = f"scaling.minReplicas {low}, what a replica carries is not learned yet"
-    return _Floor(low, text, UNLEARNED)
+    return _Floor(max(1, low), text, UNLEARNED)
 
 
 # ------------------------------------------------------------------ ceiling
