@@ -102,7 +102,7 @@ def _asked(scene: SizingScene) -> bool:
 
 
 def _low(scene: SizingScene, tuning: Tuning) -> int:
-    """The least: none only while it is known that nobody asks.
+    """The least: none only while it is known that nobody asks, neither at the door nor, at this look, inside.
 
     Who sleeps sleeps on while the series is unseen for as long as a rate may be: an outage of Prometheus that
     is short wakes nobody, and a long one everybody.
@@ -110,7 +110,7 @@ def _low(scene: SizingScene, tuning: Tuning) -> int:
     if scene.scaling.low > 0 or scene.wake is None or _asked(scene):
         return max(1, scene.scaling.low)
     if scene.wake.asked is False:
-        return 0
+        return 0 if scene.replicas == 0 or scene.status.state is SloState.NO_TRAFFIC else 1
     unseen = scene.replicas == 0 and scene.wake.quiet and scene.wake.age <= tuning.stale
     return 0 if unseen else 1
 

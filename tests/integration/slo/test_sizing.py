@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from integration.slo.conftest import API
 from integration.slo.harbour import NOTE, Harbour, restored
 from localplane import release
 from localplane.cluster import Cluster
@@ -193,13 +192,11 @@ def test_somebody_asks_and_it_wakes_and_the_hpa_goes_on(port: Port) -> None:
     assert chat.condition("WakeUp")["reason"] == "Asked"
 
 
-def test_who_sleeps_when_steering_ends_has_its_replicas_again(port: Port) -> None:
+def test_who_sleeps_when_gpupool_is_uninstalled_has_its_replicas_again(port: Port) -> None:
     code = port.harbours[1]
     before = {**code.hpa(), "spec": {**code.hpa()["spec"], "minReplicas": 1, "maxReplicas": 9}}
     before["spec"].pop("behavior", None)
     assert replicas(code) == 0
-    port.plane.stop("operator", "KILL")
-    port.kube.delete(f"{API}/namespaces/{code.namespace}/inferenceslos/chat")
-    port.plane.start("operator")
+    release.uninstall(port.plane)
     eventually(lambda: replicas(code) >= 2, "it has its replicas again", 30)
     restored(code, before)

@@ -1,12 +1,15 @@
 """Writes to HPAs: three fields and the note; back in two steps, so that a stop between them loses nothing."""
 
 import json
+from dataclasses import replace
 from typing import Any, cast
+
+import pytest
 
 from gpupool.applier.autoscalers import adopt, give_back
 from gpupool.applier.serverside import Writer
 from gpupool.kube.resources import Json, ObjectKey
-from gpupool.model.hpanote import ORIGINALS, read_note
+from gpupool.model.hpanote import ORIGINALS, read_note, write_note
 from gpupool.model.objects import Key
 from gpupool.model.steering import Adopt, GiveBack, Limits, Originals
 
@@ -46,6 +49,19 @@ async def test_an_adoption_writes_three_fields_and_the_note() -> None:
     )
     assert read_note(meta["annotations"][ORIGINALS]) == NOTE
     assert json.loads(meta["annotations"][ORIGINALS])["maxReplicas"] == 9
+
+
+@pytest.mark.parametrize("asleep", [0, 3])
+def test_who_sleeps_is_noted(asleep: int) -> None:
+    note = replace(NOTE, asleep=asleep)
+    assert read_note(write_note(note)) == note
+    assert ("asleep" in write_note(note)) == (asleep > 0)
+
+
+def test_a_note_that_somebody_broke_puts_nobody_to_sleep() -> None:
+    text = write_note(replace(NOTE, asleep=3))
+    assert read_note(text.replace('"asleep":3', '"asleep":-3')) == NOTE
+    assert read_note(text.replace('"asleep":3', '"asleep":"x"')) is None
 
 
 async def test_a_later_write_is_bound_to_no_version() -> None:

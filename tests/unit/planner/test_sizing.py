@@ -122,12 +122,17 @@ SILENT = replace(STEADY, rates=(0.0,) * 60)
 QUIET = Wake("queue", False, quiet=True)
 
 
+IDLE = found(state=SloState.NO_TRAFFIC)
+
+
 def test_nobody_asks_and_nothing_is_needed() -> None:
-    answer = sized(scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET))
+    answer = sized(scene(IDLE, scaling=SLEEPY, arrivals=SILENT, wake=QUIET))
     assert (answer.floor, answer.term) == (0, Term.RATE)
-    assert sized(scene(scaling=Scaling(1), arrivals=SILENT, wake=QUIET)).floor == 1
+    assert sized(scene(IDLE, scaling=Scaling(1), arrivals=SILENT, wake=QUIET)).floor == 1
     assert sized(scene(scaling=SLEEPY, arrivals=STEADY, wake=QUIET)).floor == 4
-    held = scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET, needs=(Need(AT - 200, 1),))
+    busy = scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET)
+    assert sized(busy).floor == 1, "at this very look somebody was there"
+    held = scene(IDLE, scaling=SLEEPY, arrivals=SILENT, wake=QUIET, needs=(Need(AT - 200, 1),))
     assert (sized(held).floor, sized(held).term) == (1, Term.HOLD)
 
 
@@ -171,7 +176,7 @@ LOST = Wake("queue", None, 60.0, quiet=True, problem="p", reason="NotRead")
 def test_who_cannot_be_seen_asking_is_not_taken_for_nobody(
     wake: Wake | None, replicas: int, floor: int
 ) -> None:
-    given = scene(scaling=SLEEPY, arrivals=SILENT, wake=wake, replicas=replicas)
+    given = scene(IDLE, scaling=SLEEPY, arrivals=SILENT, wake=wake, replicas=replicas)
     assert sized(given).floor == floor
 
 
@@ -179,9 +184,9 @@ def test_nobody_falls_asleep_unseen() -> None:
     for state in (SloState.STALE, SloState.PARTIAL, SloState.MISSING):
         given = scene(found(state=state), scaling=SLEEPY, arrivals=SILENT, wake=QUIET, replicas=2)
         assert sized(given).floor == 2
-    old = scene(scaling=SLEEPY, arrivals=replace(SILENT, age=500.0), wake=QUIET, replicas=2)
+    old = scene(IDLE, scaling=SLEEPY, arrivals=replace(SILENT, age=500.0), wake=QUIET, replicas=2)
     assert sized(old).floor == 2
-    assert needed(sized(scene(scaling=SLEEPY, arrivals=SILENT, wake=QUIET, profile=None))) is None
+    assert needed(sized(scene(IDLE, scaling=SLEEPY, arrivals=SILENT, wake=QUIET, profile=None))) is None
 
 
 def test_who_waits_is_served() -> None:

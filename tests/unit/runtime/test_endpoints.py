@@ -14,6 +14,7 @@ from gpupool.collector.engines.reader import Subject
 from gpupool.errors import FencedError
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.slo import HOUR, Endpoint, Objective, Reading, Sli, Slo, SloState, Sums
+from gpupool.model.steering import Scaling, Target
 from gpupool.model.world import World
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.membership import Membership
@@ -24,7 +25,7 @@ from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import Metrics
-from support.builders import NOW, pods
+from support.builders import GPU, NOW, pods
 
 CHAT = ObjectRef("apps/v1", "Deployment", "chat")
 SLO = Slo(
@@ -70,12 +71,13 @@ class Rig:
         self.written: list[SloStatus] = []
         self.answer = Answer({SLO.key: Endpoint((Reading(SloState.OK, 90, 100, 15.0),), "vLLM", 2, 1)})
         self.now = NOW
+        self.targets: tuple[Target, ...] = ()
         self.fails: Exception | None = None
         empty = SimpleNamespace(store=SimpleNamespace(values=tuple))
         mirror = SimpleNamespace(
             mapped=self._mapped,
             slos=SimpleNamespace(store=_Store(self)),
-            deployments=empty,
+            deployments=SimpleNamespace(store=SimpleNamespace(values=lambda: self.targets)),
             statefulsets=empty,
             autoscalers=empty,
         )
@@ -116,6 +118,21 @@ async def test_ready_pods_of_the_target_are_read_and_the_others_named_apart() ->
     await rig.endpoints.look()
     (subject,) = rig.asked
     assert (subject.ready, subject.others, subject.gone) == (["a"], ["b", "c"], [])
+
+
+@pytest.mark.parametrize(
+    ("low", "replicas", "serving", "asleep"),
+    [(0, 0, False, True), (0, 1, False, False), (1, 0, False, False), (0, 0, True, False)],
+)
+async def test_who_may_sleep_and_wants_no_pod_sleeps(
+    low: int, replicas: int, serving: bool, asleep: bool
+) -> None:
+    rig = Rig()
+    rig.slo = replace(SLO, scaling=Scaling(low, wake="queue"))
+    rig.targets = (Target(SLO.key, CHAT, replicas, replicas, {GPU: 1}),)
+    rig.pods = [pod("a")] if serving else []
+    await rig.endpoints.look()
+    assert [s.asleep for s in rig.asked] == [asleep]
 
 
 def test_pods_that_are_gone_belong_a_while_longer() -> None:
