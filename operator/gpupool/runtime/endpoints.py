@@ -90,6 +90,7 @@ class Endpoints:
             self._rebuilt = True
         judged = await self._judge(subjects, world.now, owned=owned)
         plan = await self._steering.turn(judged, slos, world, found)
+        self._context.board.publish(plan.statuses)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)

@@ -20,6 +20,7 @@ from gpupool.policy.membership import Membership
 from gpupool.runtime.context import Context
 from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, by_owner, moments
 from gpupool.runtime.memo import memo
+from gpupool.runtime.metricsapi.board import Board
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
@@ -71,6 +72,7 @@ class Rig:
         self.answer = Answer({SLO.key: Endpoint((Reading(SloState.OK, 90, 100, 15.0),), "vLLM", 2, 1)})
         self.now = NOW
         self.fails: Exception | None = None
+        self.board = Board(1.0)
         empty = SimpleNamespace(store=SimpleNamespace(values=tuple))
         mirror = SimpleNamespace(
             mapped=self._mapped,
@@ -87,6 +89,7 @@ class Rig:
             signals=None,
             epoch=1,
             metrics=Metrics(),
+            board=self.board,
         )
         publisher = SimpleNamespace(say=list)
         self.endpoints = Endpoints(cast("Context", context), cast("Publisher", publisher))
@@ -114,6 +117,13 @@ async def test_ready_pods_of_the_target_are_read_and_the_others_named_apart() ->
     await rig.endpoints.look()
     (subject,) = rig.asked
     assert (subject.ready, subject.others, subject.gone) == (["a"], ["b", "c"], [])
+
+
+async def test_what_was_decided_is_served_from_then_on() -> None:
+    rig = Rig()
+    assert rig.board.values("chat-prod") is None
+    await rig.endpoints.look()
+    assert rig.board.values("chat-prod") == {"chat": 1}
 
 
 def test_pods_that_are_gone_belong_a_while_longer() -> None:
