@@ -173,10 +173,12 @@ class _Release:
         await self._writer.delete(resource, key_of(raw), epoch=LAST, options=options)
 
     async def autoscalers(self) -> None:
-        """Give every HPA that we adopted back to its owner."""
+        """Give every HPA that we adopted back to its owner, and delete those that we made."""
         for raw in await self._client.list_all(Selection(kinds.AUTOSCALERS)):
             scaler = autoscaler(raw)
-            if scaler.originals is not None:
+            if scaler.made:
+                await self._attempt(f"delete HPA {scaler.key}", self._delete(kinds.AUTOSCALERS, raw))
+            elif scaler.originals is not None:
                 action = give_back(scaler, scaler.originals)
                 what = f"give back HPA {scaler.key}"
                 await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))

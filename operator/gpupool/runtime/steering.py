@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from gpupool.applier.autoscalers import adopt, give_back
+from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.collector.scaling import of_controller
 from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, HpaMode, Originals, Scaler, ScalerWrite, Target
+from gpupool.model.steering import Adopt, HpaMode, Make, Originals, Remove, Scaler, ScalerWrite, Target
 from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
 from gpupool.policy.membership import Membership
+from gpupool.policy.slo import required
+from gpupool.policy.slo.creating import name_of
 from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
 from gpupool.runtime.places import places
@@ -29,9 +31,13 @@ log = logging.getLogger(__name__)
 
 READY: Final = 60.0
 """Seconds for which a replica that was Ready counts as one that is: a probe that fails once ends nobody."""
-METRIC: Final = ("external.metrics.k8s.io", "v1beta1", "gpupool_required_replicas")
+METRIC: Final = ("external.metrics.k8s.io", "v1beta1", required.METRIC)
 LOOK: Final = 60.0
-"""Seconds between two questions whether that metric is served."""
+"""Seconds between two questions whether that metric is served, where it was."""
+AGAIN: Final = 5.0
+"""The same, where it was not."""
+PATIENCE: Final = 5.0
+"""Seconds for an answer: who serves other people's metrics may hang."""
 NEEDED: Final = frozenset(
     {
         *("pods", "nodes", "namespaces", "resourcequotas", "gpupools", "capacityrequests"),
@@ -84,7 +90,11 @@ class Steering:
     ) -> SteeringSnapshot:
         mirror, targets, scalers = self._context.mirror.slos, self._targets(), self._scalers()
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
+        made = {scaler.made: scaler for scaler in scalers if scaler.made}
+        present = {scaler.key: scaler.made for scaler in scalers}
         for scaler in scalers:
+            if scaler.made:
+                continue
             by_target[scaler.key.namespace, _bare(scaler.target)].append(scaler)
         around = places(world, found, {s.key.namespace for s in slos})
         ready = self._kept(slos, world.pods, targets)
@@ -93,6 +103,8 @@ class Steering:
                 slo=slo,
                 target=targets.get((slo.key.namespace, slo.target)),
                 scalers=tuple(by_target.get((slo.key.namespace, _bare(slo.target)), ())),
+                made=made.get(slo.uid),
+                taken=present.get(Key(slo.key.namespace, name_of(slo)), slo.uid) != slo.uid,
                 place=around.get(slo.key.namespace, NOWHERE),
                 kept=ready[slo.key],
                 needed=None if slo.key not in needs else needs[slo.key][0],
@@ -103,8 +115,9 @@ class Steering:
         return SteeringSnapshot(
             now=world.now,
             scenes=scenes,
-            adopted=tuple(s for s in scalers if s.originals is not None),
+            adopted=tuple(s for s in scalers if s.originals is not None or s.made),
             metric=await self._served(slos),
+            unserved=self._context.metrics_api.problem,
             blind=_blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
@@ -151,10 +164,10 @@ class Steering:
         """Whether the metric of created HPAs is served; asked only where somebody wants one created."""
         asked, served = self._metric
         wanted = any(s.scaling.hpa is HpaMode.CREATE for s in slos)
-        if wanted and self._monotonic() - asked > LOOK:
+        if wanted and self._monotonic() - asked > (LOOK if served else AGAIN):
             try:
-                served = await self._context.client.has_resource(*METRIC)
-            except KubeError:  # the API behind it does not answer
+                served = await asyncio.wait_for(self._context.client.has_resource(*METRIC), PATIENCE)
+            except (KubeError, TimeoutError):  # the API behind it does not answer
                 served = False
             self._metric = (self._monotonic(), served)
         return served
@@ -175,7 +188,7 @@ class Steering:
                 log.info("HPA not written yet", extra={"hpa": str(action.scaler), "error": str(error)})
             except KubeError as error:
                 log.warning("HPA not written", extra={"hpa": str(action.scaler), "error": str(error)})
-                if isinstance(action, Adopt):
+                if isinstance(action, Adopt | Make):
                     failed[action.slo] = f"HPA {action.scaler.name} was not written: {error}"
             else:
                 notices.extend(_told(action, snapshot))
@@ -188,6 +201,11 @@ class Steering:
         if isinstance(action, Adopt):
             await adopt(writer, action, epoch=epoch)
             self._notes[action.uid] = action.note
+        elif isinstance(action, Make):
+            await make(writer, action, epoch=epoch)
+        elif isinstance(action, Remove):
+            await remove(writer, action, epoch=epoch)
+            log.info("HPA removed", extra={"hpa": str(action.scaler)})
         else:
             self._notes.pop(action.uid, None)
             await give_back(writer, action, epoch=epoch)
@@ -209,7 +227,10 @@ def _bare(ref: ObjectRef) -> ObjectRef:
 
 
 def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
-    if not isinstance(action, Adopt) or not action.force:
+    if isinstance(action, Make):
+        text = f"HPA {action.scaler.name} is made, on {required.METRIC}."
+        yield Notice("InferenceSLO", action.slo, action.uid, "HpaCreated", text)
+    if not isinstance(action, Adopt) or not action.force or action.made:
         return
     slo = snapshot.scenes[action.slo].slo
     theirs, ours = action.note.theirs, action.limits

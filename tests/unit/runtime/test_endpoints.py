@@ -90,6 +90,7 @@ class Rig:
             epoch=1,
             metrics=Metrics(),
             board=self.board,
+            metrics_api=SimpleNamespace(problem=""),
         )
         publisher = SimpleNamespace(say=list)
         self.endpoints = Endpoints(cast("Context", context), cast("Publisher", publisher))
