@@ -28,7 +28,7 @@ def created(
 ) -> Created:
     """Make the HPA of an endpoint, or have it say what is wanted."""
     name = name_of(slo)
-    steered = frozenset({Key(slo.key.namespace, name)})
+    steered = frozenset[Key]() if made is None else frozenset({made.key})
     found = write(slo, made, wanted, now)
     if isinstance(found, Fight):
         return Created(fought(status, decision, found), (), steered)
