@@ -164,7 +164,8 @@ class Steering:
         """Whether the metric of created HPAs is served; asked only where somebody wants one created."""
         asked, served = self._metric
         wanted = any(s.scaling.hpa is HpaMode.CREATE for s in slos)
-        if wanted and self._monotonic() - asked > (LOOK if served else AGAIN):
+        sure = served and not self._context.metrics_api.problem
+        if wanted and self._monotonic() - asked > (LOOK if sure else AGAIN):
             try:
                 served = await asyncio.wait_for(self._context.client.has_resource(*METRIC), PATIENCE)
             except (KubeError, TimeoutError):  # the API behind it does not answer

@@ -65,6 +65,15 @@ class Quay:
         """Replicas that the workload is to have."""
         return int(self.harbour.deployment()["spec"]["replicas"])
 
+    def available(self) -> bool:
+        """Whether the API server says that the API behind the APIService answers."""
+        found = self.harbour.kube.get(API_SERVICE).get("status", {})
+        return bool(self.harbour.story.condition("Available", found).get("status") == "True")
+
+    def looked_at(self) -> None:
+        """Have the API server look now; without a change it does twice a minute."""
+        self.harbour.kube.patch(API_SERVICE, {"metadata": {"annotations": {"test.example/look": "now"}}})
+
     def on_our_metric(self, high: int = 5) -> None:
         """An HPA of its owner's on our metric, which lets replicas go at once."""
         external = {
