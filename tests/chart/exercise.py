@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _numbers = itertools.count(1)
 SECONDS = 90.0
+TARGET: Json = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
 
 
@@ -135,10 +136,9 @@ def recall(stage: Stage) -> None:
 
 def steer(stage: Stage) -> None:
     """The owner's endpoint lets its HPA be adopted."""
-    story, place = stage.story, {"name": "serve", "namespace": stage.owner}
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
-    story.deploy(stage.owner, "serve", 1)
-    hpa = {"scaleTargetRef": target, "maxReplicas": 9}
+    place = {"name": "serve", "namespace": stage.owner}
+    stage.story.deploy(stage.owner, "serve", 1)
+    hpa = {"scaleTargetRef": TARGET, "maxReplicas": 9}
     stage.kube.apply(
         {
             "apiVersion": "autoscaling/v2",
@@ -147,19 +147,33 @@ def steer(stage: Stage) -> None:
             "spec": hpa,
         }
     )
+    _promise(stage, "Adopt")
+    path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
+    stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
+    for kind in ("Deployment", "StatefulSet"):
+        _wake(stage, kind)
+
+
+def create(stage: Stage) -> None:
+    """It has one made on the metric that the operator serves, and deleted again."""
+    hpas = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers"
+    stage.kube.delete(f"{hpas}/serve")
+    _promise(stage, "Create")
+    stage.until(lambda: stage.kube.exists(f"{hpas}/gpupool-serve"), "an HPA is made")
+    _promise(stage, "Advise")
+    stage.until(lambda: not stage.kube.exists(f"{hpas}/gpupool-serve"), "it is deleted")
+
+
+def _promise(stage: Stage, hpa: str) -> None:
     promise = {"sli": "ttft", "threshold": "500ms", "percent": 99}
     stage.kube.apply(
         {
             "apiVersion": "gpupool.dev/v1alpha1",
             "kind": "InferenceSLO",
-            "metadata": place,
-            "spec": {"targetRef": target, "objectives": [promise], "scaling": {"hpa": "Adopt"}},
+            "metadata": {"name": "serve", "namespace": stage.owner},
+            "spec": {"targetRef": TARGET, "objectives": [promise], "scaling": {"hpa": hpa}},
         }
     )
-    path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
-    stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
-    for kind in ("Deployment", "StatefulSet"):
-        _wake(stage, kind)
 
 
 def _wake(stage: Stage, kind: str) -> None:
@@ -228,6 +242,7 @@ STEPS: dict[str, Callable[[Stage], None]] = {
     "govern": govern,
     "recall": recall,
     "steer": steer,
+    "create": create,
     "mend": mend,
     "withdraw": withdraw,
     "uninstall": uninstall,

@@ -18,7 +18,7 @@ from localplane.errors import PlaneError, UnknownPartError
 from localplane.kubeconfig import read_kubeconfig, write_kubeconfig
 from localplane.parts import PORT_NAMES, part_named
 from localplane.paths import Layout
-from localplane.ports import free_port, is_free
+from localplane.ports import free_port, is_free, own_address
 from localplane.processes import MARK, Process, identify, marked, spawn, wait_until
 from localplane.resources import resource_path
 from localplane.state import Options, State, load_state
@@ -91,6 +91,17 @@ def test_a_port_somebody_listens_on_is_not_free() -> None:
         listener.listen()
         assert not is_free(listener.getsockname()[1])
     assert is_free(free_port())
+
+
+def test_the_machines_own_address_is_one_that_can_be_served_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as listener:
+        listener.bind((own_address(), 0))
+
+    def nowhere(*_: object) -> None:
+        raise OSError("network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", nowhere)
+    assert own_address() == "127.0.0.1"
 
 
 def test_a_recycled_pid_is_somebody_elses(tmp_path: Path) -> None:

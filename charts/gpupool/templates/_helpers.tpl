@@ -42,6 +42,10 @@ app.kubernetes.io/component: operator
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "gpupool.serviceAccountName" . }}
 {{- end -}}
 
+{{- define "gpupool.externalMetrics" -}}
+{{ include "gpupool.fullname" . }}-external-metrics
+{{- end -}}
+
 {{- define "gpupool.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
@@ -84,6 +88,12 @@ it is required: what is missing is told in a condition, and giving goes on. */}}
 - {name: GPUPOOL_PROMETHEUS_EXPORTER_NAMESPACES, value: {{ join "," .Values.prometheus.exporterNamespaces | quote }}}
 - {name: GPUPOOL_METRICS_PORT, value: {{ .Values.metrics.port | toString | quote }}}
 - {name: GPUPOOL_HEALTH_PORT, value: {{ .Values.health.port | toString | quote }}}
+{{- if .Values.metricsApi.enabled }}
+- {name: GPUPOOL_METRICS_API_SERVICE, value: {{ include "gpupool.externalMetrics" . | quote }}}
+- {name: GPUPOOL_METRICS_API_PORT, value: {{ .Values.metricsApi.port | toString | quote }}}
+- {name: POD_UID, valueFrom: {fieldRef: {fieldPath: metadata.uid}}}
+- {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+{{- end }}
 - {name: GPUPOOL_POLICIES_MUTATE, value: {{ .Values.policies.mutate | toString | quote }}}
 {{- /* YAML reads a bare Off as false. */}}
 - {name: GPUPOOL_POLICIES_OUTSIDERS, value: {{ .Values.policies.outsiders | default "Off" | quote }}}

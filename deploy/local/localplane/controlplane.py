@@ -65,6 +65,8 @@ def apiserver_command(layout: Layout, state: State, tools: Toolchain) -> list[st
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={certs / 'front-proxy.crt'}",
         f"--proxy-client-key-file={certs / 'front-proxy.key'}",
+        # Nobody makes Service addresses work here: what is served behind a Service is found by its endpoints.
+        "--enable-aggregator-routing=true",
         "--shutdown-delay-duration=0s",
         *state.options.apiserver_args,
     ]

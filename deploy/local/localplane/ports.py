@@ -1,4 +1,4 @@
-"""Free loopback ports that stay free: chosen outside the range the system gives to outgoing connections."""
+"""Free loopback ports that stay free, chosen outside the range of outgoing connections; this machine's address."""
 
 import random
 import socket
@@ -10,6 +10,9 @@ from localplane.errors import PlaneError
 LOW: Final = 15000
 DEFAULT_HIGH: Final = 32000
 TRIES: Final = 200
+LOOPBACK: Final = "127.0.0.1"
+ELSEWHERE: Final = ("192.0.2.1", 9)
+"""An address of documentation: nothing is sent there."""
 
 
 def free_port(taken: frozenset[int] = frozenset()) -> int:
@@ -39,6 +42,19 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def own_address() -> str:
+    """The address under which this machine is known to others: an EndpointSlice holds no loopback address.
+
+    Where there is none but loopback, that one: what needs an EndpointSlice does not come up there, and says so.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(ELSEWHERE)
+        except OSError:
+            return LOOPBACK
+        return str(probe.getsockname()[0])
 
 
 def _ephemeral_start() -> int:

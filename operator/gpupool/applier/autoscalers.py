@@ -1,13 +1,16 @@
-"""Writes to the autoscalers of others: our three fields and our note, and back without a trace."""
+"""Writes to the autoscalers of others: our three fields and our note, back without a trace; and our own."""
 
 from __future__ import annotations
 
 from gpupool.applier.serverside import Writer
 from gpupool.kube.client import FIELD_MANAGER
+from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import AUTOSCALERS, Json, ObjectKey
+from gpupool.model import madehpa
 from gpupool.model.hpanote import ORIGINALS, fields_of, write_note
 from gpupool.model.objects import Key
-from gpupool.model.steering import Adopt, GiveBack, Limits, Originals
+from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Originals, Remove
+from gpupool.policy.slo.required import METRIC, NAMESPACE, SLO
 
 _PATH = "/metadata/annotations/" + ORIGINALS.replace("~", "~0").replace("/", "~1")
 
@@ -29,7 +32,25 @@ async def adopt(writer: Writer, action: Adopt, *, epoch: int) -> Json:
         Invalid: the server refuses the values.
     """
     made = body(action.scaler, action.uid, action.limits, action.note, action.version)
+    if action.made:
+        made["spec"] = madehpa.with_tolerance(made["spec"])
     return await writer.apply(AUTOSCALERS, made, epoch=epoch, force=action.force)
+
+
+async def make(writer: Writer, action: Make, *, epoch: int) -> Json:
+    """Make an HPA of ours.
+
+    Raises:
+        AlreadyExists: somebody was faster; look again.
+    """
+    labels = {NAMESPACE: action.slo.namespace, SLO: action.slo.name}
+    return await writer.create(AUTOSCALERS, madehpa.body(action, METRIC, labels), epoch=epoch)
+
+
+async def remove(writer: Writer, action: Remove, *, epoch: int) -> None:
+    """Delete an HPA of ours, and no namesake."""
+    key = ObjectKey(action.scaler.namespace, action.scaler.name)
+    await writer.delete(AUTOSCALERS, key, epoch=epoch, options=DeleteOptions(uid=action.uid))
 
 
 async def give_back(writer: Writer, action: GiveBack, *, epoch: int) -> Json:

@@ -1,9 +1,10 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
-In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, the limits of
-adopted HPAs, taints and labels of nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs
-by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile, so that one that
-could not be stopped does not write again.
+In the order in which nothing is denied meanwhile, and nothing waits: the operator itself, the APIService of
+its metrics, bindings, policies, the limits of adopted HPAs and the HPAs that were made, taints and labels of
+nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs by the note on them. The operator's
+replicas are stopped, and the Lease is held meanwhile, so that one that could not be stopped does not write
+again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from gpupool.applier import autoscalers, bodies
+from gpupool.applier import autoscalers, bodies, metricsapi
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.rescaling import rescale
 from gpupool.applier.serverside import Writer
 from gpupool.collector.scaling import autoscaler
-from gpupool.errors import Conflict, FencedError, KubeError, NotFound
+from gpupool.errors import Conflict, FencedError, Forbidden, KubeError, NotFound
 from gpupool.kube import resources as kinds
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
@@ -61,6 +62,7 @@ async def release_all(environ: Mapping[str, str], say: Say) -> int:
         if operator is not None:
             await release.stop_operator(operator)
         async with release.leading(operator):
+            await release.metrics_api(operator)  # once more: it may have been written meanwhile
             await release.everything()
         say(f"release: {release.count} objects taken back, {release.failures} failures")
         return 1 if release.failures else 0
@@ -134,7 +136,22 @@ class _Release:
         except KubeError as error:
             self._failed(f"stop {operator.name}", error)
             return
+        # Deletions of namespaces wait while an APIService leads to nobody.
+        await self.metrics_api(operator)
         await self._until_gone(operator.namespace)
+
+    async def metrics_api(self, operator: ObjectKey | None) -> None:
+        """Delete the APIService of our metrics; who may not read it has never written it."""
+        if operator is None:
+            return
+        try:
+            if await metricsapi.withdraw(self._client, self._writer, operator.namespace, epoch=LAST):
+                self.count += 1
+                self._say(f"release: delete APIService {metricsapi.NAME}")
+        except Forbidden:
+            return
+        except KubeError as error:
+            self._failed(f"delete APIService {metricsapi.NAME}", error)
 
     async def _until_gone(self, namespace: str) -> None:
         for _ in range(120):
@@ -159,10 +176,12 @@ class _Release:
         await self._writer.delete(resource, key_of(raw), epoch=LAST, options=options)
 
     async def autoscalers(self) -> None:
-        """Give every HPA that we adopted back to its owner."""
+        """Give every HPA that we adopted back to its owner, and delete those that we made."""
         for raw in await self._client.list_all(Selection(kinds.AUTOSCALERS)):
             scaler = autoscaler(raw)
-            if scaler.originals is not None:
+            if scaler.made:
+                await self._attempt(f"delete HPA {scaler.key}", self._delete(kinds.AUTOSCALERS, raw))
+            elif scaler.originals is not None:
                 if scaler.originals.asleep:
                     await self._wake(scaler, scaler.originals.asleep)
                 action = give_back(scaler, scaler.originals)

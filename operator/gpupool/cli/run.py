@@ -37,6 +37,8 @@ from gpupool.runtime.election.thread import LeaseThread
 from gpupool.runtime.endpoints import Endpoints
 from gpupool.runtime.leading import Leading
 from gpupool.runtime.manager import Manager
+from gpupool.runtime.metricsapi.board import Board
+from gpupool.runtime.metricsapi.service import MetricsApi
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.outsiderwatch import OutsiderWatch
 from gpupool.runtime.publisher import Publisher
@@ -115,6 +117,7 @@ async def _parts(
     metrics.watch_leadership(elector.leads)
     writer = Writer(client, mirror, leads=elector.leads)
     rules = _policy_context(settings)
+    board = Board(settings.cycle_interval)
     standing = AdmissionObjects(client, writer, mirror.present_policies)
     policies = PolicySet(client, writer, rules, mirror.present_policies)
     outsiders = OutsiderSet(standing, writer, rules)
@@ -134,6 +137,8 @@ async def _parts(
             metrics=metrics,
             mutate=_mutate(settings, served=served),
             elector=elector,
+            board=board,
+            metrics_api=MetricsApi(client, writer, settings, board, lambda: elector.epoch),
             outsiders=OutsiderWatch(
                 outsiders, policies, settings.policies_outsiders, partial(mirror.denies, OUTSIDERS)
             ),

@@ -11,6 +11,7 @@ from gpupool.collector.quantities import pod_gpus
 from gpupool.kube.client import FIELD_MANAGER
 from gpupool.kube.resources import Json
 from gpupool.model.hpanote import ORIGINALS, limits_of, read_note
+from gpupool.model.madehpa import made_for, tolerates_nothing, without_tolerance
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.steering import Scaler, Target
 
@@ -69,15 +70,18 @@ def autoscaler(raw: Json) -> Scaler:
     meta, spec = raw["metadata"], raw["spec"]
     target = spec["scaleTargetRef"]
     owner = controller_of(meta)
+    made = made_for(meta)
     return Scaler(
         key=Key(meta["namespace"], meta["name"]),
         uid=meta["uid"],
         version=meta["resourceVersion"],
         target=ObjectRef(target.get("apiVersion", ""), target["kind"], target["name"]),
-        limits=limits_of(spec),
+        limits=without_tolerance(limits_of(spec)) if made else limits_of(spec),
         keda=owner.name if owner is not None and owner.api_version.startswith(KEDA) else "",
         originals=read_note((meta.get("annotations") or {}).get(ORIGINALS, "")),
         writers=tuple(sorted(set(_writers(meta)))),
+        made=made,
+        exact=bool(made) and tolerates_nothing(spec),
     )
 
 

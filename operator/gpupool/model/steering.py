@@ -118,6 +118,8 @@ class Scaler:
         originals: what we noted on it; None where we did not adopt it.
         writers: managers beside us that own one of the fields which we steer.
         noted: the note stands on it; else it was taken off by somebody, and we remember it.
+        made: uid of the InferenceSLO that we made it for; empty where it is its owner's.
+        exact: it tolerates no difference; False on API servers that know no tolerance.
     """
 
     key: Key
@@ -129,6 +131,8 @@ class Scaler:
     originals: Originals | None = None
     writers: tuple[str, ...] = ()
     noted: bool = True
+    made: str = ""
+    exact: bool = False
 
 
 class Pace(StrEnum):
@@ -192,7 +196,8 @@ class Decision:
 class Adopt:
     """Write our limits to an HPA, with what is noted on it.
 
-    `force` takes the fields over from others; then it is exactly the version that was seen.
+    `force` takes the fields over from others; then it is exactly the version that was seen. `made`: it is one
+    that we made.
     """
 
     slo: Key
@@ -201,6 +206,7 @@ class Adopt:
     version: str
     note: Originals
     force: bool
+    made: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -230,7 +236,26 @@ class GiveBack:
     wake: Rescale | None = None
 
 
-ScalerWrite = Adopt | GiveBack | Rescale
+@dataclass(frozen=True, slots=True)
+class Make:
+    """Make an HPA on our metric for an endpoint; it goes with its InferenceSLO."""
+
+    slo: Key
+    uid: str
+    scaler: Key
+    target: ObjectRef
+    note: Originals
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete an HPA that we made."""
+
+    scaler: Key
+    uid: str
+
+
+ScalerWrite = Adopt | GiveBack | Make | Remove | Rescale
 
 
 def canonical(value: Any) -> str:

@@ -16,16 +16,19 @@ from gpupool.model.steering import (
     HpaMode,
     Limits,
     Pace,
+    Remove,
     Rescale,
     Scaler,
     ScalerWrite,
     Target,
     Wake,
 )
+from gpupool.planner.creating import created, fought, unheard
 from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.sleeping import asleep, rest, roused, wake_told
 from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight, adopt, give_back
+from gpupool.policy.slo.creating import no_metric, obstacle
 from gpupool.policy.slo.grant import NOWHERE, Grant, Place, grant, resource_of
 from gpupool.policy.slo.pace import behaviour, pace
 from gpupool.policy.slo.rollout import deadlock
@@ -39,7 +42,9 @@ class Scene:
     Attributes:
         slo: the promise.
         target: its workload; None where it is not there, or asks for no GPUs.
-        scalers: the HPAs of the workload.
+        scalers: the HPAs of the workload that others made.
+        made: the one that we made for it.
+        taken: another HPA has the name that we would give to one.
         place: what surrounds it.
         kept: replicas that run and are Ready, now or a moment ago.
         needed: replicas that the objectives need; None while the profile is not learned.
@@ -51,6 +56,8 @@ class Scene:
     slo: Slo
     target: Target | None = None
     scalers: tuple[Scaler, ...] = ()
+    made: Scaler | None = None
+    taken: bool = False
     place: Place = NOWHERE
     kept: int = 0
     needed: int | None = None
@@ -66,8 +73,9 @@ class SteeringSnapshot:
     Attributes:
         now: the server's time.
         scenes: the endpoints.
-        adopted: HPAs that carry a note of ours.
+        adopted: HPAs that carry a note of ours, or that we made.
         metric: whether a metrics API serves what a created HPA would scale on.
+        unserved: why ours does not, where it should.
         blind: why nothing may be written now; else empty.
         disputed: namespaces that two pools claim.
         unread: an InferenceSLO cannot be read, so an HPA without one may have one: nothing is given back.
@@ -79,6 +87,7 @@ class SteeringSnapshot:
     scenes: Mapping[Key, Scene] = field(default_factory=dict)
     adopted: tuple[Scaler, ...] = ()
     metric: bool = False
+    unserved: str = ""
     blind: str = ""
     disputed: frozenset[str] = frozenset()
     unread: bool = False
@@ -123,7 +132,11 @@ def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> 
 
 def _given_back(snapshot: SteeringSnapshot, steered: set[Key]) -> Iterable[ScalerWrite]:
     for scaler in snapshot.adopted:
-        if scaler.key not in steered and scaler.originals is not None:
+        if scaler.key in steered:
+            continue
+        if scaler.made:
+            yield Remove(scaler.key, scaler.uid)
+        elif scaler.originals is not None:
             yield give_back(scaler, scaler.originals, snapshot.sleepers.get(scaler.key))
     yield from snapshot.deserted
 
@@ -137,20 +150,25 @@ class _Found(NamedTuple):
 
 
 def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _Found:
-    scaler = scene.scalers[0] if len(scene.scalers) == 1 else None
+    creating = scene.slo.scaling.hpa is HpaMode.CREATE
+    own = scene.made if creating else None
+    scaler = own or (scene.scalers[0] if len(scene.scalers) == 1 else None)
     granted = _grant(scene, snapshot.now)
     decision = decide(_situation(scene, status, scaler, granted))
     conditions = tuple(_conditions(scene, decision, granted))
-    obstacle = _obstacle(snapshot, scene, status, granted)
-    if obstacle is None and scaler is not None:
-        told = replace(status, conditions=status.conditions + conditions)
+    hindrance = _obstacle(snapshot, scene, status, granted)
+    told = replace(status, conditions=status.conditions + conditions)
+    if hindrance is None and creating:
+        made = created(scene.slo, own, told, decision, _wanted(decision, ""), now=snapshot.now)
+        return _Found(made.status if snapshot.metric else unheard(made.status, snapshot.unserved), *made[1:])
+    if hindrance is None and scaler is not None:
         return _written(snapshot, told, scaler, decision)
-    reason, message, holds = obstacle or _Obstacle("NoHpa", "")
+    reason, message, holds = hindrance or _Obstacle("NoHpa", "")
     consented = scene.slo.scaling.hpa is not HpaMode.ADVISE
     if consented:
         decision = replace(decision, reason=reason, message=f"{decision.message} {message}")
     steering = Condition("Steering", Status.FALSE, reason, message)
-    held = frozenset(s.key for s in scene.scalers) if holds else frozenset[Key]()
+    held = frozenset(s.key for s in (own, *scene.scalers) if s is not None and holds)
     conditions = (*status.conditions, *conditions, steering)
     asked = holds and reason != "NotKnown" and decision.needed > 0
     woken = roused(status.key, scene.target, scene.scalers) if asked else ()
@@ -165,14 +183,14 @@ def _grant(scene: Scene, now: datetime) -> Grant | None:
 
 def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: Grant | None) -> Situation:
     note = None if scaler is None else scaler.originals
-    theirs = None if scaler is None else scaler.limits
+    theirs = None if scaler is None or scaler.made else scaler.limits
     judged = (o.budget for o in status.objectives if o.budget.events >= status.min_events)
     return Situation(
         scaling=scene.slo.scaling,
         target=scene.target,
         gpus=_gpus(scene),
         grant=granted,
-        theirs=theirs if note is None else note.theirs,
+        theirs=theirs if note is None or theirs is None else note.theirs,
         written=None if note is None else note.written,
         kept=scene.kept if scene.target is None else min(scene.kept, scene.target.replicas),
         pace=Pace.STEADY if asleep(scene.target, scene.scalers) else pace(status.state, judged),
@@ -206,7 +224,7 @@ def _obstacle(
         text = f"Pool {place.pool.name} is in {place.mode.value} here: nothing is written before Enforce."
         return _Obstacle("PoolNotEnforced", text)
     if asked is HpaMode.CREATE:
-        return _Obstacle("NoMetricSource", _no_metric(snapshot))
+        return _uncreated(snapshot, scene, granted)
     return _missing(scene, granted)
 
 
@@ -215,19 +233,19 @@ def _disputed(snapshot: SteeringSnapshot, scene: Scene) -> str:
     return "Two pools claim this namespace: nothing is written." if claimed else ""
 
 
-def _no_metric(snapshot: SteeringSnapshot) -> str:
-    if snapshot.metric:
-        return "Creating an HPA is not built yet: make one, and set scaling.hpa: Adopt."
-    return (
-        "No metrics API serves gpupool_required_replicas, which a created HPA would scale on: nothing is"
-        " written, as with Advise. Make an HPA on a metric that is served, and set scaling.hpa: Adopt."
-    )
+def _uncreated(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) -> _Obstacle | None:
+    if scene.made is None and not snapshot.metric:
+        return _Obstacle("NoMetricSource", no_metric(snapshot.unserved))
+    if scene.target is None:
+        return _no_target(scene)
+    if found := obstacle(scene.slo, scene.scalers, taken=scene.taken, bounded=granted is not None):
+        return _Obstacle(*found)
+    return None if granted is None else _undecided(scene, granted)
 
 
 def _missing(scene: Scene, granted: Grant | None) -> _Obstacle | None:
     if scene.target is None:
-        text = f"{scene.slo.target} is not there, or its pods ask for no GPUs."
-        return _Obstacle("NoTarget", text, holds=True)
+        return _no_target(scene)
     if not scene.scalers:
         return _Obstacle("NoHpa", f"No HorizontalPodAutoscaler scales {scene.target.ref}: make one.")
     if len(scene.scalers) > 1:
@@ -238,6 +256,10 @@ def _missing(scene: Scene, granted: Grant | None) -> _Obstacle | None:
         text = f"ScaledObject {owner} of KEDA owns the HPA and would write over it: set its own bounds there."
         return _Obstacle("OwnedByKeda", text)
     return None if granted is None else _undecided(scene, granted)
+
+
+def _no_target(scene: Scene) -> _Obstacle:
+    return _Obstacle("NoTarget", f"{scene.slo.target} is not there, or its pods ask for no GPUs.", holds=True)
 
 
 def _undecided(scene: Scene, granted: Grant) -> _Obstacle | None:
@@ -255,26 +277,22 @@ def _undecided(scene: Scene, granted: Grant) -> _Obstacle | None:
 
 def _written(snapshot: SteeringSnapshot, status: SloStatus, scaler: Scaler, decision: Decision) -> _Found:
     theirs = scaler.limits if scaler.originals is None else scaler.originals.theirs
-    wanted = Limits(
-        low=max(1, decision.floor),
-        high=max(1, decision.ceiling),
-        behavior=behaviour(decision.pace, theirs.behavior),
-    )
+    wanted = _wanted(decision, theirs.behavior)
     target = snapshot.scenes[status.key].target
     noted, acts = rest(status.key, target, scaler, decision)
     found = adopt(status.key, scaler, wanted, snapshot.now, noted)
     steered = frozenset({scaler.key})
     if isinstance(found, Fight):
-        fight = Condition("Conflict", Status.TRUE, "Rewritten", found.message)
-        stopped = Condition("Steering", Status.FALSE, "Conflict", "Somebody else rewrites the HPA.")
-        told = replace(decision, reason="Conflict")
-        conditions = (*status.conditions, fight, stopped)
-        woken = roused(status.key, target, (scaler,))
-        return _Found(replace(status, decision=told, conditions=conditions), woken, steered)
+        return _Found(fought(status, decision, found), roused(status.key, target, (scaler,)), steered)
     text = f"HPA {scaler.key.name}: minReplicas {wanted.low}, maxReplicas {wanted.high}."
     adopted = Condition("Steering", Status.TRUE, "Adopted", text)
     told_status = replace(status, decision=decision, conditions=(*status.conditions, adopted))
     return _Found(told_status, (*(() if found is None else (found,)), *acts), steered)
+
+
+def _wanted(decision: Decision, theirs: str) -> Limits:
+    low, high = max(1, decision.floor), max(1, decision.ceiling)
+    return Limits(low, high, behaviour(decision.pace, theirs))
 
 
 # ------------------------------------------------------------------ what is told besides

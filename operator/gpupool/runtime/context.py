@@ -14,6 +14,8 @@ from gpupool.collector.engines.wakeups import WakeReader
 from gpupool.collector.prometheus.usage import UsageReader
 from gpupool.kube.client import KubeClient
 from gpupool.runtime.election.thread import LeaseThread
+from gpupool.runtime.metricsapi.board import Board
+from gpupool.runtime.metricsapi.service import MetricsApi
 from gpupool.runtime.mirror import Mirror
 from gpupool.runtime.outsiderwatch import OutsiderWatch
 from gpupool.runtime.settings import Settings
@@ -36,6 +38,8 @@ class Context:
     mutate: bool
     elector: LeaseThread
     outsiders: OutsiderWatch
+    board: Board
+    metrics_api: MetricsApi
     signals: SignalReader | None = None
     arrivals: ArrivalReader | None = None
     wakes: WakeReader | None = None

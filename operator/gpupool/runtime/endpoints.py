@@ -98,6 +98,7 @@ class Endpoints:
         wakes = await self._waking.look(slos)
         needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
         plan = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
+        self._context.board.publish(plan.statuses)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)

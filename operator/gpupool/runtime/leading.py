@@ -85,12 +85,16 @@ class Leading:
 
     async def _govern(self) -> None:
         await self._stamp()
-        judging = asyncio.create_task(self._endpoints.run(), name="endpoints")
+        beside = [
+            asyncio.create_task(self._endpoints.run(), name="endpoints"),
+            asyncio.create_task(self._context.metrics_api.run(), name="metrics api"),
+        ]
         try:
             await self._manager.run()
         finally:
-            judging.cancel()
-            await asyncio.gather(judging, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _stamp(self) -> None:
         while True:

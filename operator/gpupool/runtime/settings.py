@@ -94,6 +94,10 @@ class Settings(BaseModel):
     """Where our own metrics are served."""
     health_port: Annotated[Port, Field(validate_default=True)] = 8081
     """Where /healthz and /readyz are served."""
+    metrics_api_service: str = ""
+    """Service through which external.metrics.k8s.io is served; empty: it is not served."""
+    metrics_api_port: Annotated[Port, Field(validate_default=True)] = 8443
+    """Where it is served."""
     policies_mutate: Annotated[Mutate, BeforeValidator(_lower)] = Mutate.AUTO
     """Inject selector and toleration: by discovery, always, never."""
     policies_outsiders: Annotated[Outsiders, BeforeValidator(_title)] = Outsiders.AUTO
@@ -116,6 +120,10 @@ class Settings(BaseModel):
     """Name of this process, shown in Events and in the Lease."""
     pod_namespace: str = "gpupool-system"
     """Where the Lease is; it is named like our Deployment."""
+    pod_uid: str = ""
+    """Uid of our own pod."""
+    pod_ip: str = ""
+    """Its address, to which the API server is led for the metrics API."""
     lease_duration: Annotated[float, Field(ge=1, le=120)] = 10.0
     """Seconds after which a leadership that was not renewed may be taken over."""
     lease_give_up: Seconds = 6.0
@@ -140,11 +148,12 @@ class Settings(BaseModel):
             raise ValueError(f"must be less than {PREFIX}{longer.upper()} ({limit:g})")
         return seconds
 
-    @field_validator("health_port")
+    @field_validator("health_port", "metrics_api_port")
     @classmethod
     def _own_port(cls, port: int, info: ValidationInfo) -> int:
-        if port == info.data.get("metrics_port"):
-            raise ValueError("is the metrics port too: give each its own")
+        for other in ("metrics_port", "health_port"):
+            if other != info.field_name and port == info.data.get(other):
+                raise ValueError(f"is the {other.replace('_', ' ')} too: give each its own")
         return port
 
 
@@ -152,7 +161,7 @@ _FOREIGN = ("SERVICEACCOUNT_DIR", "CACHE", "LOCAL", "METRICS_URL", "MOUNT_", "PL
 """Beginnings of variables of the same prefix that are read elsewhere (client, local plane)."""
 
 
-_PLAIN = ("POD_NAME", "POD_NAMESPACE")
+_PLAIN = ("POD_NAME", "POD_NAMESPACE", "POD_UID", "POD_IP")
 """Variables without the prefix, as Kubernetes' own examples name them."""
 
 

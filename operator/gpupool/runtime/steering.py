@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from gpupool.applier.autoscalers import adopt, give_back
+from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.applier.rescaling import rescale
 from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key, Pod
@@ -21,8 +21,10 @@ from gpupool.model.steering import (
     Adopt,
     GiveBack,
     HpaMode,
+    Make,
     Needed,
     Originals,
+    Remove,
     Rescale,
     Scaler,
     ScalerWrite,
@@ -32,6 +34,8 @@ from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
 from gpupool.policy.membership import Membership
+from gpupool.policy.slo import required
+from gpupool.policy.slo.creating import name_of
 from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
 from gpupool.runtime.places import places
@@ -41,9 +45,13 @@ log = logging.getLogger(__name__)
 
 READY: Final = 60.0
 """Seconds for which a replica that was Ready counts as one that is: a probe that fails once ends nobody."""
-METRIC: Final = ("external.metrics.k8s.io", "v1beta1", "gpupool_required_replicas")
+METRIC: Final = ("external.metrics.k8s.io", "v1beta1", required.METRIC)
 LOOK: Final = 60.0
-"""Seconds between two questions whether that metric is served."""
+"""Seconds between two questions whether that metric is served, where it was."""
+AGAIN: Final = 5.0
+"""The same, where it was not."""
+PATIENCE: Final = 5.0
+"""Seconds for an answer: who serves other people's metrics may hang."""
 NEEDED: Final = frozenset(
     {
         *("pods", "nodes", "namespaces", "resourcequotas", "gpupools", "capacityrequests"),
@@ -110,7 +118,11 @@ class Steering:
             self._scalers(),
         )
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
+        made = {scaler.made: scaler for scaler in scalers if scaler.made}
+        present = {scaler.key: scaler.made for scaler in scalers}
         for scaler in scalers:
+            if scaler.made:
+                continue
             by_target[scaler.key.namespace, bare(scaler.target)].append(scaler)
         around = places(world, found, {s.key.namespace for s in slos})
         ready = self._kept(slos, world.pods, targets)
@@ -119,6 +131,8 @@ class Steering:
                 slo=slo,
                 target=targets.get((slo.key.namespace, slo.target)),
                 scalers=tuple(by_target.get((slo.key.namespace, bare(slo.target)), ())),
+                made=made.get(slo.uid),
+                taken=present.get(Key(slo.key.namespace, name_of(slo)), slo.uid) != slo.uid,
                 place=around.get(slo.key.namespace, NOWHERE),
                 kept=ready[slo.key],
                 wake=wakes.get(slo.key),
@@ -129,8 +143,9 @@ class Steering:
         return SteeringSnapshot(
             now=world.now,
             scenes=scenes,
-            adopted=tuple(s for s in scalers if s.originals is not None),
+            adopted=tuple(s for s in scalers if s.originals is not None or s.made),
             metric=await self._served(slos),
+            unserved=self._context.metrics_api.problem,
             blind=_blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
@@ -172,10 +187,11 @@ class Steering:
         """Whether the metric of created HPAs is served; asked only where somebody wants one created."""
         asked, served = self._metric
         wanted = any(s.scaling.hpa is HpaMode.CREATE for s in slos)
-        if wanted and self._monotonic() - asked > LOOK:
+        sure = served and not self._context.metrics_api.problem
+        if wanted and self._monotonic() - asked > (LOOK if sure else AGAIN):
             try:
-                served = await self._context.client.has_resource(*METRIC)
-            except KubeError:  # the API behind it does not answer
+                served = await asyncio.wait_for(self._context.client.has_resource(*METRIC), PATIENCE)
+            except (KubeError, TimeoutError):  # the API behind it does not answer
                 served = False
             self._metric = (self._monotonic(), served)
         return served
@@ -196,7 +212,7 @@ class Steering:
                 log.info("not steered yet", extra={"object": _name(action), "error": str(error)})
             except KubeError as error:
                 log.warning("not steered", extra={"object": _name(action), "error": str(error)})
-                if not isinstance(action, GiveBack) and action.slo is not None:
+                if not isinstance(action, GiveBack | Remove) and action.slo is not None:
                     failed[action.slo] = f"{_name(action)} was not written: {error}"
             else:
                 notices.extend(_told(action, snapshot) if done else ())
@@ -212,6 +228,11 @@ class Steering:
         if isinstance(action, Adopt):
             await adopt(writer, action, epoch=epoch)
             self._notes[action.uid] = action.note
+        elif isinstance(action, Make):
+            await make(writer, action, epoch=epoch)
+        elif isinstance(action, Remove):
+            await remove(writer, action, epoch=epoch)
+            log.info("HPA removed", extra={"hpa": str(action.scaler)})
         else:
             self._notes.pop(action.uid, None)
             if action.wake is not None:
@@ -248,11 +269,14 @@ def _name(action: ScalerWrite) -> str:
 
 
 def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
+    if isinstance(action, Make):
+        text = f"HPA {action.scaler.name} is made, on {required.METRIC}."
+        yield Notice("InferenceSLO", action.slo, action.uid, "HpaCreated", text)
     if isinstance(action, Rescale) and action.slo is not None:
         slo = snapshot.scenes[action.slo].slo
         text = "falls asleep: nobody asks for it." if action.after == 0 else "wakes: somebody asks for it."
         yield Notice("InferenceSLO", slo.key, slo.uid, "Rescaled", f"{action.ref} {text}")
-    if not isinstance(action, Adopt) or not action.force:
+    if not isinstance(action, Adopt) or not action.force or action.made:
         return
     slo = snapshot.scenes[action.slo].slo
     theirs, ours = action.note.theirs, action.limits

@@ -6,12 +6,13 @@ from typing import Any, cast
 
 import pytest
 
-from gpupool.applier.autoscalers import adopt, give_back
+from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.applier.serverside import Writer
+from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey
 from gpupool.model.hpanote import ORIGINALS, read_note, write_note
-from gpupool.model.objects import Key
-from gpupool.model.steering import Adopt, GiveBack, Limits, Originals
+from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Originals, Remove
 
 HPA, SLO = Key("chat-prod", "hpa"), Key("chat-prod", "chat")
 NOTE = Originals(Limits(1, 9, '{"scaleDown":{}}'), Limits(2, 4))
@@ -27,6 +28,13 @@ class Notes:
     async def apply(self, _resource: Any, body: Json, *, epoch: int, force: bool) -> Json:
         self.sent.append(("apply", body, epoch, force))
         return {"metadata": {"resourceVersion": "8", "managedFields": self.managers}}
+
+    async def create(self, _resource: Any, body: Json, *, epoch: int) -> Json:
+        self.sent.append(("create", body, epoch))
+        return body
+
+    async def delete(self, _resource: Any, key: ObjectKey, *, epoch: int, options: DeleteOptions) -> None:
+        self.sent.append(("delete", key, epoch, options.uid))
 
     async def json_patch(
         self, _resource: Any, key: ObjectKey, operations: list[Json], *, version: int, epoch: int
@@ -68,6 +76,36 @@ async def test_a_later_write_is_bound_to_no_version() -> None:
     writer = Notes()
     await adopt(cast("Writer", writer), Adopt(SLO, HPA, "uid", "", NOTE, force=False), epoch=3)
     assert "resourceVersion" not in writer.sent[0][1]["metadata"]
+
+
+async def test_one_that_we_made_tolerates_nothing_also_when_it_is_written_again() -> None:
+    writer = Notes()
+    await adopt(cast("Writer", writer), Adopt(SLO, HPA, "uid", "", NOTE, force=True, made=True), epoch=3)
+    ((_, body, _, _),) = writer.sent
+    assert body["spec"]["behavior"] == {"scaleUp": {"tolerance": "0"}, "scaleDown": {"tolerance": "0"}}
+    assert read_note(body["metadata"]["annotations"][ORIGINALS]) == NOTE
+
+
+async def test_ours_asks_for_the_value_of_its_own_endpoint() -> None:
+    writer = Notes()
+    target = ObjectRef("apps/v1", "Deployment", "chat")
+    await make(cast("Writer", writer), Make(SLO, "slo-uid", HPA, target, NOTE), epoch=3)
+    ((verb, body, epoch),) = writer.sent
+    assert (verb, epoch) == ("create", 3)
+    (metric,) = body["spec"]["metrics"]
+    assert metric["external"] == {
+        "metric": {
+            "name": "gpupool_required_replicas",
+            "selector": {"matchLabels": {"namespace": "chat-prod", "slo": "chat"}},
+        },
+        "target": {"type": "AverageValue", "averageValue": "1"},
+    }
+
+
+async def test_ours_is_deleted_and_no_namesake() -> None:
+    writer = Notes()
+    await remove(cast("Writer", writer), Remove(HPA, "uid"), epoch=3)
+    assert writer.sent == [("delete", ObjectKey("chat-prod", "hpa"), 3, "uid")]
 
 
 async def test_giving_back_writes_the_values_first_and_then_takes_off_note_and_name() -> None:

@@ -8,6 +8,7 @@ import pytest
 from gpupool.collector.controllers import Controller
 from gpupool.collector.scaling import autoscaler, deployment, of_controller
 from gpupool.model.hpanote import ORIGINALS, read_note, write_note
+from gpupool.model.marks import MANAGED
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.steering import Limits, Originals, canonical
 from support.builders import GPU
@@ -120,6 +121,17 @@ def test_an_hpa_of_keda_is_told_by_its_owner() -> None:
     assert autoscaler(an_hpa(ownerReferences=[row])).keda == "so"
     row["apiVersion"] = "other.dev/v1"
     assert autoscaler(an_hpa(ownerReferences=[row])).keda == ""
+
+
+def test_one_that_we_made_is_told_by_label_and_owner_and_compared_without_its_tolerance() -> None:
+    owner = {"apiVersion": "gpupool.dev/v1alpha1", "kind": "InferenceSLO", "name": "chat", "uid": "slo"}
+    ours = {"labels": dict(MANAGED), "ownerReferences": [{**owner, "controller": True}]}
+    raw = an_hpa(**ours)
+    raw["spec"]["behavior"] = {way: {"tolerance": "0"} for way in ("scaleUp", "scaleDown")}
+    found = autoscaler(raw)
+    assert (found.made, found.exact, "tolerance" in found.limits.behavior) == ("slo", True, False)
+    theirs = autoscaler({**raw, "metadata": an_hpa()["metadata"]})
+    assert (theirs.made, theirs.exact, "tolerance" in theirs.limits.behavior) == ("", False, True)
 
 
 def test_a_note_is_read_back_as_it_was_written() -> None:

@@ -148,12 +148,6 @@ def test_an_endpoint_without_an_hpa_says_so() -> None:
     assert (plan.writes, reason(plan)) == ((), "NoHpa")
 
 
-def test_a_served_metric_is_not_called_missing() -> None:
-    found = condition(planned(slo=asks(HpaMode.CREATE), snapshot={"metric": True}), "Steering")
-    assert found is not None
-    assert "not built yet" in found.message
-
-
 ADOPTED = replace(HPA, limits=Limits(2, 4), originals=Originals(Limits(1, 9), Limits(2, 4)))
 
 

@@ -21,6 +21,7 @@ from gpupool.policy.membership import Membership
 from gpupool.runtime.context import Context
 from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, by_owner, moments
 from gpupool.runtime.memo import memo
+from gpupool.runtime.metricsapi.board import Board
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
@@ -73,6 +74,7 @@ class Rig:
         self.now = NOW
         self.targets: tuple[Target, ...] = ()
         self.fails: Exception | None = None
+        self.board = Board(1.0)
         empty = SimpleNamespace(store=SimpleNamespace(values=tuple))
         mirror = SimpleNamespace(
             mapped=self._mapped,
@@ -91,6 +93,8 @@ class Rig:
             wakes=None,
             epoch=1,
             metrics=Metrics(),
+            board=self.board,
+            metrics_api=SimpleNamespace(problem=""),
         )
         publisher = SimpleNamespace(say=list)
         self.endpoints = Endpoints(cast("Context", context), cast("Publisher", publisher))
@@ -133,6 +137,13 @@ async def test_who_may_sleep_and_wants_no_pod_sleeps(
     rig.pods = [pod("a")] if serving else []
     await rig.endpoints.look()
     assert [s.asleep for s in rig.asked] == [asleep]
+
+
+async def test_what_was_decided_is_served_from_then_on() -> None:
+    rig = Rig()
+    assert rig.board.values("chat-prod") is None
+    await rig.endpoints.look()
+    assert rig.board.values("chat-prod") == {"chat": 1}
 
 
 def test_pods_that_are_gone_belong_a_while_longer() -> None:

@@ -60,7 +60,14 @@ class Rig:
 
         monkeypatch.setattr(module, "stamp", stamp)
         mirror = SimpleNamespace(complete=complete, synced=nothing)
-        context = SimpleNamespace(elector=self.lease, mirror=mirror, client=None, writer=None, epoch=3)
+        context = SimpleNamespace(
+            elector=self.lease,
+            mirror=mirror,
+            client=None,
+            writer=None,
+            epoch=3,
+            metrics_api=SimpleNamespace(run=self._judge),
+        )
         manager = self.manager = SimpleNamespace(run=self._govern, wrong=lambda: self.broken, ready=False)
         publisher = SimpleNamespace(told=nothing)
         endpoints = SimpleNamespace(run=self._judge)

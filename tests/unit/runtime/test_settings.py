@@ -27,6 +27,8 @@ def test_every_variable_is_read() -> None:
             "GPUPOOL_PROMETHEUS_EXPORTER_NAMESPACES": "gpu-operator, monitoring",
             "GPUPOOL_METRICS_PORT": "9000",
             "GPUPOOL_HEALTH_PORT": "9001",
+            "GPUPOOL_METRICS_API_SERVICE": "gpupool-external-metrics",
+            "GPUPOOL_METRICS_API_PORT": "9443",
             "GPUPOOL_POLICIES_MUTATE": "False",
             "GPUPOOL_EXEMPT_NAMESPACES": "kube-system, monitoring,,",
             "GPUPOOL_BREAK_GLASS_GROUP": "sre",
@@ -41,6 +43,8 @@ def test_every_variable_is_read() -> None:
             "GPUPOOL_LEASE_RETRY": "0.5",
             "POD_NAME": "gpupool-1",
             "POD_NAMESPACE": "gpus",
+            "POD_UID": "1",
+            "POD_IP": "10.0.0.7",
         }
     )
     assert found == Settings(
@@ -52,6 +56,8 @@ def test_every_variable_is_read() -> None:
         prometheus_exporter_namespaces=("gpu-operator", "monitoring"),
         metrics_port=9000,
         health_port=9001,
+        metrics_api_service="gpupool-external-metrics",
+        metrics_api_port=9443,
         policies_mutate=Mutate.FALSE,
         exempt_namespaces=("kube-system", "monitoring"),
         break_glass_group="sre",
@@ -66,6 +72,8 @@ def test_every_variable_is_read() -> None:
         lease_retry=0.5,
         pod_name="gpupool-1",
         pod_namespace="gpus",
+        pod_uid="1",
+        pod_ip="10.0.0.7",
     )
 
 
@@ -81,6 +89,7 @@ def test_no_namespace_may_be_exempt() -> None:
         ("METRICS_PORT", "0", "greater than or equal to 1"),
         ("HEALTH_PORT", "65536", "less than or equal to 65535"),
         ("HEALTH_PORT", "8080", "is the metrics port too"),
+        ("METRICS_API_PORT", "8081", "is the health port too"),
         ("POLICIES_MUTATE", "sometimes", "'auto', 'true' or 'false'"),
         ("CYCLE_INTERVAL", "0", "greater than 0"),
         ("CYCLE_INTERVAL", "nan", "Input should be"),

@@ -1,5 +1,6 @@
 """Steering look by look: what is remembered, what stops it, what is told of a write."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,9 +18,11 @@ from gpupool.model.slo import Objective, Reading, Sli, Slo, SloState, Sums
 from gpupool.model.steering import (
     HpaMode,
     Limits,
+    Make,
     Needed,
     Originals,
     Pace,
+    Remove,
     Rescale,
     Scaler,
     Scaling,
@@ -33,7 +36,7 @@ from gpupool.policy.slo.budget import Budget
 from gpupool.policy.slo.pace import behaviour
 from gpupool.runtime import steering as module
 from gpupool.runtime.context import Context
-from gpupool.runtime.steering import NOBODY, NOTHING, READY, Needs, Steering, Wakes
+from gpupool.runtime.steering import AGAIN, LOOK, NOBODY, NOTHING, READY, Needs, Steering, Wakes
 from support.builders import GPU, NOW, pods
 
 KEY = Key("vision", "chat")
@@ -80,7 +83,10 @@ class Rig:
         monkeypatch.setattr(module, "adopt", self._do)
         monkeypatch.setattr(module, "give_back", self._do)
         monkeypatch.setattr(module, "rescale", self._rescale)
-        context = SimpleNamespace(mirror=self, client=self, writer=None, epoch=1)
+        monkeypatch.setattr(module, "make", self._do)
+        monkeypatch.setattr(module, "remove", self._do)
+        self.problem = ""
+        context = SimpleNamespace(mirror=self, client=self, writer=None, epoch=1, metrics_api=self)
         self.steering = Steering(cast("Context", context), lambda: self.now)
 
     def _mirrored(self, *values: Any, objects: int | None = None) -> Any:
@@ -242,17 +248,74 @@ async def test_a_statefulset_is_steered_too(rig: Rig) -> None:
     assert said(await rig.turn(replace(SLO, target=ref))) == (Status.TRUE, "Adopted")
 
 
+CREATE = replace(SLO, scaling=Scaling(1, 4, HpaMode.CREATE))
+
+
+async def test_an_hpa_is_made_and_told_and_removed_when_it_is_not_wanted_any_more(rig: Rig) -> None:
+    rig.hpa, rig.metric = None, lambda: True
+    plan = await rig.turn(CREATE)
+    (made,) = rig.done
+    assert isinstance(made, Make)
+    assert (made.uid, made.scaler) == ("uid", Key("vision", "gpupool-chat"))
+    assert said(plan) == (Status.TRUE, "Created")
+    assert [n.reason for n in plan.notices] == ["HpaCreated"]
+    rig.hpa = Scaler(made.scaler, "made-uid", "7", REF, made.note.written, originals=made.note, made="uid")
+    plan = await rig.turn(CREATE)
+    assert (len(rig.done), plan.notices) == (1, ()), "it says what is wanted"
+    await rig.turn(replace(CREATE, scaling=Scaling(2, 4, HpaMode.CREATE)))
+    assert (rig.done[1].made, rig.done[1].limits.low) == (True, 2)
+    await rig.turn()
+    assert rig.done[2] == Remove(made.scaler, "made-uid")
+
+
+async def test_an_hpa_that_could_not_be_made_is_said(rig: Rig) -> None:
+    rig.hpa, rig.metric = None, lambda: True
+    rig.fails = kube_error("POST", Failure(403, "Forbidden", "no"))
+    assert said(await rig.turn(CREATE)) == (Status.FALSE, "WriteFailed")
+
+
+async def test_a_name_that_is_somebody_elses_is_not_taken(rig: Rig) -> None:
+    rig.hpa, rig.metric = None, lambda: True
+    other = ObjectRef("apps/v1", "Deployment", "other")
+    for made in ("", "the uid of an InferenceSLO that is gone"):
+        rig.hpa = replace(HPA, key=Key("vision", "gpupool-chat"), target=other, made=made)
+        assert said(await rig.turn(CREATE)) == (Status.FALSE, "NameTaken")
+    assert rig.done == [Remove(Key("vision", "gpupool-chat"), "hpa-uid")]
+
+
+async def test_why_our_own_api_does_not_serve_is_told(rig: Rig) -> None:
+    rig.hpa, rig.problem = None, "APIService leads to Service keda/metrics"
+    plan = await rig.turn(CREATE)
+    assert said(plan) == (Status.FALSE, "NoMetricSource")
+    assert rig.problem in plan.statuses[0].conditions[-1].message
+
+
+async def test_who_hangs_does_not_hold_up_the_looks(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(*_: str) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(rig, "has_resource", hangs)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    assert said(await rig.turn(CREATE)) == (Status.FALSE, "NoMetricSource")
+
+
 async def test_the_metric_is_asked_for_now_and_then_where_somebody_wants_an_hpa_made(rig: Rig) -> None:
     def fail() -> bool:
         raise kube_error("GET", Failure(503))
 
-    create = replace(SLO, scaling=Scaling(1, 4, HpaMode.CREATE))
-    assert said(await rig.turn(create)) == (Status.FALSE, "NoMetricSource")
-    await rig.turn(create)
+    rig.hpa = None
+    assert said(await rig.turn(CREATE)) == (Status.FALSE, "NoMetricSource")
+    await rig.turn(CREATE)
     assert rig.asked == 1
-    rig.now, rig.metric = 61.0, fail
-    assert said(await rig.turn(create)) == (Status.FALSE, "NoMetricSource")
+    rig.now, rig.metric = AGAIN + 1, lambda: True
+    assert said(await rig.turn(CREATE)) == (Status.TRUE, "Created")
+    rig.now += LOOK
+    await rig.turn(CREATE)
     assert rig.asked == 2
+    rig.now, rig.metric = rig.now + 1, fail
+    assert said(await rig.turn(CREATE)) == (Status.FALSE, "NoMetricSource")
+    assert rig.asked == 3
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ LABEL: Final = "gpupool.dev/runner"
 IMAGE: Final = "gpupool"
 """Repository of the image where there is no chart to ask."""
 
-PORT_VARIABLES: Final = ("GPUPOOL_METRICS_PORT", "GPUPOOL_HEALTH_PORT")
+PORT_VARIABLES: Final = ("GPUPOOL_METRICS_PORT", "GPUPOOL_HEALTH_PORT", "GPUPOOL_METRICS_API_PORT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from localplane.errors import PlaneError
+from localplane.ports import own_address
 from localplane.runner.podspec import ContainerSpec, Json, PodSpec
 
 LOOPBACK: Final = "127.0.0.1"
@@ -66,7 +67,7 @@ def field_value(pod: PodSpec, path: str) -> str:
         "metadata.uid": metadata["uid"],
         "spec.nodeName": spec.get("nodeName", ""),
         "spec.serviceAccountName": pod.service_account,
-        "status.podIP": LOOPBACK,
+        "status.podIP": own_address(),
         "status.hostIP": LOOPBACK,
     }
     if path not in known:

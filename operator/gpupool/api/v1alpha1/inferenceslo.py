@@ -98,8 +98,9 @@ class Scaling(ApiModel):
     """Never more replicas than this; absent: as many as the HPA allows already."""
     hpa: HpaMode = HpaMode.ADVISE
     """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA,
-    under an enforced pool or without any; the HPA's own values are kept on it and come back. Create acts as
-    Advise where no metrics API serves gpupool_required_replicas."""
+    under an enforced pool or without any; the HPA's own values are kept on it and come back. Create makes one
+    on the metric gpupool_required_replicas and deletes it again; where no metrics API serves that it acts as
+    Advise."""
     wake_up: WakeUp | None = None
     """With minReplicas 0: what wakes the endpoint."""
 

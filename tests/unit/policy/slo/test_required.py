@@ -1,0 +1,13 @@
+"""The number that a created HPA scales on."""
+
+import pytest
+
+from gpupool.model.steering import Decision, Pace
+from gpupool.policy.slo.required import required
+
+
+@pytest.mark.parametrize(
+    ("pace", "value"), [(Pace.SAVE, 3), (Pace.STEADY, 3), (Pace.PROTECT, 3), (Pace.HOLD, None)]
+)
+def test_it_is_the_floor_and_nothing_while_users_are_not_seen(pace: Pace, value: int | None) -> None:
+    assert required(Decision(3, 5, "MaxReplicas", "", pace)) == value
