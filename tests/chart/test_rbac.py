@@ -56,6 +56,8 @@ def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
         ("pods", {"list", "watch", "delete"}),
         ("pods/eviction", {"create"}),
         ("deployments", {"list", "watch"}),
+        ("deployments/scale", {"get", "patch"}),
+        ("statefulsets/scale", {"get", "patch"}),
         ("horizontalpodautoscalers", {"list", "watch", "create", "patch", "delete"}),
         ("jobs", {"list", "watch"}),
         ("apiservices", set()),

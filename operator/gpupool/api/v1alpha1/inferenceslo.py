@@ -106,10 +106,10 @@ class Scaling(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="self.minReplicas > 0 || has(self.wakeUp)",
+            cel="self.minReplicas != 0 || has(self.wakeUp)",
             message="minReplicas 0 needs wakeUp.series, a gauge that tells that somebody asks while no pod"
             " runs: name it, or write minReplicas: 1",
-            holds=lambda it: it.min_replicas > 0 or it.wake_up is not None,
+            holds=lambda it: it.min_replicas != 0 or it.wake_up is not None,
             field="minReplicas",
         ),
         Rule(
