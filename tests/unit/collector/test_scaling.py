@@ -125,8 +125,7 @@ def test_an_hpa_of_keda_is_told_by_its_owner() -> None:
 
 def test_one_that_we_made_is_told_by_label_and_owner_and_compared_without_its_tolerance() -> None:
     owner = {"apiVersion": "gpupool.dev/v1alpha1", "kind": "InferenceSLO", "name": "chat", "uid": "slo"}
-    ours = {"labels": dict(MANAGED), "ownerReferences": [{**owner, "controller": True}]}
-    raw = an_hpa(**ours)
+    raw = an_hpa(labels=dict(MANAGED), ownerReferences=[{**owner, "controller": True}])
     raw["spec"]["behavior"] = {way: {"tolerance": "0"} for way in ("scaleUp", "scaleDown")}
     found = autoscaler(raw)
     assert (found.made, found.exact, "tolerance" in found.limits.behavior) == ("slo", True, False)
