@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import findings
+from gpupool.api import findings, rollouts
 from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
 from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
 from gpupool.model.steering import Decision, HpaMode, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
@@ -48,6 +49,8 @@ def read(raw: Mapping[str, Any]) -> Slo:
         profiles=findings.profiles(raw.get("status") or {}),
         scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
+        guard=GuardMode(spec.rollout.guard),
+        rollout=rollouts.read(raw.get("status") or {}),
     )
 
 
@@ -115,6 +118,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
             "decision": None if found.decision is None else _decision(found.decision),
+            "rollout": rollouts.written(found.guarded),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
         }
     )

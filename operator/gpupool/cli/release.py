@@ -1,9 +1,9 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
 In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, the limits of
-adopted HPAs, taints and labels of nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs
-by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile, so that one that
-could not be stopped does not write again.
+adopted HPAs, paused rollouts, taints and labels of nodes, quotas, labels of namespaces. Objects are found by
+our labels, HPAs and Deployments by the note on them. The operator's replicas are stopped, and the Lease is
+held meanwhile, so that one that could not be stopped does not write again.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from gpupool.applier import autoscalers, bodies
+from gpupool.applier import autoscalers, bodies, rollouts
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.serverside import Writer
+from gpupool.collector.rolling import rollable
 from gpupool.collector.scaling import autoscaler
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube import resources as kinds
@@ -24,6 +25,8 @@ from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
+from gpupool.model.objects import Key
+from gpupool.planner.guarding import let_go
 from gpupool.policy.slo.adoption import give_back
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
@@ -79,6 +82,7 @@ class _Release:
             await self.delete(resource)
         await self.delete(kinds.PODS)  # those kept for audits
         await self.autoscalers()
+        await self.rollouts()
         await self.nodes()
         await self.delete(kinds.RESOURCE_QUOTAS)
         await self.namespaces()
@@ -163,6 +167,16 @@ class _Release:
                 action = give_back(scaler, scaler.originals)
                 what = f"give back HPA {scaler.key}"
                 await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
+
+    async def rollouts(self) -> None:
+        """Take our notes off Deployments, and the pauses that are ours."""
+        for raw in await self._client.list_all(Selection(kinds.DEPLOYMENTS)):
+            found = rollable(raw)
+            if found.noted:
+                key = key_of(raw)
+                action = let_go(Key(key.namespace, key.name), found)
+                what = f"let go of the rollout of Deployment {key.namespace}/{key.name}"
+                await self._attempt(what, rollouts.resume(self._writer, action, epoch=LAST))
 
     async def nodes(self) -> None:
         """Remove our label and taint from every node that carries one of them."""

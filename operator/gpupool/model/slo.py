@@ -13,6 +13,7 @@ from typing import Final
 
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
+from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
 from gpupool.model.steering import Scaling
 
@@ -136,17 +137,21 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found."""
+    """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found.
+
+    `revisions` has the readings of each revision, in the order of `policy.slo.revisions.promised`.
+    """
 
     readings: tuple[Reading, ...] = ()
     engine: str = ""
     pods: int = 0
     ready: int = 0
+    revisions: Mapping[str, tuple[Reading, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left.
+    """An InferenceSLO. `sums` (of its objectives, in order), `profiles` and `rollout` are as they were left.
 
     `request` is the CapacityRequest that its spec names.
     """
@@ -164,6 +169,8 @@ class Slo:
     profiles: tuple[Profile, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
+    guard: GuardMode = GuardMode.OBSERVE
+    rollout: Rollout = field(default_factory=Rollout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,7 @@ class SloSnapshot:
         endpoints: what was read, by InferenceSLO; one that is absent was not read yet.
         problem: why nothing could be read at all; else empty.
         signals: what the endpoints showed over the evaluation window.
+        releases: revisions of the endpoints' workloads, where they are watched.
     """
 
     now: datetime
@@ -185,3 +193,4 @@ class SloSnapshot:
     endpoints: Mapping[Key, Endpoint] = field(default_factory=dict)
     problem: str = ""
     signals: SignalReading = field(default_factory=SignalReading)
+    releases: Mapping[Key, Release] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from gpupool.model.objects import Counts, Key, ObjectRef
+from gpupool.model.rollout import Rollable
 
 
 class HpaMode(StrEnum):
@@ -44,6 +45,7 @@ class Target:
         surge, unavailable: of its rolling update, as written: a number or a percentage.
         recreate: all old pods go before a new one comes.
         rolling: a rollout is under way, and within its deadline.
+        rollable: how its rollout can be stopped; None where it is no Deployment.
     """
 
     key: Key
@@ -56,6 +58,7 @@ class Target:
     unavailable: str = "25%"
     recreate: bool = False
     rolling: bool = False
+    rollable: Rollable | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Decision
+from gpupool.planner import rollouts
 from gpupool.planner.diagnosing import Findings, findings
+from gpupool.planner.rollouts import Guarded
 from gpupool.policy.slo.budget import Budget, budget
 from gpupool.policy.slo.sums import fold
 
@@ -28,7 +30,7 @@ class ObjectiveFound:
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """All that is said of one InferenceSLO; `decision` is what steering adds."""
+    """All that is said of one InferenceSLO; `decision` is what steering adds, `guarded` its rollout."""
 
     key: Key
     uid: str
@@ -41,6 +43,7 @@ class SloStatus:
     min_events: int = 0
     findings: Findings = field(default_factory=Findings)
     decision: Decision | None = None
+    guarded: Guarded | None = None
 
     @property
     def state(self) -> SloState:
@@ -60,7 +63,11 @@ def plan_endpoints(snapshot: SloSnapshot) -> SloPlan:
     """Judge every endpoint."""
     owners = _owners(snapshot.slos)
     statuses = tuple(_status(snapshot, slo, owners) for slo in sorted(snapshot.slos, key=lambda s: s.key))
-    return SloPlan(statuses, tuple(n for s in statuses for n in _notices(s)))
+    return SloPlan(statuses, tuple(n for s in statuses for n in (*_notices(s), *_of_rollout(snapshot, s))))
+
+
+def _of_rollout(snapshot: SloSnapshot, status: SloStatus) -> Iterable[Notice]:
+    return rollouts.notices(status.key, status.uid, status.guarded, snapshot)
 
 
 def _owners(slos: Iterable[Slo]) -> Mapping[tuple[str, ObjectRef], Slo]:
@@ -90,6 +97,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
         min_events=slo.min_events,
         findings=findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found]),
+        guarded=rollouts.guarded(snapshot, slo, endpoint, [o.budget.remaining for o in found]),
     )
 
 

@@ -17,15 +17,19 @@ from math import ceil
 from typing import Final
 
 from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
+from gpupool.collector.rolling import revision_of
 from gpupool.errors import FencedError
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
+from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
 from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
+from gpupool.runtime.guarding import Guarding
 from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.releases import releases
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.statuswriter import StatusWriter
 from gpupool.runtime.steering import Steering
@@ -59,8 +63,9 @@ class Endpoints:
         self._statuses = StatusWriter(context.writer, context.mirror, PACE * interval)
         self._reader: EndpointReader | None = context.endpoints
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
-        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
+        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...], Rollout]] = {}
         self._steering = Steering(context)
+        self._guarding = Guarding(context)
         self._past = Belonging()
         self._rebuilt = False
 
@@ -89,7 +94,8 @@ class Endpoints:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
         judged = await self._judge(subjects, world.now, owned=owned)
-        plan = await self._steering.turn(judged, slos, world, found)
+        steered = await self._steering.turn(judged, slos, world, found)
+        plan = await self._guarding.turn(steered, slos, world, found)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)
@@ -112,18 +118,30 @@ class Endpoints:
         if owned is not None and not reading.problem:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
+        revisions = {} if owned is None else self._releases(slos, owned)
         plan = plan_endpoints(
-            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals)
+            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals, revisions)
         )
         self._kept = {
-            (s.key, s.uid): (tuple(o.sums for o in s.objectives), s.findings.profiles) for s in plan.statuses
+            (s.key, s.uid): (
+                tuple(o.sums for o in s.objectives),
+                s.findings.profiles,
+                Rollout() if s.guarded is None else s.guarded.memory,
+            )
+            for s in plan.statuses
         }
         return plan
 
+    def _releases(self, slos: Sequence[Slo], owned: Owned) -> Mapping[Key, Release]:
+        mirror = self._context.mirror
+        controllers = (*mirror.replicasets.store.values(), *mirror.statefulsets.store.values())
+        return releases(slos, owned, controllers, mirror.deployments.store.values())
+
     def _remembering(self, slo: Slo) -> Slo:
         """The promise with its memory as we left it, which the status shows a while later."""
-        sums, profiles = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles))
-        return replace(slo, sums=sums, profiles=profiles)
+        kept = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles, slo.rollout))
+        sums, profiles, rollout = kept
+        return replace(slo, sums=sums, profiles=profiles, rollout=rollout)
 
     async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
         """Read what happened since the sums were last written, an hour at a time."""
@@ -154,6 +172,7 @@ class Belonging:
 
     def __init__(self) -> None:
         self._seen: dict[Key, dict[str, float]] = {}
+        self._revisions: dict[Key, dict[str, str]] = {}
 
     def subjects(self, slos: Sequence[Slo], owned: Owned, now: float) -> list[Subject]:
         """The endpoints with their pods.
@@ -164,6 +183,7 @@ class Belonging:
             now: monotonic seconds.
         """
         seen, self._seen = self._seen, {}
+        self._revisions = {s.key: self._revisions.get(s.key, {}) for s in slos}
         return [self._subject(slo, owned, seen.get(slo.key, {}), now) for slo in slos]
 
     def _subject(
@@ -178,7 +198,18 @@ class Belonging:
         here = dict.fromkeys((p.key.name for p in present), now)
         kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
         self._seen[slo.key] = kept
-        return Subject(slo, ready, sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys()))
+        others, gone = sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys())
+        return Subject(slo, ready, others, gone, self._revision(slo, present, kept))
+
+    def _revision(self, slo: Slo, present: Iterable[Pod], kept: Mapping[str, float]) -> Mapping[str, str]:
+        """The revisions of an endpoint's pods, of those that are gone as they were."""
+        if slo.guard is GuardMode.OFF:
+            return {}
+        before = self._revisions.get(slo.key, {})
+        now = {p.key.name: name for p in present if (name := revision_of(p.labels))}
+        found = {pod: name for pod, name in (before | now).items() if pod in kept}
+        self._revisions[slo.key] = found
+        return found
 
 
 def by_owner(pods: Iterable[Pod]) -> Owned:

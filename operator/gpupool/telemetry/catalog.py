@@ -149,6 +149,17 @@ SLO_DIAGNOSIS: Final = Metric(
     ("namespace", "slo", "cause", "confidence", "replicas_help"),
 )
 
+SLO_ROLLOUT: Final = Metric(
+    "gpupool_slo_rollout",
+    "1 for what is known of an endpoint's newest revision; absent before a second one was seen.",
+    ("namespace", "slo", "revision", "verdict"),
+)
+SLO_ROLLOUT_BURN: Final = Metric(
+    "gpupool_slo_rollout_burn_rate",
+    "Error budgets that the newest revision would use in a window, fully rolled out; while it is compared.",
+    ("namespace", "slo", "revision", "objective"),
+)
+
 CYCLE_SECONDS: Final = Metric(
     "gpupool_cycle_duration_seconds",
     "How long the steps of a cycle take.",

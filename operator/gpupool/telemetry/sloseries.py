@@ -3,7 +3,7 @@
 from typing import Final
 
 from gpupool.model.slo import Objective
-from gpupool.planner.endpoints import ObjectiveFound, SloPlan
+from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
 from gpupool.telemetry import catalog
 from gpupool.telemetry.poolseries import Series, put
 
@@ -18,10 +18,21 @@ def slo_series(plan: SloPlan) -> Series:
         if (found := status.findings.diagnosis) is not None:
             names = (found.cause.value, found.confidence.value, found.replicas_help.value)
             put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
+        _rollout(series, status)
         for each in status.objectives:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
             _objective(series, labels, each, judged=each.budget.events >= status.min_events)
     return series
+
+
+def _rollout(series: Series, status: SloStatus) -> None:
+    found = status.guarded
+    if found is None or found.memory.verdict is None or found.memory.candidate is None:
+        return
+    labels = (status.key.namespace, status.key.name, found.memory.candidate.name)
+    put(series, catalog.SLO_ROLLOUT, (*labels, found.memory.verdict.value), 1)
+    for pair in found.watched.comparisons:
+        put(series, catalog.SLO_ROLLOUT_BURN, (*labels, pair.new.what), pair.burn)
 
 
 def _names(objective: Objective) -> tuple[str, str]:

@@ -77,6 +77,7 @@ class Rig:
             slos=SimpleNamespace(store=_Store(self)),
             deployments=empty,
             statefulsets=empty,
+            replicasets=empty,
             autoscalers=empty,
         )
         context = SimpleNamespace(

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from gpupool.model.slo import Endpoint, Objective, Reading, Sli, SloSnapshot, SloState
 from gpupool.planner.endpoints import plan_endpoints
 from gpupool.telemetry import catalog
 from gpupool.telemetry.metrics import Metrics
 from gpupool.telemetry.sloseries import slo_series
 from support.builders import NOW
+from support.rollouts import NEW, OLD, a_release
 from unit.planner.test_endpoints import a_slo, ok
 
 LABELS = ("chat-prod", "chat", "ttft", "0.5")
@@ -22,6 +25,16 @@ def test_every_number_of_an_objective_is_a_series() -> None:
     assert series[catalog.SLO_DATA] == {(*LABELS, "OK"): 1.0}
     assert series[catalog.SLO_BURNING][*LABELS, "3360"] == 1.0
     assert 0 < series[catalog.SLO_COVERAGE][LABELS] < 1
+
+
+def test_a_rollout_is_shown_with_what_it_would_burn() -> None:
+    slo = a_slo()
+    endpoint = Endpoint((ok(1000, 1000),), "vLLM", 3, 3, {OLD: (ok(500, 500),) * 2, NEW: (ok(400, 500),) * 2})
+    snapshot = SloSnapshot(NOW, 15.0, (slo,), {slo.key: endpoint}, releases={slo.key: a_release()})
+    series = slo_series(plan_endpoints(snapshot))
+    assert series[catalog.SLO_ROLLOUT] == {("chat-prod", "chat", NEW, "Bad"): 1.0}
+    burn = series[catalog.SLO_ROLLOUT_BURN]
+    assert burn["chat-prod", "chat", NEW, "ttft <= 0.5s"] == pytest.approx(20.0)
 
 
 def test_few_events_burn_nothing_and_none_are_no_number() -> None:

@@ -9,6 +9,7 @@ from gpupool.api.v1alpha1.base import API_VERSION, ApiModel
 from gpupool.api.v1alpha1.capacityrequest import WorkloadRef
 from gpupool.api.v1alpha1.common import ObjectMeta
 from gpupool.api.v1alpha1.durations import Duration, parse_duration
+from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutSpec
 from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
 from gpupool.api.v1alpha1.names import DnsName
 from gpupool.api.v1alpha1.rules import Rule, span
@@ -138,6 +139,8 @@ class InferenceSLOSpec(ApiModel):
     """Fewer requests than this in the window give no verdict; what was measured is shown all the same."""
     scaling: Scaling = Field(default_factory=Scaling)
     """How many replicas there may be."""
+    rollout: RolloutSpec = Field(default_factory=RolloutSpec)
+    """What is done about a new revision that is worse than the one before."""
     capacity_request_ref: RequestRef | None = None
     """The CapacityRequest whose grant bounds the replicas; absent: the one that the pods belong to."""
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gpupool.collector.engines import questions as ask
 from gpupool.collector.engines.judge import Workload, judge, unmatched
 from gpupool.collector.engines.meter import Meter, PodName
 from gpupool.collector.engines.names import ENGINES
+from gpupool.collector.engines.revisions import by_revision
 from gpupool.collector.engines.sight import Sight, by_name, by_pod, names_of, pod_of
 from gpupool.collector.prometheus import health, queries
 from gpupool.collector.prometheus.answer import Sample
@@ -32,12 +33,14 @@ class Subject:
         ready: names of the pods that serve.
         others: of those that do not.
         gone: of those that were there a moment ago: what they did last is read still.
+        revisions: of each pod, where its revisions are watched.
     """
 
     slo: Slo
     ready: Sequence[str] = ()
     others: Sequence[str] = ()
     gone: Sequence[str] = ()
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +177,14 @@ def _workload(subject: Subject, sight: Sight) -> Workload:
 
 
 def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
+    objectives = subject.slo.objectives
+    readings = tuple(judge(objective, workload, sight) for objective in objectives)
     return Endpoint(
-        readings=tuple(judge(objective, workload, sight) for objective in subject.slo.objectives),
+        readings=readings,
         engine=workload.engine,
         pods=len(workload.ready) + len(workload.others),
         ready=len(workload.ready),
+        revisions=by_revision(objectives, readings, workload, subject.revisions, sight),
     )
 
 
