@@ -54,7 +54,7 @@ def _tally(what: str, found: api.Counted) -> Tally:
 
 def written(found: Guarded | None) -> Json | None:
     """The part of a status."""
-    if found is None or found.memory.stable is None:
+    if found is None or (stable := found.memory.stable) is None:
         return None
     memory, pairs = found.memory, found.watched.comparisons
     old = {c.old.what: c.old_bounds for c in pairs}
@@ -67,7 +67,7 @@ def written(found: Guarded | None) -> Json | None:
             "since": _time(memory.at) if memory.verdict is not None else None,
             "action": found.action or None,
             "settled": memory.settled,
-            "stable": _written(memory.stable, found.release.of(memory.stable.name), old),
+            "stable": _written(stable, found.release.of(stable.name), old),
             "candidate": None
             if memory.candidate is None
             else _written(memory.candidate, found.release.of(memory.candidate.name), new),

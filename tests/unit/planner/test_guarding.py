@@ -138,8 +138,9 @@ def test_without_its_promise_a_paused_deployment_goes_on() -> None:
     (write,) = plan_guard(GuardSnapshot(noted=(a_target(PAUSED),)), ()).writes
     assert isinstance(write, ResumeRollout)
     assert (write.slo, write.paused) == (None, True)
-    for unknown in ({"blind": "pods cannot be read"}, {"unread": True}):
-        assert plan_guard(GuardSnapshot(noted=(a_target(PAUSED),), **unknown), ()).writes == ()  # type: ignore[arg-type]
+    noted = (a_target(PAUSED),)
+    assert plan_guard(GuardSnapshot(noted=noted, blind="pods cannot be read"), ()).writes == ()
+    assert plan_guard(GuardSnapshot(noted=noted, unread=True), ()).writes == ()
 
 
 def test_a_pause_of_others_is_never_touched() -> None:

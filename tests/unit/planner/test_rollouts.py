@@ -14,8 +14,8 @@ from unit.planner.test_endpoints import a_slo
 BAD = Rollout(Revision(OLD, 0.0), Revision(NEW, 1.0), Verdict.BAD, "Worse", "It is worse.", NOW.timestamp())
 
 
-def a_snapshot(memory: Rollout, *, later: float = 0.0, **slo: object) -> SloSnapshot:
-    found = a_slo(rollout=memory, **slo)
+def a_snapshot(memory: Rollout, *, later: float = 0.0, guard: GuardMode = GuardMode.OBSERVE) -> SloSnapshot:
+    found = a_slo(rollout=memory, guard=guard)
     readings = (ok(0, 500), ok(0, 500))
     endpoint = Endpoint((ok(0, 1000),), "vLLM", 3, 3, {OLD: readings, NEW: readings})
     now = NOW + timedelta(seconds=later)

@@ -1,0 +1,236 @@
+"""Rolling updates of real endpoints, all at once: good, bad, unasked; watched, paused, turned back, disputed."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from integration.slo.conftest import API
+from localplane.cluster import Cluster
+from localplane.kube import Kube
+from localplane.nodes import NODES, create_nodes, node_manifest
+from support.engines import said
+from support.gpupods import pod_spec
+from support.plane import eventually
+
+Json = dict[str, Any]
+NOTE = "gpupool.dev/rollout-guard"
+SECONDS = 90.0
+QUIET = 4.0
+"""Seconds in which the operator looks several times."""
+BAD: Json = {"fault": "InfeasibleAtBatchOne"}
+GUARDS: dict[str, tuple[str, Json]] = {
+    "good": ("Pause", {"prompt": 990}),
+    "quiet": ("Pause", {"prompt": 990, "load": 0}),
+    "told": ("Observe", BAD),
+    "mended": ("Pause", BAD),
+    "resumed": ("Pause", BAD),
+    "dropped": ("Pause", BAD),
+    "back": ("Rollback", BAD),
+}
+"""By endpoint: its guard, and what its second revision changes."""
+
+
+@dataclass(frozen=True)
+class Yard:
+    """Endpoints in one namespace, each with a second revision on its way."""
+
+    kube: Kube
+    home: str
+
+    def deploy(self, name: str, **engine: Any) -> None:
+        """A Deployment, or another revision of it."""
+        labels = {"app": name}
+        annotations = said(**{"start_after": "1s", "load": 12, **engine})
+        # A pod of the new revision serves for a while before the next one comes.
+        spec = {
+            "replicas": 2,
+            "minReadySeconds": 60,
+            "selector": {"matchLabels": labels},
+            "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {"labels": labels, "annotations": annotations},
+                "spec": {
+                    **pod_spec(1, nodeSelector={"kubernetes.io/hostname": self.home}),
+                    "terminationGracePeriodSeconds": 1,
+                },
+            },
+        }
+        self.kube.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name, "namespace": self.home},
+                "spec": spec,
+            }
+        )
+
+    def promise(self, name: str, guard: str) -> None:
+        """Its InferenceSLO."""
+        self.kube.apply(
+            {
+                "apiVersion": "gpupool.dev/v1alpha1",
+                "kind": "InferenceSLO",
+                "metadata": {"name": name, "namespace": self.home},
+                "spec": {
+                    "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+                    "objectives": [{"sli": "ttft", "threshold": "500ms", "percent": 90}],
+                    "window": "30m",
+                    "minEvents": 40,
+                    "rollout": {"guard": guard},
+                },
+            }
+        )
+
+    def deployment(self, name: str) -> Json:
+        """A Deployment as it stands."""
+        return self.kube.get(f"/apis/apps/v1/namespaces/{self.home}/deployments/{name}")
+
+    def rollout(self, name: str) -> Json:
+        """What is said of a rollout."""
+        found = self.kube.get(self.path(name)).get("status", {})
+        return dict(found.get("rollout", {}))
+
+    def path(self, name: str) -> str:
+        """Of an InferenceSLO."""
+        return f"{API}/namespaces/{self.home}/inferenceslos/{name}"
+
+    def condition(self, name: str) -> Json:
+        """Whether the newest revision is good."""
+        rows = self.kube.get(self.path(name)).get("status", {}).get("conditions", [])
+        return dict(next((c for c in rows if c["type"] == "RolloutHealthy"), {}))
+
+    def events(self, name: str) -> set[str]:
+        """Reasons of the Events about an InferenceSLO."""
+        found = self.kube.list(f"/api/v1/namespaces/{self.home}/events")
+        return {e["reason"] for e in found if e["involvedObject"]["name"] == name}
+
+    def until(self, name: str, **wanted: Any) -> Json:
+        """Wait until a rollout says all of this."""
+
+        def told() -> Json | None:
+            found = self.rollout(name)
+            return found if all(found.get(k) == v for k, v in wanted.items()) else None
+
+        return eventually(told, lambda: f"{name} {wanted}: {self.rollout(name)}", SECONDS)
+
+
+def paused(found: Json) -> bool:
+    return bool(found["spec"].get("paused"))
+
+
+def ours(found: Json) -> list[Json]:
+    return [m for m in found["metadata"]["managedFields"] if m["manager"] == "gpupool"]
+
+
+def load_of(found: Json) -> Json:
+    return dict(found["spec"]["template"]["metadata"]["annotations"])
+
+
+@pytest.fixture(scope="module")
+def yard(plane: Cluster) -> Iterator[Yard]:
+    """All endpoints: their first revision has been measured, their second one comes."""
+    home = f"yard-{os.getpid()}"
+    with plane.kube() as kube:
+        create_nodes(kube, [node_manifest(home, 4 * len(GUARDS))])
+        kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
+        found = Yard(kube, home)
+        for name, (guard, _) in GUARDS.items():
+            found.deploy(name)
+            found.promise(name, guard)
+
+        def measured() -> bool:
+            rows = [found.rollout(name).get("stable", {}).get("results", [{}]) for name in GUARDS]
+            return all(row[0].get("total", 0) >= 60 for row in rows)
+
+        eventually(measured, lambda: f"60 events each: {[found.rollout(n) for n in GUARDS]}", SECONDS)
+        for name, (_, change) in GUARDS.items():
+            found.deploy(name, **change)
+        yield found
+        kube.delete(f"/api/v1/namespaces/{home}")
+        kube.delete(f"{NODES}/{home}")
+
+
+def test_a_good_revision_is_promoted(yard: Yard) -> None:
+    found = yard.until("good", verdict="Promote")
+    old, new = found["stable"]["results"][0], found["candidate"]["results"][0]
+    assert min(old["total"], new["total"]) >= 40
+    assert new["attainment"] >= 90
+    assert "Fully rolled out it would burn" in found["message"]
+    assert yard.condition("good")["status"] == "True"
+    assert not paused(yard.deployment("good"))
+
+
+def test_a_bad_revision_is_told_with_its_arithmetic_and_observe_writes_nothing(yard: Yard) -> None:
+    found = yard.until("told", verdict="Bad", reason="Worse")
+    assert found["stable"]["name"] != found["candidate"]["name"]
+    assert found["candidate"]["results"][0]["low"] > 10
+    assert "with 99 % confidence; 10 % may be" in found["message"]
+    assert "of the error budget in a window of it, at least" in found["message"]
+    assert yard.condition("told")["status"] == "False"
+    eventually(lambda: "RolloutBad" in yard.events("told"), "it is told by an Event")
+    deployment = yard.deployment("told")
+    assert not paused(deployment)
+    assert not ours(deployment)
+    assert NOTE not in deployment["metadata"]["annotations"]
+
+
+def test_a_pause_keeps_the_old_pods_and_a_new_template_goes_through(yard: Yard) -> None:
+    yard.until("mended", verdict="Bad", action="Paused")
+    assert paused(yard.deployment("mended"))
+    assert NOTE in yard.deployment("mended")["metadata"]["annotations"]
+    assert yard.rollout("mended")["stable"]["ready"] >= 1
+    assert "RolloutPaused" in yard.events("mended")
+
+    yard.deploy("mended", prompt=980)
+    eventually(lambda: not paused(yard.deployment("mended")), "its pause is lifted", SECONDS)
+    found = yard.until("mended", verdict="Promote")
+    assert found["candidate"]["results"][0]["attainment"] >= 90
+    deployment = yard.deployment("mended")
+    assert NOTE not in deployment["metadata"]["annotations"]
+    assert not ours(deployment)
+
+
+def test_who_resumes_by_hand_wins(yard: Yard) -> None:
+    yard.until("resumed", action="Paused")
+    path = f"/apis/apps/v1/namespaces/{yard.home}/deployments/resumed"
+    yard.kube.patch(path, {"spec": {"paused": None}})
+    yard.until("resumed", action="Overruled")
+    end = time.monotonic() + QUIET
+    while time.monotonic() < end:
+        assert not paused(yard.deployment("resumed"))
+        time.sleep(0.3)
+    # and a pause of somebody's own stays, whatever becomes of the promise
+    yard.kube.patch(path, {"spec": {"paused": True}})
+    yard.kube.delete(yard.path("resumed"))
+    eventually(lambda: NOTE not in yard.deployment("resumed")["metadata"]["annotations"], "our note goes")
+    assert paused(yard.deployment("resumed"))
+
+
+def test_with_its_promise_goes_our_pause(yard: Yard) -> None:
+    yard.until("dropped", action="Paused")
+    yard.kube.delete(yard.path("dropped"))
+    eventually(lambda: not paused(yard.deployment("dropped")), "it goes on", SECONDS)
+    eventually(lambda: not ours(yard.deployment("dropped")), "nothing tells of us", SECONDS)
+    assert NOTE not in yard.deployment("dropped")["metadata"]["annotations"]
+
+
+def test_a_bad_revision_is_turned_back_once(yard: Yard) -> None:
+    found = yard.until("back", verdict="Bad", action="RolledBack")
+    assert "fake.gpupool.dev/fault" not in load_of(yard.deployment("back"))
+    assert "RolledBack" in yard.events("back")
+    assert not ours(yard.deployment("back")), "whoever applies next meets nobody"
+
+    yard.deploy("back", **BAD)
+    yard.until("back", action="Conflict")
+    assert load_of(yard.deployment("back"))["fake.gpupool.dev/fault"] == BAD["fault"]
+    assert yard.rollout("back")["candidate"]["name"] == found["candidate"]["name"]
+
+
+def test_a_revision_that_nobody_asks_waits(yard: Yard) -> None:
+    found = yard.until("quiet", verdict="Wait", reason="NoTraffic")
+    assert "Nobody has asked revision" in found["message"]
+    assert not paused(yard.deployment("quiet"))
