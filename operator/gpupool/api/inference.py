@@ -16,7 +16,7 @@ from gpupool.api.v1alpha1.conditions import shorten
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
-from gpupool.model.steering import Decision, HpaMode, Scaling
+from gpupool.model.steering import DataPolicy, Decision, HpaMode, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.policy.slo.budget import Burn
 
@@ -49,6 +49,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         profiles=findings.profiles(raw.get("status") or {}),
         scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
+        data_policy=DataPolicy(spec.data_policy),
         guard=GuardMode(spec.rollout.guard),
         rollout=rollouts.read(raw.get("status") or {}),
     )

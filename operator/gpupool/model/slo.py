@@ -15,7 +15,7 @@ from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
-from gpupool.model.steering import Scaling
+from gpupool.model.steering import DataPolicy, Scaling
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -169,6 +169,7 @@ class Slo:
     profiles: tuple[Profile, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
+    data_policy: DataPolicy = DataPolicy.HOLD
     guard: GuardMode = GuardMode.OBSERVE
     rollout: Rollout = field(default_factory=Rollout)
 

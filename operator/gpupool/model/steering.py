@@ -24,6 +24,23 @@ class HpaMode(StrEnum):
     ADVISE = "Advise"
 
 
+class DataPolicy(StrEnum):
+    """What missing data does in steering."""
+
+    HOLD = "Hold"
+    """Nothing moves."""
+    UP_ONLY = "UpOnly"
+    """The floor may rise from what is known, and never falls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Replicas that are needed at least, and the arithmetic."""
+
+    replicas: int
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """What `spec.scaling` asks: the least and the most replicas (None: not said), and by which means."""

@@ -8,20 +8,26 @@ from dataclasses import dataclass
 from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis
 from gpupool.model.profile import Profile
 from gpupool.model.slo import Objective, Slo, SloSnapshot, SloState, Sums
+from gpupool.model.steering import Need
 from gpupool.policy.slo.advice import advise
 from gpupool.policy.slo.diagnosis.chain import diagnose
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
 from gpupool.policy.slo.profile import learn, of_gpu
 from gpupool.policy.slo.sums import over
+from gpupool.policy.slo.upward import upward
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look."""
+    """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look.
+
+    `upward` are replicas that are needed at least, by what is known without any objective.
+    """
 
     diagnosis: Diagnosis | None = None
     profiles: tuple[Profile, ...] = ()
     advice: tuple[Advice, ...] = ()
+    upward: Need | None = None
 
 
 def findings(
@@ -44,7 +50,7 @@ def findings(
     judged = tuple(_judged(o, state, sums, now, signals.window) for o, state, sums in objectives)
     it = Situation(signals, judged, of_gpu(slo.profiles, signals))
     diagnosis = diagnose(it)
-    return Findings(diagnosis, learn(slo.profiles, it, now), advise(it, diagnosis))
+    return Findings(diagnosis, learn(slo.profiles, it, now), advise(it, diagnosis), upward(it))
 
 
 def _judged(objective: Objective, state: SloState, sums: Sums, now: float, window: float) -> Judged:

@@ -165,6 +165,8 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         pace=pace(status.state, judged),
         needed=scene.needed,
         why=scene.why,
+        policy=scene.slo.data_policy,
+        known=status.findings.upward,
     )
 
 

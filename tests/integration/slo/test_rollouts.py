@@ -1,4 +1,4 @@
-"""Rolling updates of real endpoints, all at once: good, bad, unasked; watched, paused, turned back, disputed."""
+"""Rolling updates of real endpoints, all at once: good, bad, unasked; told, paused, turned back, disputed."""
 
 import os
 import time

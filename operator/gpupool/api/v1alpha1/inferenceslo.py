@@ -85,6 +85,13 @@ class HpaMode(StrEnum):
     ADVISE = "Advise"
 
 
+class DataPolicy(StrEnum):
+    """What missing data does in steering."""
+
+    HOLD = "Hold"
+    UP_ONLY = "UpOnly"
+
+
 Replicas = Annotated[int, Strict(), Field(ge=1, le=MAX_REPLICAS)]
 
 
@@ -139,6 +146,9 @@ class InferenceSLOSpec(ApiModel):
     """Fewer requests than this in the window give no verdict; what was measured is shown all the same."""
     scaling: Scaling = Field(default_factory=Scaling)
     """How many replicas there may be."""
+    data_policy: DataPolicy = DataPolicy.HOLD
+    """While data is neither OK nor NoTraffic no replica goes. Hold: the floor does not move either, but by
+    scaling.minReplicas. UpOnly: it may rise from what is known, such as a queue, and never falls."""
     rollout: RolloutSpec = Field(default_factory=RolloutSpec)
     """What is done about a new revision that is worse than the one before."""
     capacity_request_ref: RequestRef | None = None

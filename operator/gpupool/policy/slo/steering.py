@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gpupool.model.steering import Decision, Lack, Limits, Pace, Rejected, Scaling, Target
+from gpupool.model.steering import DataPolicy, Decision, Lack, Limits, Need, Pace, Rejected, Scaling, Target
 from gpupool.policy.slo.grant import Grant
+from gpupool.policy.slo.holding import held
 from gpupool.policy.slo.rollout import affordable, surge
 
 
@@ -32,6 +33,8 @@ class Situation:
         pace: how fast replicas may come and go.
         needed: replicas that the objectives need; None while the profile is not learned.
         why: the arithmetic of it.
+        policy: what missing data does.
+        known: replicas that are needed at least, by what is known while users are not seen.
     """
 
     scaling: Scaling
@@ -44,6 +47,8 @@ class Situation:
     pace: Pace = Pace.STEADY
     needed: int | None = None
     why: str = ""
+    policy: DataPolicy = DataPolicy.HOLD
+    known: Need | None = None
 
 
 class _Bound(NamedTuple):
@@ -61,6 +66,7 @@ def decide(it: Situation) -> Decision:
     lowest, spared = bounds[0], tuple(_kept(it, bounds[0]))
     ceiling = spared[0] if spared else lowest
     rejected = [_higher(b) for b in bounds[1:]] + [_lower(lowest, it) for _ in spared]
+    rejected += _not_raised(it, floor)
     lack = None
     if floor > ceiling.replicas:
         lack = _lack(it, floor) if lowest.reason in _SCARCE else None
@@ -83,9 +89,13 @@ def decide(it: Situation) -> Decision:
 
 def _floor(it: Situation) -> tuple[int, str]:
     floor, why = _asked(it)
-    if it.pace is Pace.HOLD and it.written is not None and it.written.low > floor:
-        return it.written.low, "as it was when the users were last seen"
-    return floor, why
+    if it.pace is not Pace.HOLD:
+        return floor, why
+    stands = it.written or it.theirs
+    found = held(
+        it.policy, Need(floor, why), None if stands is None else stands.low, it.scaling.low, it.known
+    )
+    return found.replicas, found.why
 
 
 def _asked(it: Situation) -> tuple[int, str]:
@@ -96,6 +106,14 @@ def _asked(it: Situation) -> tuple[int, str]:
     if saved > low:
         return saved, f"the HPA's own minReplicas {saved}, what a replica carries is not learned yet"
     return low, f"scaling.minReplicas {low}, what a replica carries is not learned yet"
+
+
+def _not_raised(it: Situation, floor: int) -> Iterable[Rejected]:
+    """A floor that what is known speaks for, where missing data holds it."""
+    known = it.known if it.pace is Pace.HOLD and it.policy is DataPolicy.HOLD else None
+    if known is not None and known.replicas > floor:
+        text = f"{known.why}, but data is missing and dataPolicy is Hold: UpOnly would let it rise."
+        yield Rejected(f"floor {known.replicas}", "DataPolicyHold", text)
 
 
 # ------------------------------------------------------------------ ceiling
