@@ -14,6 +14,7 @@ from gpupool.api.v1alpha1 import inferenceslo_findings as api
 from gpupool.api.v1alpha1.conditions import shorten
 from gpupool.model.diagnosis import Diagnosis
 from gpupool.model.profile import ColdStart, Profile, Shape, Stat
+from gpupool.model.traits import Trait
 from gpupool.planner.diagnosing import Findings
 
 Json = dict[str, Any]
@@ -46,7 +47,13 @@ def _profile(kept: api.ProfileStatus) -> Profile:
         cache=_stat(kept.cache_hits),
         cold_start=_started(kept.cold_start),
         first_token=_started(kept.first_token),
+        traits=tuple(_trait(t) for t in kept.traits),
     )
+
+
+def _trait(kept: api.TraitStatus) -> Trait:
+    since = 0.0 if kept.since is None else kept.since.timestamp()
+    return Trait(kept.name, kept.base, kept.recent, kept.samples, kept.last.timestamp(), since)
 
 
 def _started(kept: api.ColdStart | None) -> ColdStart:
@@ -114,6 +121,19 @@ def _written(profile: Profile) -> Json:
             **{name: _shown(stat) for name, stat in stats.items()},
             "coldStart": _start(profile.cold_start),
             "firstToken": _start(profile.first_token),
+            "traits": [_told(t) for t in profile.traits],
+        }
+    )
+
+
+def _told(trait: Trait) -> Json:
+    return present(
+        {
+            "name": trait.name,
+            **_numbers({"base": trait.base, "recent": trait.recent}),
+            "samples": trait.samples,
+            "last": _time(trait.at),
+            "since": _time(trait.since) if trait.since else None,
         }
     )
 

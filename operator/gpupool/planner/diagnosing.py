@@ -9,6 +9,8 @@ from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis
 from gpupool.model.profile import Profile
 from gpupool.model.slo import Objective, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Need
+from gpupool.model.traits import Trait
+from gpupool.planner import drifting
 from gpupool.policy.slo.advice import advise
 from gpupool.policy.slo.diagnosis.chain import diagnose
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
@@ -21,13 +23,15 @@ from gpupool.policy.slo.upward import upward
 class Findings:
     """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look.
 
-    `upward` are replicas that are needed at least, by what is known without any objective.
+    `upward` are replicas that are needed at least, by what is known without any objective; `drifting` is what
+    differs from when it was learned, by GPU model.
     """
 
     diagnosis: Diagnosis | None = None
     profiles: tuple[Profile, ...] = ()
     advice: tuple[Advice, ...] = ()
     upward: Need | None = None
+    drifting: tuple[tuple[str, Trait], ...] = ()
 
 
 def findings(
@@ -50,7 +54,9 @@ def findings(
     judged = tuple(_judged(o, state, sums, now, signals.window) for o, state, sums in objectives)
     it = Situation(signals, judged, of_gpu(slo.profiles, signals))
     diagnosis = diagnose(it)
-    return Findings(diagnosis, learn(slo.profiles, it, now), advise(it, diagnosis), upward(it))
+    profiles = learn(slo.profiles, it, now)
+    differing = drifting.found(profiles, signals.window, now)
+    return Findings(diagnosis, profiles, advise(it, diagnosis), upward(it), differing)
 
 
 def _judged(objective: Objective, state: SloState, sums: Sums, now: float, window: float) -> Judged:

@@ -9,7 +9,7 @@ from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Decision
-from gpupool.planner import rollouts
+from gpupool.planner import drifting, rollouts
 from gpupool.planner.diagnosing import Findings, findings
 from gpupool.planner.rollouts import Guarded
 from gpupool.policy.slo.budget import Budget, budget
@@ -63,11 +63,13 @@ def plan_endpoints(snapshot: SloSnapshot) -> SloPlan:
     """Judge every endpoint."""
     owners = _owners(snapshot.slos)
     statuses = tuple(_status(snapshot, slo, owners) for slo in sorted(snapshot.slos, key=lambda s: s.key))
-    return SloPlan(statuses, tuple(n for s in statuses for n in (*_notices(s), *_of_rollout(snapshot, s))))
+    return SloPlan(statuses, tuple(n for s in statuses for n in (*_notices(s), *_turned(snapshot, s))))
 
 
-def _of_rollout(snapshot: SloSnapshot, status: SloStatus) -> Iterable[Notice]:
-    return rollouts.notices(status.key, status.uid, status.guarded, snapshot)
+def _turned(snapshot: SloSnapshot, status: SloStatus) -> Iterable[Notice]:
+    """What has just turned out of its rollout, and of its behaviour."""
+    yield from rollouts.notices(status.key, status.uid, status.guarded, snapshot)
+    yield from drifting.notices(status.key, status.uid, status.findings.drifting, snapshot.now.timestamp())
 
 
 def _owners(slos: Iterable[Slo]) -> Mapping[tuple[str, ObjectRef], Slo]:
@@ -86,6 +88,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
     found = tuple(
         _objective(snapshot, slo, number, reading) for number, reading in enumerate(endpoint.readings)
     )
+    known = findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found])
     return SloStatus(
         key=slo.key,
         uid=slo.uid,
@@ -94,9 +97,12 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         pods=endpoint.pods,
         ready=endpoint.ready,
         objectives=found,
-        conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
+        conditions=(
+            *_conditions(slo, found, owners[slo.key.namespace, slo.target]),
+            *drifting.conditions(known.drifting),
+        ),
         min_events=slo.min_events,
-        findings=findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found]),
+        findings=known,
         guarded=rollouts.guarded(snapshot, slo, endpoint, [o.budget.remaining for o in found]),
     )
 

@@ -20,7 +20,7 @@ MEASURED = frozenset(
     }
 )
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""
-SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy", "RolloutHealthy"})
+SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy", "RolloutHealthy", "Drift"})
 """Conditions whose sentences carry such numbers."""
 STEERED = frozenset({"pace", "alternative", "verdict"})
 """Fields by which what is said of steering, or of a rollout, is told: its sentences carry rates."""

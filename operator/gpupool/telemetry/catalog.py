@@ -160,6 +160,13 @@ SLO_ROLLOUT_BURN: Final = Metric(
     ("namespace", "slo", "revision", "objective"),
 )
 
+SLO_DRIFT: Final = Metric(
+    "gpupool_slo_drift_ratio",
+    "How requests or answers are lately, divided by how they were when the profile was learned; only while"
+    " that differs by more than it may.",
+    ("namespace", "slo", "gpu", "trait"),
+)
+
 CYCLE_SECONDS: Final = Metric(
     "gpupool_cycle_duration_seconds",
     "How long the steps of a cycle take.",

@@ -19,6 +19,9 @@ def slo_series(plan: SloPlan) -> Series:
             names = (found.cause.value, found.confidence.value, found.replicas_help.value)
             put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
         _rollout(series, status)
+        for gpu, trait in status.findings.drifting:
+            labels = (status.key.namespace, status.key.name, gpu, trait.name)
+            put(series, catalog.SLO_DRIFT, labels, trait.recent / trait.base if trait.base else None)
         for each in status.objectives:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
             _objective(series, labels, each, judged=each.budget.events >= status.min_events)

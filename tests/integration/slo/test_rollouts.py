@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
 from integration.slo.conftest import API
+from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.nodes import NODES, create_nodes, node_manifest
@@ -22,6 +24,8 @@ SECONDS = 90.0
 QUIET = 4.0
 """Seconds in which the operator looks several times."""
 BAD: Json = {"fault": "InfeasibleAtBatchOne"}
+DRIFTER = "drifter"
+"""An endpoint without a second revision, whose requests change."""
 GUARDS: dict[str, tuple[str, Json]] = {
     "good": ("Pause", {"prompt": 990}),
     "quiet": ("Pause", {"prompt": 990, "load": 0}),
@@ -34,12 +38,20 @@ GUARDS: dict[str, tuple[str, Json]] = {
 """By endpoint: its guard, and what its second revision changes."""
 
 
+@pytest.fixture(scope="module")
+def plane(released_plane: Cluster) -> Cluster:
+    """The cluster with an operator that looks every second, and judges a short window."""
+    release.install(released_plane, {"cycleInterval": 1, "evaluationWindow": "10s"}, quiet=True)
+    return released_plane
+
+
 @dataclass(frozen=True)
 class Yard:
     """Endpoints in one namespace, each with a second revision on its way."""
 
     kube: Kube
     home: str
+    control: str
 
     def deploy(self, name: str, **engine: Any) -> None:
         """A Deployment, or another revision of it."""
@@ -98,10 +110,21 @@ class Yard:
         """Of an InferenceSLO."""
         return f"{API}/namespaces/{self.home}/inferenceslos/{name}"
 
-    def condition(self, name: str) -> Json:
-        """Whether the newest revision is good."""
+    def condition(self, name: str, type_: str = "RolloutHealthy") -> Json:
+        """Whether the newest revision is good, or another condition."""
         rows = self.kube.get(self.path(name)).get("status", {}).get("conditions", [])
-        return dict(next((c for c in rows if c["type"] == "RolloutHealthy"), {}))
+        return dict(next((c for c in rows if c["type"] == type_), {}))
+
+    def traits(self) -> dict[str, Json]:
+        """What was learned of the endpoint that drifts."""
+        profile = self.kube.get(self.path(DRIFTER)).get("status", {}).get("profile", [{}])
+        return {t["name"]: t for t in profile[0].get("traits", [])}
+
+    def say(self, **annotations: Any) -> None:
+        """Lay annotations over those of the endpoint that drifts, while its pods run on."""
+        said_now = {k.replace("_", "-"): v for k, v in annotations.items()}
+        body = {"engines": {f"{self.home}/{DRIFTER}": said_now} if said_now else {}}
+        httpx.post(self.control, json=body, trust_env=False).raise_for_status()
 
     def events(self, name: str) -> set[str]:
         """Reasons of the Events about an InferenceSLO."""
@@ -135,9 +158,12 @@ def yard(plane: Cluster) -> Iterator[Yard]:
     """All endpoints: their first revision has been measured, their second one comes."""
     home = f"yard-{os.getpid()}"
     with plane.kube() as kube:
-        create_nodes(kube, [node_manifest(home, 4 * len(GUARDS))])
+        create_nodes(kube, [node_manifest(home, 4 * len(GUARDS) + 2)])
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
-        found = Yard(kube, home)
+        control = f"http://127.0.0.1:{plane.port('exporter')}/control"
+        found = Yard(kube, home, control)
+        found.deploy(DRIFTER)
+        found.promise(DRIFTER, "Observe")
         for name, (guard, _) in GUARDS.items():
             found.deploy(name)
             found.promise(name, guard)
@@ -150,6 +176,7 @@ def yard(plane: Cluster) -> Iterator[Yard]:
         for name, (_, change) in GUARDS.items():
             found.deploy(name, **change)
         yield found
+        found.say()
         kube.delete(f"/api/v1/namespaces/{home}")
         kube.delete(f"{NODES}/{home}")
 
@@ -234,3 +261,28 @@ def test_a_revision_that_nobody_asks_waits(yard: Yard) -> None:
     found = yard.until("quiet", verdict="Wait", reason="NoTraffic")
     assert "Nobody has asked revision" in found["message"]
     assert not paused(yard.deployment("quiet"))
+
+
+def test_requests_that_change_are_told_and_what_is_back_is_none(yard: Yard) -> None:
+    """The last test: the endpoint was learned while the others ran."""
+    learned = eventually(
+        lambda: (found := yard.traits()).get("prompt tokens", {}).get("samples", 0) >= 5 and found,
+        lambda: f"five windows: {yard.traits()}",
+        SECONDS,
+    )
+    assert 900 < learned["prompt tokens"]["base"] < 1200
+    assert not yard.condition(DRIFTER, "Drift")
+    yard.say(prompt=2200)
+    eventually(
+        lambda: "prompt tokens are" in yard.condition(DRIFTER, "Drift").get("message", ""),
+        lambda: f"it is told: {yard.traits()}",
+        SECONDS,
+    )
+    assert "when it was learned (+" in yard.condition(DRIFTER, "Drift")["message"]
+    eventually(lambda: "DriftPromptTokens" in yard.events(DRIFTER), "it is told by an Event")
+    yard.say()
+    eventually(
+        lambda: "prompt tokens are" not in yard.condition(DRIFTER, "Drift").get("message", ""),
+        lambda: f"it is back: {yard.traits()}",
+        SECONDS,
+    )

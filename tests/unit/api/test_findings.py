@@ -7,6 +7,7 @@ from gpupool.api.v1alpha1 import InferenceSLOStatus
 from gpupool.api.v1alpha1 import inferenceslo_findings as api
 from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis, Evidence, Help
 from gpupool.model.profile import ColdStart, Profile, Shape, Stat
+from gpupool.model.traits import Trait
 from gpupool.planner.diagnosing import Findings
 
 AT = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
@@ -23,6 +24,7 @@ PROFILE = Profile(
     cache=Stat(0.1, 7, AT),
     cold_start=ColdStart((50.0, 70.0), AT),
     first_token=ColdStart((55.0, 90.0), AT),
+    traits=(Trait("cache hits", 0.6, 0.2, 9, AT, AT - 60), Trait("prompt tokens", 1000.0, 1010.0, 9, AT)),
 )
 DIAGNOSIS = Diagnosis(
     Cause.QUEUE_BOUND,

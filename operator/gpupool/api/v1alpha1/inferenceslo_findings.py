@@ -15,6 +15,7 @@ MAX_EVIDENCE = 8
 MAX_STARTS = 20
 MAX_PROFILES = 4
 MAX_ADVICE = 3
+MAX_TRAITS = 15
 
 
 class Cause(StrEnum):
@@ -123,6 +124,23 @@ class ColdStart(ApiModel):
     """Up to when they were counted."""
 
 
+class TraitStatus(ApiModel):
+    """How requests or answers are."""
+
+    name: Word
+    """What it is; latencies with the load at which they were seen."""
+    base: Count
+    """As it was learned, in the first five good windows."""
+    recent: Count
+    """Lately."""
+    samples: Annotated[int, Field(ge=0)]
+    """Windows that were seen."""
+    last: Timestamp
+    """The newest of them."""
+    since: Timestamp | None = None
+    """When it began to differ."""
+
+
 class ProfileStatus(ApiModel):
     """What one replica can do on one GPU model, learned while all objectives were met."""
 
@@ -150,6 +168,8 @@ class ProfileStatus(ApiModel):
     """How long it takes until a new pod is Ready."""
     first_token: ColdStart | None = None
     """And until it was seen to write, where it was asked within a window."""
+    traits: Annotated[tuple[TraitStatus, ...], Field(max_length=MAX_TRAITS)] = Field(default_factory=tuple)
+    """How requests and answers are; the condition Drift says what differs from when it was learned."""
 
 
 class AdviceStatus(ApiModel):

@@ -195,4 +195,4 @@ class InferenceSLOStatus(ApiModel):
         default_factory=tuple
     )
     """Met, BudgetHealthy, DataAvailable, Steering; Conflict, WantsMoreGPUs, RolloutWouldDeadlock where so;
-    RolloutHealthy after a second revision was seen."""
+    RolloutHealthy after a second revision was seen; Drift while it behaves otherwise than it was learned."""
