@@ -151,7 +151,7 @@ def _start(start: ColdStart) -> Json | None:
         {
             "p50": _duration(start.p50),
             "p90": _duration(start.p90),
-            "seconds": [round(s, 1) for s in start.seconds],
+            "seconds": [_rounded(round(s, 1)) for s in start.seconds],
             "until": _time(start.until),
         }
     )
@@ -162,7 +162,9 @@ def _numbers(values: Mapping[str, float]) -> Json:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    """A number as the API server gives it back: a whole one has no decimal point."""
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _duration(seconds: float | None) -> str | None:

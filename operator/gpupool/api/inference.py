@@ -13,6 +13,8 @@ from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
+from gpupool.api.v1alpha1.inferenceslo_metrics import MetricMap, Unit
+from gpupool.model.metrics import Metrics
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
@@ -23,6 +25,9 @@ from gpupool.policy.slo.budget import Burn
 Json = dict[str, Any]
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PERCENT_DIGITS: Final = 3
+MILLISECONDS: Final = 1e-3
+FIELDS: Final = {"kv": "kvCache", "prompt_tokens": "promptTokens", "output_tokens": "outputTokens"}
+"""Fields of spec.metrics that are written otherwise than the domain has them."""
 COUNT_DIGITS: Final = 2
 
 
@@ -49,9 +54,28 @@ def read(raw: Mapping[str, Any]) -> Slo:
         profiles=findings.profiles(raw.get("status") or {}),
         scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
+        metrics=None if spec.metrics is None else _metrics(spec.metrics),
         data_policy=DataPolicy(spec.data_policy),
         guard=GuardMode(spec.rollout.guard),
         rollout=rollouts.read(raw.get("status") or {}),
+    )
+
+
+def _metrics(spec: MetricMap) -> Metrics:
+    return Metrics(
+        running=spec.running,
+        waiting=spec.waiting or "",
+        kv=spec.kv_cache or "",
+        ttft=spec.ttft or "",
+        itl=spec.itl or "",
+        tpot=spec.tpot or "",
+        e2e=spec.e2e or "",
+        queue=spec.queue or "",
+        succeeded=spec.succeeded or "",
+        failed=spec.failed or "",
+        prompt_tokens=spec.prompt_tokens or "",
+        output_tokens=spec.output_tokens or "",
+        unit=MILLISECONDS if spec.unit is Unit.MILLISECONDS else 1.0,
     )
 
 
@@ -107,6 +131,9 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
         {
             "observedGeneration": found.generation,
             "engine": found.engine or None,
+            "metrics": [
+                {"of": FIELDS.get(r.of, r.of), "name": r.name, "seen": r.seen} for r in found.resolved
+            ],
             "replicas": found.pods,
             "readyReplicas": found.ready,
             "attainment": _percent(

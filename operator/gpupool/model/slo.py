@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
@@ -139,7 +140,8 @@ class Reading:
 class Endpoint:
     """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found.
 
-    `revisions` has the readings of each revision, in the order of `policy.slo.revisions.promised`.
+    `revisions` has the readings of each revision, in the order of `policy.slo.revisions.promised`; `resolved`
+    what was looked for by names that its owner gave.
     """
 
     readings: tuple[Reading, ...] = ()
@@ -147,6 +149,7 @@ class Endpoint:
     pods: int = 0
     ready: int = 0
     revisions: Mapping[str, tuple[Reading, ...]] = field(default_factory=dict)
+    resolved: tuple[Resolved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class Slo:
     profiles: tuple[Profile, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
+    metrics: Metrics | None = None
     data_policy: DataPolicy = DataPolicy.HOLD
     guard: GuardMode = GuardMode.OBSERVE
     rollout: Rollout = field(default_factory=Rollout)

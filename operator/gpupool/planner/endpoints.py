@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpupool.model.metrics import Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
@@ -44,6 +45,7 @@ class SloStatus:
     findings: Findings = field(default_factory=Findings)
     decision: Decision | None = None
     guarded: Guarded | None = None
+    resolved: tuple[Resolved, ...] = ()
 
     @property
     def state(self) -> SloState:
@@ -103,6 +105,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         ),
         min_events=slo.min_events,
         findings=known,
+        resolved=endpoint.resolved,
         guarded=rollouts.guarded(snapshot, slo, endpoint, [o.budget.remaining for o in found]),
     )
 

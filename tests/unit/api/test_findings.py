@@ -1,5 +1,6 @@
 """Findings as the status shows them, and profiles as they come back from it."""
 
+import json
 from datetime import UTC, datetime
 
 from gpupool.api.findings import profiles, written
@@ -41,6 +42,12 @@ def test_profiles_survive_a_restart() -> None:
     assert profiles(status) == (PROFILE, Profile("", "", AT))
     assert status["profile"][0]["coldStart"]["p90"] == "1m10s"
     assert status["diagnosis"] is None
+
+
+def test_numbers_are_as_the_api_server_gives_them_back() -> None:
+    text = json.dumps(written(Findings(None, (PROFILE,))))
+    assert '"value": 70000,' in text
+    assert ".0," not in text
 
 
 def test_a_profile_that_cannot_be_read_begins_anew() -> None:

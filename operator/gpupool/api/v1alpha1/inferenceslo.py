@@ -9,6 +9,7 @@ from gpupool.api.v1alpha1.base import API_VERSION, ApiModel
 from gpupool.api.v1alpha1.capacityrequest import WorkloadRef
 from gpupool.api.v1alpha1.common import ObjectMeta
 from gpupool.api.v1alpha1.durations import Duration, parse_duration
+from gpupool.api.v1alpha1.inferenceslo_metrics import MetricMap
 from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutSpec
 from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
 from gpupool.api.v1alpha1.names import DnsName
@@ -136,6 +137,8 @@ class InferenceSLOSpec(ApiModel):
     """The workload, in this namespace. Cannot change."""
     engine: Engine | None = None
     """Its engine; absent: found from what its pods export."""
+    metrics: MetricMap | None = None
+    """What an engine without an adapter calls what is measured; in place of engine."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=MAX_OBJECTIVES)]
     """What is promised."""
     window: Annotated[Duration, span("window", "5m", "720h")] = Field(
@@ -161,6 +164,16 @@ class InferenceSLOSpec(ApiModel):
             message="objectives: two have the same sli and threshold: keep one of them",
             holds=lambda it: len({(o.sli, o.threshold) for o in it.objectives}) == len(it.objectives),
             field="objectives",
+        ),
+        Rule(
+            cel="!(has(self.engine) && has(self.metrics))",
+            message="engine names an engine that is known, metrics the names of one that is not: keep one",
+            shows=(
+                "engine %s is known by its name, metrics is for one that is not: keep one of them",
+                "self.engine",
+            ),
+            holds=lambda it: it.engine is None or it.metrics is None,
+            field="metrics",
         ),
         Rule(
             cel="self.targetRef == oldSelf.targetRef",

@@ -15,6 +15,7 @@ from gpupool.api.v1alpha1.inferenceslo_findings import (
     DiagnosisStatus,
     ProfileStatus,
 )
+from gpupool.api.v1alpha1.inferenceslo_metrics import Resolved
 from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutStatus
 from gpupool.api.v1alpha1.rules import Distinct
 
@@ -166,7 +167,9 @@ class InferenceSLOStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """Number of the spec this status speaks of."""
     engine: Annotated[str, StringConstraints(max_length=32)] | None = None
-    """The engine whose metrics are read."""
+    """The engine whose metrics are read; Custom where spec.metrics names them."""
+    metrics: Resolved = Field(default_factory=tuple)
+    """What was looked for by spec.metrics, and whether it is there."""
     replicas: Annotated[int, Field(ge=0)] | None = None
     """Pods of the workload."""
     ready_replicas: Annotated[int, Field(ge=0)] | None = None
