@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import findings, rollouts
+from gpupool.api import effects, findings, rollouts
 from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
@@ -58,6 +58,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         data_policy=DataPolicy(spec.data_policy),
         guard=GuardMode(spec.rollout.guard),
         rollout=rollouts.read(raw.get("status") or {}),
+        effects=effects.read(raw.get("status") or {}),
     )
 
 
@@ -145,6 +146,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "dataState": found.state.value,
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
+            "effects": effects.written(found.findings.effects),
             "decision": None if found.decision is None else _decision(found.decision),
             "rollout": rollouts.written(found.guarded),
             "conditions": conditions_of(found.conditions, before, found.generation, now),

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from gpupool.model.effects import Effect
 from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
@@ -154,7 +155,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in order), `profiles` and `rollout` are as they were left.
+    """An InferenceSLO. `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` are as left.
 
     `request` is the CapacityRequest that its spec names.
     """
@@ -176,6 +177,7 @@ class Slo:
     data_policy: DataPolicy = DataPolicy.HOLD
     guard: GuardMode = GuardMode.OBSERVE
     rollout: Rollout = field(default_factory=Rollout)
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis
+from gpupool.model.effects import Effect
 from gpupool.model.profile import Profile
 from gpupool.model.slo import Objective, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Need
@@ -14,6 +15,7 @@ from gpupool.planner import drifting
 from gpupool.policy.slo.advice import advise
 from gpupool.policy.slo.diagnosis.chain import diagnose
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
+from gpupool.policy.slo.effects import follow
 from gpupool.policy.slo.profile import learn, of_gpu
 from gpupool.policy.slo.sums import over
 from gpupool.policy.slo.upward import upward
@@ -24,7 +26,7 @@ class Findings:
     """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look.
 
     `upward` are replicas that are needed at least, by what is known without any objective; `drifting` is what
-    differs from when it was learned, by GPU model.
+    differs from when it was learned, by GPU model; `effects` is what became of advice.
     """
 
     diagnosis: Diagnosis | None = None
@@ -32,6 +34,7 @@ class Findings:
     advice: tuple[Advice, ...] = ()
     upward: Need | None = None
     drifting: tuple[tuple[str, Trait], ...] = ()
+    effects: tuple[Effect, ...] = ()
 
 
 def findings(
@@ -47,16 +50,18 @@ def findings(
     signals = snapshot.signals.endpoints.get(slo.key)
     if signals is None:
         if not snapshot.signals.problem:
-            return Findings(None, slo.profiles)
+            return Findings(None, slo.profiles, effects=slo.effects)
         unknown = Diagnosis(Cause.UNKNOWN, Confidence.LOW, remedy=snapshot.signals.problem)
-        return Findings(unknown, slo.profiles)
+        return Findings(unknown, slo.profiles, effects=slo.effects)
     now = snapshot.now.timestamp()
     judged = tuple(_judged(o, state, sums, now, signals.window) for o, state, sums in objectives)
     it = Situation(signals, judged, of_gpu(slo.profiles, signals))
     diagnosis = diagnose(it)
     profiles = learn(slo.profiles, it, now)
     differing = drifting.found(profiles, signals.window, now)
-    return Findings(diagnosis, profiles, advise(it, diagnosis), upward(it), differing)
+    advice = advise(it, diagnosis)
+    effects = follow(slo.effects, it, advice, now)
+    return Findings(diagnosis, profiles, advice, upward(it), differing, effects)
 
 
 def _judged(objective: Objective, state: SloState, sums: Sums, now: float, window: float) -> Judged:

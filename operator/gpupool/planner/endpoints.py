@@ -14,6 +14,7 @@ from gpupool.planner import drifting, rollouts
 from gpupool.planner.diagnosing import Findings, findings
 from gpupool.planner.rollouts import Guarded
 from gpupool.policy.slo.budget import Budget, budget
+from gpupool.policy.slo.effects import told
 from gpupool.policy.slo.sums import fold
 
 NOT_READ = Reading(SloState.MISSING, message="Prometheus has not been asked yet.")
@@ -71,6 +72,9 @@ def plan_endpoints(snapshot: SloSnapshot) -> SloPlan:
 def _turned(snapshot: SloSnapshot, status: SloStatus) -> Iterable[Notice]:
     """What has just turned out of its rollout, and of its behaviour."""
     yield from rollouts.notices(status.key, status.uid, status.guarded, snapshot)
+    for effect in status.findings.effects:
+        if effect.at == snapshot.now.timestamp():
+            yield Notice("InferenceSLO", status.key, status.uid, "AdviceFollowed", told(effect))
     yield from drifting.notices(status.key, status.uid, status.findings.drifting, snapshot.now.timestamp())
 
 

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
 from gpupool.collector.rolling import revision_of
 from gpupool.errors import FencedError
+from gpupool.model.effects import Effect
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
@@ -47,6 +48,15 @@ Owned = Mapping[tuple[str, ObjectRef], Sequence[Pod]]
 """Pods by namespace and top owner."""
 
 
+class Memory(NamedTuple):
+    """What is remembered of an endpoint, by the fields of `Slo`."""
+
+    sums: tuple[Sums, ...]
+    profiles: tuple[Profile, ...]
+    rollout: Rollout
+    effects: tuple[Effect, ...]
+
+
 class Endpoints:
     """Judges every InferenceSLO until cancelled.
 
@@ -63,7 +73,7 @@ class Endpoints:
         self._statuses = StatusWriter(context.writer, context.mirror, PACE * interval)
         self._reader: EndpointReader | None = context.endpoints
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
-        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...], Rollout]] = {}
+        self._kept: dict[Identity, Memory] = {}
         self._steering = Steering(context)
         self._guarding = Guarding(context)
         self._past = Belonging()
@@ -123,10 +133,11 @@ class Endpoints:
             SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals, revisions)
         )
         self._kept = {
-            (s.key, s.uid): (
-                tuple(o.sums for o in s.objectives),
-                s.findings.profiles,
-                Rollout() if s.guarded is None else s.guarded.memory,
+            (s.key, s.uid): Memory(
+                sums=tuple(o.sums for o in s.objectives),
+                profiles=s.findings.profiles,
+                rollout=Rollout() if s.guarded is None else s.guarded.memory,
+                effects=s.findings.effects,
             )
             for s in plan.statuses
         }
@@ -139,9 +150,8 @@ class Endpoints:
 
     def _remembering(self, slo: Slo) -> Slo:
         """The promise with its memory as we left it, which the status shows a while later."""
-        kept = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles, slo.rollout))
-        sums, profiles, rollout = kept
-        return replace(slo, sums=sums, profiles=profiles, rollout=rollout)
+        kept = self._kept.get((slo.key, slo.uid))
+        return slo if kept is None else replace(slo, **kept._asdict())
 
     async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
         """Read what happened since the sums were last written, an hour at a time."""

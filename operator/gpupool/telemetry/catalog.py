@@ -167,6 +167,12 @@ SLO_DRIFT: Final = Metric(
     ("namespace", "slo", "gpu", "trait"),
 )
 
+SLO_EFFECT: Final = Metric(
+    "gpupool_slo_advice_effect",
+    "What the last advice of a kind that was followed brought: `value` is before, predicted or real.",
+    ("namespace", "slo", "kind", "measure", "value"),
+)
+
 CYCLE_SECONDS: Final = Metric(
     "gpupool_cycle_duration_seconds",
     "How long the steps of a cycle take.",

@@ -19,6 +19,7 @@ def slo_series(plan: SloPlan) -> Series:
             names = (found.cause.value, found.confidence.value, found.replicas_help.value)
             put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
         _rollout(series, status)
+        _effects(series, status)
         for gpu, trait in status.findings.drifting:
             labels = (status.key.namespace, status.key.name, gpu, trait.name)
             put(series, catalog.SLO_DRIFT, labels, trait.recent / trait.base if trait.base else None)
@@ -26,6 +27,16 @@ def slo_series(plan: SloPlan) -> Series:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
             _objective(series, labels, each, judged=each.budget.events >= status.min_events)
     return series
+
+
+def _effects(series: Series, status: SloStatus) -> None:
+    for effect in status.findings.effects:  # the newest last
+        forecast = effect.forecast
+        if effect.real is not None:
+            labels = (status.key.namespace, status.key.name, effect.kind, forecast.measure.value)
+            put(series, catalog.SLO_EFFECT, (*labels, "before"), forecast.before)
+            put(series, catalog.SLO_EFFECT, (*labels, "predicted"), forecast.predicted)
+            put(series, catalog.SLO_EFFECT, (*labels, "real"), effect.real)
 
 
 def _rollout(series: Series, status: SloStatus) -> None:

@@ -1,7 +1,8 @@
 """What is said of an endpoint that behaves otherwise: a condition while it does, one Event when it begins."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from gpupool.model.effects import Effect, Forecast, Lever, Measure
 from gpupool.model.objects import Key
 from gpupool.model.profile import Profile
 from gpupool.model.signals import SignalReading
@@ -43,6 +44,20 @@ def test_it_is_told_when_it_begins_and_is_one_event() -> None:
     (notice,) = notices(KEY, "uid", (("", latency),), AT)
     assert notice.reason == "DriftMsBetweenTokens"
     assert "learned: ms" in notice.message
+
+
+def test_what_advice_brought_is_told_once() -> None:
+    forecast = Forecast(Measure.ITL, 33.0, 22.0, Lever.RECIPE, recipe="r1")
+    waited = Effect("Quantization", forecast, AT - 3600, AT - 3000)
+    slo = a_slo(effects=(waited,))
+    endpoint = Endpoint((ok(1000, 1000),), "vLLM", 2, 2)
+    signals = SignalReading(endpoints={slo.key: seen(recipe="r2")})
+    plan = plan_endpoints(SloSnapshot(NOW, 15.0, (slo,), {slo.key: endpoint}, signals=signals))
+    (notice,) = [n for n in plan.notices if n.reason == "AdviceFollowed"]
+    assert notice.message.endswith("33 before, 22 predicted, 15 measured.")
+    after = a_slo(effects=plan.statuses[0].findings.effects)
+    later = SloSnapshot(NOW + timedelta(seconds=15), 15.0, (after,), {slo.key: endpoint}, signals=signals)
+    assert not [n for n in plan_endpoints(later).notices if n.reason == "AdviceFollowed"]
 
 
 def test_a_look_learns_compares_and_tells() -> None:

@@ -16,6 +16,7 @@ MAX_STARTS = 20
 MAX_PROFILES = 4
 MAX_ADVICE = 3
 MAX_TRAITS = 15
+MAX_EFFECTS = 8
 
 
 class Cause(StrEnum):
@@ -181,3 +182,49 @@ class AdviceStatus(ApiModel):
     """The measured numbers."""
     expect: Text
     """What it may bring, by arithmetic on these numbers."""
+
+
+class Measure(StrEnum):
+    """What an effect is seen in."""
+
+    ITL = "ms between tokens"
+    TTFT = "ms to the first token"
+    RUNNING = "requests running at a pod"
+    FULLEST = "requests waiting at the fullest pod"
+    FITS = "requests that the KV cache holds"
+
+
+class Lever(StrEnum):
+    """What is moved by whoever follows an advice."""
+
+    RECIPE = "Recipe"
+    REPLICAS = "Replicas"
+    CACHE_HITS = "CacheHits"
+    SPREAD = "Spread"
+
+
+class EffectStatus(ApiModel):
+    """Advice that was given, and what became of it."""
+
+    kind: Annotated[str, StringConstraints(max_length=32)]
+    """Of the advice."""
+    measure: Measure
+    """What the effect is seen in."""
+    before: Count
+    """Its value when the advice was given last."""
+    predicted: Count
+    """What it was expected to become."""
+    given: Timestamp
+    """When the advice was given last."""
+    lever: Lever
+    """What is moved by whoever follows it."""
+    level: Count = 0
+    """Where that stood: replicas, part of cache hits, requests at the fullest pod."""
+    recipe: Annotated[str, StringConstraints(max_length=32)] = ""
+    """And the recipe."""
+    since: Timestamp | None = None
+    """When it was followed."""
+    real: Count | None = None
+    """What was measured then, once nothing from before was in the window any more."""
+    measured: Timestamp | None = None
+    """When."""

@@ -10,9 +10,11 @@ from gpupool.api.v1alpha1.common import MAX_CONDITIONS, Condition
 from gpupool.api.v1alpha1.durations import Duration
 from gpupool.api.v1alpha1.inferenceslo_findings import (
     MAX_ADVICE,
+    MAX_EFFECTS,
     MAX_PROFILES,
     AdviceStatus,
     DiagnosisStatus,
+    EffectStatus,
     ProfileStatus,
 )
 from gpupool.api.v1alpha1.inferenceslo_metrics import Resolved
@@ -190,6 +192,8 @@ class InferenceSLOStatus(ApiModel):
     """What a replica can do, by GPU model; it survives restarts."""
     advice: Annotated[tuple[AdviceStatus, ...], Field(max_length=MAX_ADVICE)] = Field(default_factory=tuple)
     """What may bring more than another GPU."""
+    effects: Annotated[tuple[EffectStatus, ...], Field(max_length=MAX_EFFECTS)] = Field(default_factory=tuple)
+    """What became of advice: predicted against real."""
     decision: SteeringDecision | None = None
     """How many replicas there may be."""
     rollout: RolloutStatus | None = None
