@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _numbers = itertools.count(1)
 SECONDS = 90.0
+NOTE = "gpupool.dev/rollout-guard"
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
 
 
@@ -132,7 +133,7 @@ def recall(stage: Stage) -> None:
 
 
 def steer(stage: Stage) -> None:
-    """The owner's endpoint lets its HPA be adopted."""
+    """The owner's endpoint lets its HPA be adopted; a rollout is let go."""
     story, place = stage.story, {"name": "serve", "namespace": stage.owner}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
     story.deploy(stage.owner, "serve", 1)
@@ -156,6 +157,10 @@ def steer(stage: Stage) -> None:
     )
     path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
     stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
+    # A note of a rollout that nobody guards is taken off, as after a pause whose InferenceSLO is gone.
+    workload = f"/apis/apps/v1/namespaces/{stage.owner}/deployments/serve"
+    stage.kube.patch(workload, {"metadata": {"annotations": {NOTE: "[]"}}})
+    stage.until(lambda: NOTE not in stage.kube.get(workload)["metadata"]["annotations"], "the note is gone")
 
 
 def mend(stage: Stage) -> None:

@@ -46,7 +46,7 @@ def _revision(found: api.RevisionStatus | None) -> Revision | None:
 
 
 def _tally(what: str, found: api.Counted) -> Tally:
-    return Tally(what, found.good, found.total, found.looks, found.square, found.seconds)
+    return Tally(what, found.good, found.total, found.looks, found.square, found.seconds, found.silent)
 
 
 # ------------------------------------------------------------------ and back
@@ -103,7 +103,7 @@ def _result(tally: Tally, beside: Tally | None, bounds: Bounds | None) -> Json:
 
 
 def _counted(tally: Tally) -> Json:
-    names = ("good", "total", "looks", "square", "seconds")
+    names = ("good", "total", "looks", "square", "seconds", "silent")
     return {name: _number(getattr(tally, name)) for name in names}
 
 

@@ -39,6 +39,7 @@ class Tally:
         looks: looks that saw any.
         square: the sum over them of bad events squared by all events: how unevenly bad ones came.
         seconds: time in which they were counted.
+        silent: seconds for which requests have been under way and nothing came of any, up to now.
     """
 
     what: str
@@ -47,6 +48,7 @@ class Tally:
     looks: float = 0.0
     square: float = 0.0
     seconds: float = 0.0
+    silent: float = 0.0
 
     @property
     def bad(self) -> float:

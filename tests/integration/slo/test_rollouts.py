@@ -23,13 +23,18 @@ NOTE = "gpupool.dev/rollout-guard"
 SECONDS = 90.0
 QUIET = 4.0
 """Seconds in which the operator looks several times."""
-BAD: Json = {"fault": "InfeasibleAtBatchOne"}
+BAD: Json = {"max_seqs": 4}
+"""Most requests wait, as the least loaded pod is that with the fewest of them."""
 DRIFTER = "drifter"
 """An endpoint without a second revision, whose requests change."""
+SPARE = "spare"
+"""An endpoint of which one replica would do."""
+FEW: Json = {"load": 4, "prompt": 200, "output": 100}
 GUARDS: dict[str, tuple[str, Json]] = {
     "good": ("Pause", {"prompt": 990}),
     "quiet": ("Pause", {"prompt": 990, "load": 0}),
     "told": ("Observe", BAD),
+    "hung": ("Observe", {"fault": "InfeasibleAtBatchOne"}),
     "mended": ("Pause", BAD),
     "resumed": ("Pause", BAD),
     "dropped": ("Pause", BAD),
@@ -53,13 +58,13 @@ class Yard:
     home: str
     control: str
 
-    def deploy(self, name: str, **engine: Any) -> None:
+    def deploy(self, name: str, replicas: int = 2, **engine: Any) -> None:
         """A Deployment, or another revision of it."""
         labels = {"app": name}
         annotations = said(**{"start_after": "1s", "load": 12, **engine})
         # A pod of the new revision serves for a while before the next one comes.
         spec = {
-            "replicas": 2,
+            "replicas": replicas,
             "minReadySeconds": 60,
             "selector": {"matchLabels": labels},
             "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
@@ -101,6 +106,10 @@ class Yard:
         """A Deployment as it stands."""
         return self.kube.get(f"/apis/apps/v1/namespaces/{self.home}/deployments/{name}")
 
+    def status(self, name: str) -> Json:
+        """What is said of an endpoint."""
+        return dict(self.kube.get(self.path(name)).get("status", {}))
+
     def rollout(self, name: str) -> Json:
         """What is said of a rollout."""
         found = self.kube.get(self.path(name)).get("status", {})
@@ -114,6 +123,10 @@ class Yard:
         """Whether the newest revision is good, or another condition."""
         rows = self.kube.get(self.path(name)).get("status", {}).get("conditions", [])
         return dict(next((c for c in rows if c["type"] == type_), {}))
+
+    def drift(self) -> str:
+        """What is said to differ."""
+        return str(self.condition(DRIFTER, "Drift").get("message", "")).lower()
 
     def traits(self) -> dict[str, Json]:
         """What was learned of the endpoint that drifts."""
@@ -158,12 +171,14 @@ def yard(plane: Cluster) -> Iterator[Yard]:
     """All endpoints: their first revision has been measured, their second one comes."""
     home = f"yard-{os.getpid()}"
     with plane.kube() as kube:
-        create_nodes(kube, [node_manifest(home, 4 * len(GUARDS) + 2)])
+        create_nodes(kube, [node_manifest(home, 4 * len(GUARDS) + 4)])
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
         control = f"http://127.0.0.1:{plane.port('exporter')}/control"
         found = Yard(kube, home, control)
         found.deploy(DRIFTER)
         found.promise(DRIFTER, "Observe")
+        found.deploy(SPARE, **FEW)
+        found.promise(SPARE, "Observe")
         for name, (guard, _) in GUARDS.items():
             found.deploy(name)
             found.promise(name, guard)
@@ -203,6 +218,12 @@ def test_a_bad_revision_is_told_with_its_arithmetic_and_observe_writes_nothing(y
     assert not paused(deployment)
     assert not ours(deployment)
     assert NOTE not in deployment["metadata"]["annotations"]
+
+
+def test_a_revision_that_answers_nothing_is_bad(yard: Yard) -> None:
+    """It was asked all the time: a few first tokens, if any, in which the old one had dozens."""
+    found = yard.until("hung", verdict="Bad")
+    assert found["reason"] in {"NoAnswers", "Worse"}
 
 
 def test_a_pause_keeps_the_old_pods_and_a_new_template_goes_through(yard: Yard) -> None:
@@ -247,13 +268,13 @@ def test_with_its_promise_goes_our_pause(yard: Yard) -> None:
 
 def test_a_bad_revision_is_turned_back_once(yard: Yard) -> None:
     found = yard.until("back", verdict="Bad", action="RolledBack")
-    assert "fake.gpupool.dev/fault" not in load_of(yard.deployment("back"))
+    assert "fake.gpupool.dev/max-seqs" not in load_of(yard.deployment("back"))
     assert "RolledBack" in yard.events("back")
     assert not ours(yard.deployment("back")), "whoever applies next meets nobody"
 
     yard.deploy("back", **BAD)
     yard.until("back", action="Conflict")
-    assert load_of(yard.deployment("back"))["fake.gpupool.dev/fault"] == BAD["fault"]
+    assert load_of(yard.deployment("back"))["fake.gpupool.dev/max-seqs"] == "4"
     assert yard.rollout("back")["candidate"]["name"] == found["candidate"]["name"]
 
 
@@ -264,7 +285,7 @@ def test_a_revision_that_nobody_asks_waits(yard: Yard) -> None:
 
 
 def test_requests_that_change_are_told_and_what_is_back_is_none(yard: Yard) -> None:
-    """The last test: the endpoint was learned while the others ran."""
+    """The endpoint is learned while the others roll."""
     learned = eventually(
         lambda: (found := yard.traits()).get("prompt tokens", {}).get("samples", 0) >= 5 and found,
         lambda: f"five windows: {yard.traits()}",
@@ -274,15 +295,31 @@ def test_requests_that_change_are_told_and_what_is_back_is_none(yard: Yard) -> N
     assert not yard.condition(DRIFTER, "Drift")
     yard.say(prompt=2200)
     eventually(
-        lambda: "prompt tokens are" in yard.condition(DRIFTER, "Drift").get("message", ""),
+        lambda: "prompt tokens are" in yard.drift(),
         lambda: f"it is told: {yard.traits()}",
         SECONDS,
     )
-    assert "when it was learned (+" in yard.condition(DRIFTER, "Drift")["message"]
+    assert "when it was learned (+" in yard.drift()
     eventually(lambda: "DriftPromptTokens" in yard.events(DRIFTER), "it is told by an Event")
     yard.say()
     eventually(
-        lambda: "prompt tokens are" not in yard.condition(DRIFTER, "Drift").get("message", ""),
+        lambda: "prompt tokens are" not in yard.drift(),
         lambda: f"it is back: {yard.traits()}",
         SECONDS,
     )
+
+
+def test_what_advice_brought_stands_beside_what_was_predicted(yard: Yard) -> None:
+    def effect() -> Json:
+        return dict(
+            next((e for e in yard.status(SPARE).get("effects", []) if e["kind"] == "Consolidation"), {})
+        )
+
+    eventually(effect, lambda: f"it is advised: {yard.status(SPARE).get('diagnosis')}", SECONDS)
+    yard.deploy(SPARE, replicas=1, **FEW)
+    eventually(lambda: "real" in effect(), lambda: f"it is measured: {effect()}", SECONDS)
+    found = effect()
+    assert found["measure"] == "requests running at a pod"
+    assert found["predicted"] == pytest.approx(2 * found["before"], rel=0.01)
+    assert found["real"] == pytest.approx(found["predicted"], rel=0.6)
+    eventually(lambda: "AdviceFollowed" in yard.events(SPARE), "it is told by an Event")

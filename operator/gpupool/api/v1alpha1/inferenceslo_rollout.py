@@ -56,6 +56,8 @@ class Counted(ApiModel):
     """Bad ones squared by all, summed over looks: how unevenly they came."""
     seconds: Count
     """Time in which they were counted."""
+    silent: Count = 0
+    """Seconds for which requests have been under way and nothing came of any, up to now."""
 
 
 class RevisionResult(Counted):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from gpupool.model.rollout import Population, Revision, Rollout, Tally, Verdict
 from gpupool.model.slo import SloState
@@ -84,25 +84,75 @@ def _compared(seen: Seen, stable: Revision, candidate: Revision) -> Iterable[Com
 
 
 def _verdict(seen: Seen, stable: Revision, candidate: Revision, pairs: Sequence[Comparison]) -> Found:
-    pods = seen.release.of(candidate.name)
-    if seen.release.failed and pods.ready < pods.bound:
-        text = (
-            f"{pods.bound - pods.ready} of {pods.bound} pods of revision {candidate.name} that have a node"
-            " are not Ready, and the progress deadline of the rollout is over."
-        )
-        return Verdict.BAD, "NotReady", text
-    if unknown := _unknown(seen, candidate, pods):
-        return Verdict.WAIT, "DataUnknown", unknown
-    judged = [c for c in pairs if min(c.new.total, c.old.total) >= seen.min_events]
-    if worse := [c for c in judged if c.worse]:
-        text = " ".join(_bad(c, stable, candidate, seen) for c in worse)
-        return Verdict.BAD, "Worse", text
-    if not pairs or len(judged) < len(pairs):
-        return Verdict.WAIT, *_too_few(seen, stable, candidate, pairs)
-    if open_ := [c for c in judged if not c.fine]:
-        return Verdict.WAIT, "Undecided", _open(open_[0], stable, candidate)
-    text = " ".join(_fine(c, stable, candidate) for c in judged)
-    return Verdict.PROMOTE, "NoWorse", text
+    """The first rule that speaks; a revision of which none does is no worse."""
+    case = _Case(seen, stable, candidate, pairs)
+    if found := next((found for rule in RULES if (found := rule(case))), None):
+        return found
+    return Verdict.PROMOTE, "NoWorse", " ".join(_fine(c, stable, candidate) for c in case.judged)
+
+
+class _Case(NamedTuple):
+    """What a rule sees."""
+
+    seen: Seen
+    stable: Revision
+    candidate: Revision
+    pairs: Sequence[Comparison]
+
+    @property
+    def pods(self) -> Population:
+        """Of the candidate."""
+        return self.seen.release.of(self.candidate.name)
+
+    @property
+    def judged(self) -> list[Comparison]:
+        """Comparisons with enough events on both sides."""
+        return [c for c in self.pairs if min(c.new.total, c.old.total) >= self.seen.min_events]
+
+
+def _not_ready(case: _Case) -> Found | None:
+    pods = case.pods
+    if not case.seen.release.failed or pods.ready >= pods.bound:
+        return None
+    text = (
+        f"{pods.bound - pods.ready} of {pods.bound} pods of revision {case.candidate.name} that have a node"
+        " are not Ready, and the progress deadline of the rollout is over."
+    )
+    return Verdict.BAD, "NotReady", text
+
+
+def _not_known(case: _Case) -> Found | None:
+    unknown = _unknown(case.seen, case.candidate, case.pods)
+    return (Verdict.WAIT, "DataUnknown", unknown) if unknown else None
+
+
+def _no_answers(case: _Case) -> Found | None:
+    least = case.seen.min_events
+    hung = next((c for c in case.pairs if _expected(c, case) >= least), None)
+    return (Verdict.BAD, "NoAnswers", _hung(hung, case)) if hung else None
+
+
+def _worse(case: _Case) -> Found | None:
+    worse = [c for c in case.judged if c.worse]
+    text = " ".join(_bad(c, case.stable, case.candidate, case.seen) for c in worse)
+    return (Verdict.BAD, "Worse", text) if worse else None
+
+
+def _few(case: _Case) -> Found | None:
+    if case.pairs and len(case.judged) == len(case.pairs):
+        return None
+    return Verdict.WAIT, *_too_few(case.seen, case.stable, case.candidate, case.pairs)
+
+
+def _undecided(case: _Case) -> Found | None:
+    open_ = [c for c in case.judged if not c.fine]
+    return (Verdict.WAIT, "Undecided", _open(open_[0], case.stable, case.candidate)) if open_ else None
+
+
+RULES: Final = (_not_ready, _not_known, _no_answers, _worse, _few, _undecided)
+
+
+# ------------------------------------------------------------------ words
 
 
 def _unknown(seen: Seen, candidate: Revision, pods: Population) -> str:
@@ -117,10 +167,28 @@ def _unknown(seen: Seen, candidate: Revision, pods: Population) -> str:
     return "" if readings else f"Nothing was read of revision {candidate.name} yet."
 
 
+def _expected(found: Comparison, case: _Case) -> float:
+    """Events that the old revision would have had while the new one was asked and gave none."""
+    rate = found.old.total / found.old.seconds if found.old.seconds > 0 else 0.0
+    share = min(1.0, case.pods.ready / max(1, case.seen.release.of(case.stable.name).pods))
+    return rate * share * found.new.silent
+
+
+def _hung(found: Comparison, case: _Case) -> str:
+    return (
+        f"{found.new.what}: for {_span(found.new.silent)} requests have been under way at revision"
+        f" {case.candidate.name} and nothing came of any, where as many pods of {case.stable.name} had about"
+        f" {_expected(found, case):.0f}. Fully rolled out it would keep no promise at all."
+    )
+
+
 def _too_few(
     seen: Seen, stable: Revision, candidate: Revision, pairs: Sequence[Comparison]
 ) -> tuple[str, str]:
     fewest = min(pairs, key=lambda c: min(c.new.total, c.old.total), default=None)
+    if fewest is not None and fewest.new.silent:
+        text = f"For {_span(fewest.new.silent)} nothing has come of requests that are under way."
+        return "NoAnswers", text
     if fewest is None or not fewest.new.total:
         return "NoTraffic", f"Nobody has asked revision {candidate.name} yet."
     text = (

@@ -122,7 +122,7 @@ def _counted(memory: Rollout, seen: Seen) -> Rollout:
     beside = candidate is not None and newest == candidate.name and not memory.settled
     stable = _added(stable, seen, fading=not beside)
     if beside and candidate is not None:
-        began = any(t.total for t in candidate.tallies)
+        began = any(t.total or t.silent for t in candidate.tallies)
         if began:
             stable = replace(stable, beside=_tallied(stable.beside, stable.name, seen, fading=False))
         candidate = _added(candidate, seen, fading=False)
@@ -156,4 +156,10 @@ def _plus(tally: Tally, reading: Reading | None, window: float, *, fading: bool)
         looks=weight * tally.looks + (reading.total > 0),
         square=weight * tally.square + (bad * bad / reading.total if reading.total > 0 else 0.0),
         seconds=weight * tally.seconds + reading.seconds,
+        silent=tally.silent + reading.seconds if _silent(reading) else 0.0,
     )
+
+
+def _silent(reading: Reading) -> bool:
+    """Whether requests are under way, and nothing came of any."""
+    return reading.state is SloState.OK and not reading.total

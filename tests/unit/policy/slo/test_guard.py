@@ -7,7 +7,7 @@ import pytest
 from gpupool.model.rollout import Population, Release, Rollout, Verdict
 from gpupool.model.slo import HOUR, Objective, Reading, Sli, SloState
 from gpupool.policy.slo.guard import Watched
-from gpupool.policy.slo.revisions import promised
+from gpupool.policy.slo.revisions import Seen, promised
 from support.rollouts import NEW, OLD, TTFT, a_look, a_release, beside, history, ok, results, seen
 
 ITL = Objective(Sli.ITL, 95, 0.05)
@@ -151,6 +151,32 @@ def test_pods_that_never_serve_are_bad_once_the_deadline_is_over() -> None:
 def test_a_ready_pod_of_which_nothing_was_read_yet_waits() -> None:
     found = seen([*history(), a_look(old=(0, 50))])
     assert "Nothing was read of revision 7d9f yet" in found.memory.message
+
+
+def hanging(seconds: float = 15.0, old: tuple[float, float] = (0, 50)) -> Seen:
+    """A look at a revision that is asked and answers nothing."""
+    nothing = (Reading(SloState.OK, 0, 0, seconds), ok(0, 0))
+    return a_look(old=old, new=nothing)
+
+
+def test_a_revision_that_answers_nothing_is_bad_once_the_old_one_would_have() -> None:
+    first = seen([*history(), hanging()])
+    assert said(first) == (Verdict.WAIT, "NoAnswers")
+    assert "For 15 s nothing has come of requests that are under way" in first.memory.message
+    found = seen([hanging()] * 4, first.memory)
+    assert said(found) == (Verdict.BAD, "NoAnswers")
+    assert "for 1.2 min requests have been under way at revision 7d9f" in found.memory.message
+    assert "had about 125" in found.memory.message
+    assert found.fresh
+    answering = seen(beside(1), seen([hanging()] * 3, first.memory).memory)
+    assert answering.comparisons[0].new.silent == 0
+    unasked = seen([a_look(old=(0, 50), new=(0, 0))] * 20, first.memory)
+    assert said(unasked) == (Verdict.WAIT, "NoTraffic")
+
+
+def test_of_an_old_one_that_did_nothing_nothing_follows() -> None:
+    found = seen([hanging(old=(0, 0))] * 20)
+    assert found.memory.verdict is Verdict.WAIT
 
 
 # ------------------------------------------------------------------ one after the other
