@@ -24,6 +24,7 @@ Json = dict[str, Any]
 _numbers = itertools.count(1)
 SECONDS = 90.0
 TARGET: Json = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
+NOTE = "gpupool.dev/rollout-guard"
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
 
 
@@ -135,7 +136,7 @@ def recall(stage: Stage) -> None:
 
 
 def steer(stage: Stage) -> None:
-    """The owner's endpoint lets its HPA be adopted."""
+    """The owner's endpoint lets its HPA be adopted; a rollout is let go."""
     place = {"name": "serve", "namespace": stage.owner}
     stage.story.deploy(stage.owner, "serve", 1)
     hpa = {"scaleTargetRef": TARGET, "maxReplicas": 9}
@@ -150,6 +151,10 @@ def steer(stage: Stage) -> None:
     _promise(stage, "Adopt")
     path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
     stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
+    # A note of a rollout that nobody guards is taken off, as after a pause whose InferenceSLO is gone.
+    workload = f"/apis/apps/v1/namespaces/{stage.owner}/deployments/serve"
+    stage.kube.patch(workload, {"metadata": {"annotations": {NOTE: "[]"}}})
+    stage.until(lambda: NOTE not in stage.kube.get(workload)["metadata"]["annotations"], "the note is gone")
     for kind in ("Deployment", "StatefulSet"):
         _wake(stage, kind)
 

@@ -55,7 +55,7 @@ def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
         ("namespaces", {"list", "watch", "patch"}),
         ("pods", {"list", "watch", "delete"}),
         ("pods/eviction", {"create"}),
-        ("deployments", {"list", "watch"}),
+        ("deployments", {"list", "watch", "patch"}),
         ("deployments/scale", {"get", "patch"}),
         ("statefulsets/scale", {"get", "patch"}),
         ("horizontalpodautoscalers", {"list", "watch", "create", "patch", "delete"}),

@@ -1,4 +1,4 @@
-"""Free loopback ports that stay free, chosen outside the range of outgoing connections; this machine's address."""
+"""Free loopback ports that stay free, outside the range of outgoing connections; this machine's address."""
 
 import random
 import socket
@@ -47,7 +47,7 @@ def is_free(port: int) -> bool:
 def own_address() -> str:
     """The address under which this machine is known to others: an EndpointSlice holds no loopback address.
 
-    Where there is none but loopback, that one: what needs an EndpointSlice does not come up there, and says so.
+    Where there is none but loopback, that one: what needs an EndpointSlice stays down there, and says so.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

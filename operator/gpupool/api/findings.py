@@ -14,6 +14,7 @@ from gpupool.api.v1alpha1 import inferenceslo_findings as api
 from gpupool.api.v1alpha1.conditions import shorten
 from gpupool.model.diagnosis import Diagnosis
 from gpupool.model.profile import ColdStart, Profile, Shape, Stat
+from gpupool.model.traits import Trait
 from gpupool.planner.diagnosing import Findings
 
 Json = dict[str, Any]
@@ -46,7 +47,13 @@ def _profile(kept: api.ProfileStatus) -> Profile:
         cache=_stat(kept.cache_hits),
         cold_start=_started(kept.cold_start),
         first_token=_started(kept.first_token),
+        traits=tuple(_trait(t) for t in kept.traits),
     )
+
+
+def _trait(kept: api.TraitStatus) -> Trait:
+    since = 0.0 if kept.since is None else kept.since.timestamp()
+    return Trait(kept.name, kept.base, kept.recent, kept.samples, kept.last.timestamp(), since)
 
 
 def _started(kept: api.ColdStart | None) -> ColdStart:
@@ -114,6 +121,19 @@ def _written(profile: Profile) -> Json:
             **{name: _shown(stat) for name, stat in stats.items()},
             "coldStart": _start(profile.cold_start),
             "firstToken": _start(profile.first_token),
+            "traits": [_told(t) for t in profile.traits],
+        }
+    )
+
+
+def _told(trait: Trait) -> Json:
+    return present(
+        {
+            "name": trait.name,
+            **_numbers({"base": trait.base, "recent": trait.recent}),
+            "samples": trait.samples,
+            "last": _time(trait.at),
+            "since": _time(trait.since) if trait.since else None,
         }
     )
 
@@ -131,7 +151,7 @@ def _start(start: ColdStart) -> Json | None:
         {
             "p50": _duration(start.p50),
             "p90": _duration(start.p90),
-            "seconds": [round(s, 1) for s in start.seconds],
+            "seconds": [_rounded(round(s, 1)) for s in start.seconds],
             "until": _time(start.until),
         }
     )
@@ -142,7 +162,9 @@ def _numbers(values: Mapping[str, float]) -> Json:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    """A number as the API server gives it back: a whole one has no decimal point."""
+    rounded = float(f"{value:.{DIGITS}g}")
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def _duration(seconds: float | None) -> str | None:

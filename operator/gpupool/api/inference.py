@@ -8,20 +8,26 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import findings
+from gpupool.api import effects, findings, rollouts
 from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
+from gpupool.api.v1alpha1.inferenceslo_metrics import MetricMap, Unit
+from gpupool.model.metrics import Metrics
 from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
-from gpupool.model.steering import Decision, HpaMode, Scaling
+from gpupool.model.steering import DataPolicy, Decision, HpaMode, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.policy.slo.budget import Burn
 
 Json = dict[str, Any]
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PERCENT_DIGITS: Final = 3
+MILLISECONDS: Final = 1e-3
+FIELDS: Final = {"kv": "kvCache", "prompt_tokens": "promptTokens", "output_tokens": "outputTokens"}
+"""Fields of spec.metrics that are written otherwise than the domain has them."""
 COUNT_DIGITS: Final = 2
 
 
@@ -53,6 +59,29 @@ def read(raw: Mapping[str, Any]) -> Slo:
             "" if spec.scaling.wake_up is None else spec.scaling.wake_up.series,
         ),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
+        metrics=None if spec.metrics is None else _metrics(spec.metrics),
+        data_policy=DataPolicy(spec.data_policy),
+        guard=GuardMode(spec.rollout.guard),
+        rollout=rollouts.read(raw.get("status") or {}),
+        effects=effects.read(raw.get("status") or {}),
+    )
+
+
+def _metrics(spec: MetricMap) -> Metrics:
+    return Metrics(
+        running=spec.running,
+        waiting=spec.waiting or "",
+        kv=spec.kv_cache or "",
+        ttft=spec.ttft or "",
+        itl=spec.itl or "",
+        tpot=spec.tpot or "",
+        e2e=spec.e2e or "",
+        queue=spec.queue or "",
+        succeeded=spec.succeeded or "",
+        failed=spec.failed or "",
+        prompt_tokens=spec.prompt_tokens or "",
+        output_tokens=spec.output_tokens or "",
+        unit=MILLISECONDS if spec.unit is Unit.MILLISECONDS else 1.0,
     )
 
 
@@ -108,6 +137,9 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
         {
             "observedGeneration": found.generation,
             "engine": found.engine or None,
+            "metrics": [
+                {"of": FIELDS.get(r.of, r.of), "name": r.name, "seen": r.seen} for r in found.resolved
+            ],
             "replicas": found.pods,
             "readyReplicas": found.ready,
             "attainment": _percent(
@@ -119,7 +151,9 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "dataState": found.state.value,
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
+            "effects": effects.written(found.findings.effects),
             "decision": None if found.decision is None else _decision(found.decision),
+            "rollout": rollouts.written(found.guarded),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
         }
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gpupool.applier.ownership import pointer, unowned
 from gpupool.applier.serverside import Writer
-from gpupool.kube.client import FIELD_MANAGER
 from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import AUTOSCALERS, Json, ObjectKey
 from gpupool.model import madehpa
@@ -12,7 +12,7 @@ from gpupool.model.objects import Key
 from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Originals, Remove
 from gpupool.policy.slo.required import METRIC, NAMESPACE, SLO
 
-_PATH = "/metadata/annotations/" + ORIGINALS.replace("~", "~0").replace("/", "~1")
+_PATH = pointer("metadata", "annotations", ORIGINALS)
 
 
 def body(key: Key, uid: str, limits: Limits, note: Originals, version: str = "") -> Json:
@@ -65,14 +65,7 @@ async def give_back(writer: Writer, action: GiveBack, *, epoch: int) -> Json:
     made = body(action.scaler, action.uid, action.limits, action.note)
     stands = await writer.apply(AUTOSCALERS, made, epoch=epoch, force=True)
     metadata = stands["metadata"]
-    foreign = [
-        entry
-        for entry in metadata.get("managedFields", [])
-        if entry.get("manager") != FIELD_MANAGER or entry.get("subresource")
-    ]
-    operations: list[Json] = [{"op": "remove", "path": _PATH}]
-    if foreign:  # an empty list would be taken as: reset what is known of all owners
-        operations.append({"op": "replace", "path": "/metadata/managedFields", "value": foreign})
+    operations: list[Json] = [{"op": "remove", "path": _PATH}, *unowned(metadata)]
     key = ObjectKey(action.scaler.namespace, action.scaler.name)
     version = int(metadata["resourceVersion"])
     return await writer.json_patch(AUTOSCALERS, key, operations, version=version, epoch=epoch)

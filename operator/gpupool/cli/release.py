@@ -1,10 +1,10 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
 In the order in which nothing is denied meanwhile, and nothing waits: the operator itself, the APIService of
-its metrics, bindings, policies, the limits of adopted HPAs and the HPAs that were made, taints and labels of
-nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs by the note on them. The operator's
-replicas are stopped, and the Lease is held meanwhile, so that one that could not be stopped does not write
-again.
+its metrics, bindings, policies, the limits of adopted HPAs and the HPAs that were made, paused rollouts,
+taints and labels of nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs and
+Deployments by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile, so that
+one that could not be stopped does not write again.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from gpupool.applier import autoscalers, bodies, metricsapi
+from gpupool.applier import autoscalers, bodies, metricsapi, rollouts
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.rescaling import rescale
 from gpupool.applier.serverside import Writer
+from gpupool.collector.rolling import rollable
 from gpupool.collector.scaling import autoscaler
 from gpupool.errors import Conflict, FencedError, Forbidden, KubeError, NotFound
 from gpupool.kube import resources as kinds
@@ -28,6 +29,7 @@ from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
 from gpupool.model.objects import Key
 from gpupool.model.steering import Rescale, Scaler
+from gpupool.planner.guarding import let_go
 from gpupool.policy.slo.adoption import give_back
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
@@ -84,6 +86,7 @@ class _Release:
             await self.delete(resource)
         await self.delete(kinds.PODS)  # those kept for audits
         await self.autoscalers()
+        await self.rollouts()
         await self.nodes()
         await self.delete(kinds.RESOURCE_QUOTAS)
         await self.namespaces()
@@ -194,6 +197,16 @@ class _Release:
         wake = Rescale(key, scaler.target, 0, replicas)
         work = rescale(self._client, self._writer, wake, epoch=LAST)
         await self._attempt(f"wake {scaler.target} in {key.namespace}", work)
+
+    async def rollouts(self) -> None:
+        """Take our notes off Deployments, and the pauses that are ours."""
+        for raw in await self._client.list_all(Selection(kinds.DEPLOYMENTS)):
+            found = rollable(raw)
+            if found.noted:
+                key = key_of(raw)
+                action = let_go(Key(key.namespace, key.name), found)
+                what = f"let go of the rollout of Deployment {key.namespace}/{key.name}"
+                await self._attempt(what, rollouts.resume(self._writer, action, epoch=LAST))
 
     async def nodes(self) -> None:
         """Remove our label and taint from every node that carries one of them."""

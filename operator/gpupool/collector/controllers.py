@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gpupool.collector.fields import controller_of, moment
@@ -24,7 +24,8 @@ class Controller:
 
     `wanted` and `existing` are pods; `gpus` of one pod; `refused` says that our quota is named as the reason
     for a missing pod; `suspended` that its owner waits for capacity. `template` is what admission judges of
-    its pods, empty where it makes no more of them; `revision` orders the ReplicaSets of one Deployment.
+    its pods, empty where it makes no more of them; `revision` orders the ReplicaSets of one Deployment;
+    `update` names the newest revision of a StatefulSet.
     """
 
     namespace: str
@@ -39,6 +40,7 @@ class Controller:
     suspended: bool = False
     template: str = ""
     revision: int = 0
+    update: str = ""
 
 
 def replicaset(raw: Json) -> Controller | None:
@@ -60,8 +62,10 @@ def replicaset(raw: Json) -> Controller | None:
 
 def statefulset(raw: Json) -> Controller | None:
     """A StatefulSet that asks for GPUs."""
-    existing = raw.get("status", {}).get("replicas", 0)
-    return _controller(raw, "apps/v1", "StatefulSet", raw["spec"].get("replicas", 1), existing)
+    status = raw.get("status", {})
+    wanted, existing = raw["spec"].get("replicas", 1), status.get("replicas", 0)
+    found = _controller(raw, "apps/v1", "StatefulSet", wanted, existing)
+    return None if found is None else replace(found, update=status.get("updateRevision", ""))
 
 
 def job(raw: Json) -> Controller | None:

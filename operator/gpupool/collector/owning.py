@@ -26,6 +26,11 @@ def taint_is_ours(raw: Json) -> bool:
     return written and any(t["key"] == TAINT for t in taints)
 
 
+def spec_field_is_ours(raw: Json, name: str) -> bool:
+    """Whether we are among those who wrote a field of the spec."""
+    return any(f"f:{name}" in _below(fields, "f:spec") for fields in _fields(raw))
+
+
 def _fields(raw: Json) -> Iterator[Mapping[str, Any]]:
     for entry in raw["metadata"].get("managedFields", ()):
         if entry.get("manager") == FIELD_MANAGER and not entry.get("subresource"):

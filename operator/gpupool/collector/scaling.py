@@ -8,6 +8,7 @@ from typing import Any, Final
 from gpupool.collector.controllers import Controller
 from gpupool.collector.fields import controller_of
 from gpupool.collector.quantities import pod_gpus
+from gpupool.collector.rolling import rollable
 from gpupool.kube.client import FIELD_MANAGER
 from gpupool.kube.resources import Json
 from gpupool.model.hpanote import ORIGINALS, limits_of, read_note
@@ -40,6 +41,7 @@ def deployment(raw: Json) -> Target | None:
         unavailable=str(rolling.get("maxUnavailable", DEFAULT)),
         recreate=strategy.get("type") == "Recreate",
         rolling=_rolling(meta, status),
+        rollable=rollable(raw),
     )
 
 

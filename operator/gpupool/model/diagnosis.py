@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gpupool.model.effects import Forecast
+
 
 class Cause(StrEnum):
     """What limits an endpoint."""
@@ -79,8 +81,9 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something to do, the numbers that speak for it, and what it is expected to bring."""
+    """Something to do, the numbers that speak for it, and what it is expected to bring, also as numbers."""
 
     kind: str
     because: str
     expect: str
+    forecast: Forecast | None = None

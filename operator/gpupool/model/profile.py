@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import ceil
 
+from gpupool.model.traits import Trait
+
 
 @dataclass(frozen=True, slots=True)
 class Stat:
@@ -63,6 +65,7 @@ class Profile:
         cache: part of prompt tokens that the prefix cache knew.
         cold_start: from made to Ready.
         first_token: from made to the first look that saw it write, where somebody asked it soon enough.
+        traits: how requests and answers are; a shape that moved leaves them, or it would be no drift.
     """
 
     gpu: str
@@ -77,3 +80,4 @@ class Profile:
     cache: Stat | None = None
     cold_start: ColdStart = field(default_factory=ColdStart)
     first_token: ColdStart = field(default_factory=ColdStart)
+    traits: tuple[Trait, ...] = ()

@@ -11,10 +11,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from gpupool.model.effects import Effect
+from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
+from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
-from gpupool.model.steering import Scaling
+from gpupool.model.steering import DataPolicy, Scaling
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -139,6 +142,8 @@ class Endpoint:
     """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found.
 
     `interval` is seconds between two scrapes of its pods, of the slowest; 0 where that is not known.
+    `revisions` has the readings of each revision, in the order of `policy.slo.revisions.promised`; `resolved`
+    what was looked for by names that its owner gave.
     """
 
     readings: tuple[Reading, ...] = ()
@@ -146,11 +151,13 @@ class Endpoint:
     pods: int = 0
     ready: int = 0
     interval: float = 0.0
+    revisions: Mapping[str, tuple[Reading, ...]] = field(default_factory=dict)
+    resolved: tuple[Resolved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left.
+    """An InferenceSLO. `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` are as left.
 
     `request` is the CapacityRequest that its spec names.
     """
@@ -168,6 +175,11 @@ class Slo:
     profiles: tuple[Profile, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
+    metrics: Metrics | None = None
+    data_policy: DataPolicy = DataPolicy.HOLD
+    guard: GuardMode = GuardMode.OBSERVE
+    rollout: Rollout = field(default_factory=Rollout)
+    effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +193,7 @@ class SloSnapshot:
         endpoints: what was read, by InferenceSLO; one that is absent was not read yet.
         problem: why nothing could be read at all; else empty.
         signals: what the endpoints showed over the evaluation window.
+        releases: revisions of the endpoints' workloads, where they are watched.
     """
 
     now: datetime
@@ -189,3 +202,4 @@ class SloSnapshot:
     endpoints: Mapping[Key, Endpoint] = field(default_factory=dict)
     problem: str = ""
     signals: SignalReading = field(default_factory=SignalReading)
+    releases: Mapping[Key, Release] = field(default_factory=dict)

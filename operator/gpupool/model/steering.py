@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from gpupool.model.objects import Counts, Key, ObjectRef
+from gpupool.model.rollout import Rollable
 
 
 class HpaMode(StrEnum):
@@ -21,6 +22,23 @@ class HpaMode(StrEnum):
     CREATE = "Create"
     ADOPT = "Adopt"
     ADVISE = "Advise"
+
+
+class DataPolicy(StrEnum):
+    """What missing data does in steering."""
+
+    HOLD = "Hold"
+    """Nothing moves."""
+    UP_ONLY = "UpOnly"
+    """The floor may rise from what is known, and never falls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Replicas that are needed at least, and the arithmetic."""
+
+    replicas: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,7 @@ class Target:
         surge, unavailable: of its rolling update, as written: a number or a percentage.
         recreate: all old pods go before a new one comes.
         rolling: a rollout is under way, and within its deadline.
+        rollable: how its rollout can be stopped; None where it is no Deployment.
     """
 
     key: Key
@@ -81,6 +100,7 @@ class Target:
     unavailable: str = "25%"
     recreate: bool = False
     rolling: bool = False
+    rollable: Rollable | None = None
 
 
 @dataclass(frozen=True, slots=True)

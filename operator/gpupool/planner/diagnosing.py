@@ -6,22 +6,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis
+from gpupool.model.effects import Effect
 from gpupool.model.profile import Profile
 from gpupool.model.slo import Objective, Slo, SloSnapshot, SloState, Sums
+from gpupool.model.steering import Need
+from gpupool.model.traits import Trait
+from gpupool.planner import drifting
 from gpupool.policy.slo.advice import advise
 from gpupool.policy.slo.diagnosis.chain import diagnose
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
+from gpupool.policy.slo.effects import follow
 from gpupool.policy.slo.profile import learn, of_gpu
 from gpupool.policy.slo.sums import over
+from gpupool.policy.slo.upward import upward
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look."""
+    """What is said of an endpoint beside its objectives; `diagnosis` is None before the first look.
+
+    `upward` are replicas that are needed at least, by what is known without any objective; `drifting` is what
+    differs from when it was learned, by GPU model; `effects` is what became of advice.
+    """
 
     diagnosis: Diagnosis | None = None
     profiles: tuple[Profile, ...] = ()
     advice: tuple[Advice, ...] = ()
+    upward: Need | None = None
+    drifting: tuple[tuple[str, Trait], ...] = ()
+    effects: tuple[Effect, ...] = ()
 
 
 def findings(
@@ -37,14 +50,18 @@ def findings(
     signals = snapshot.signals.endpoints.get(slo.key)
     if signals is None:
         if not snapshot.signals.problem:
-            return Findings(None, slo.profiles)
+            return Findings(None, slo.profiles, effects=slo.effects)
         unknown = Diagnosis(Cause.UNKNOWN, Confidence.LOW, remedy=snapshot.signals.problem)
-        return Findings(unknown, slo.profiles)
+        return Findings(unknown, slo.profiles, effects=slo.effects)
     now = snapshot.now.timestamp()
     judged = tuple(_judged(o, state, sums, now, signals.window) for o, state, sums in objectives)
     it = Situation(signals, judged, of_gpu(slo.profiles, signals))
     diagnosis = diagnose(it)
-    return Findings(diagnosis, learn(slo.profiles, it, now), advise(it, diagnosis))
+    profiles = learn(slo.profiles, it, now)
+    differing = drifting.found(profiles, signals.window, now)
+    advice = advise(it, diagnosis)
+    effects = follow(slo.effects, it, advice, now)
+    return Findings(diagnosis, profiles, advice, upward(it), differing, effects)
 
 
 def _judged(objective: Objective, state: SloState, sums: Sums, now: float, window: float) -> Judged:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpupool.model.metrics import Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Decision
+from gpupool.planner import drifting, rollouts
 from gpupool.planner.diagnosing import Findings, findings
+from gpupool.planner.rollouts import Guarded
 from gpupool.policy.slo.budget import Budget, budget
+from gpupool.policy.slo.effects import told
 from gpupool.policy.slo.sums import fold
 
 NOT_READ = Reading(SloState.MISSING, message="Prometheus has not been asked yet.")
@@ -28,7 +32,7 @@ class ObjectiveFound:
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """All that is said of one InferenceSLO; `decision` is what steering adds.
+    """All that is said of one InferenceSLO; `decision` is what steering adds, `guarded` its rollout.
 
     `interval` is seconds between two scrapes of its pods.
     """
@@ -45,6 +49,8 @@ class SloStatus:
     findings: Findings = field(default_factory=Findings)
     decision: Decision | None = None
     interval: float = 0.0
+    guarded: Guarded | None = None
+    resolved: tuple[Resolved, ...] = ()
 
     @property
     def state(self) -> SloState:
@@ -64,7 +70,16 @@ def plan_endpoints(snapshot: SloSnapshot) -> SloPlan:
     """Judge every endpoint."""
     owners = _owners(snapshot.slos)
     statuses = tuple(_status(snapshot, slo, owners) for slo in sorted(snapshot.slos, key=lambda s: s.key))
-    return SloPlan(statuses, tuple(n for s in statuses for n in _notices(s)))
+    return SloPlan(statuses, tuple(n for s in statuses for n in (*_notices(s), *_turned(snapshot, s))))
+
+
+def _turned(snapshot: SloSnapshot, status: SloStatus) -> Iterable[Notice]:
+    """What has just turned out of its rollout, and of its behaviour."""
+    yield from rollouts.notices(status.key, status.uid, status.guarded, snapshot)
+    for effect in status.findings.effects:
+        if effect.at == snapshot.now.timestamp():
+            yield Notice("InferenceSLO", status.key, status.uid, "AdviceFollowed", told(effect))
+    yield from drifting.notices(status.key, status.uid, status.findings.drifting, snapshot.now.timestamp())
 
 
 def _owners(slos: Iterable[Slo]) -> Mapping[tuple[str, ObjectRef], Slo]:
@@ -83,6 +98,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
     found = tuple(
         _objective(snapshot, slo, number, reading) for number, reading in enumerate(endpoint.readings)
     )
+    known = findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found])
     return SloStatus(
         key=slo.key,
         uid=slo.uid,
@@ -91,10 +107,15 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         pods=endpoint.pods,
         ready=endpoint.ready,
         objectives=found,
-        conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
+        conditions=(
+            *_conditions(slo, found, owners[slo.key.namespace, slo.target]),
+            *drifting.conditions(known.drifting),
+        ),
         min_events=slo.min_events,
-        findings=findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found]),
+        findings=known,
         interval=endpoint.interval,
+        resolved=endpoint.resolved,
+        guarded=rollouts.guarded(snapshot, slo, endpoint, [o.budget.remaining for o in found]),
     )
 
 

@@ -197,6 +197,8 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         needed=scene.needed,
         why=scene.why,
         term=scene.term,
+        policy=scene.slo.data_policy,
+        known=status.findings.upward,
     )
 
 

@@ -14,18 +14,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
+from gpupool.collector.rolling import revision_of
 from gpupool.errors import FencedError
+from gpupool.model.effects import Effect
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
+from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
 from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
+from gpupool.runtime.guarding import Guarding
 from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.releases import releases
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.sizing import Sizing
 from gpupool.runtime.statuswriter import StatusWriter
@@ -46,6 +51,15 @@ Owned = Mapping[tuple[str, ObjectRef], Sequence[Pod]]
 """Pods by namespace and top owner."""
 
 
+class Memory(NamedTuple):
+    """What is remembered of an endpoint, by the fields of `Slo`."""
+
+    sums: tuple[Sums, ...]
+    profiles: tuple[Profile, ...]
+    rollout: Rollout
+    effects: tuple[Effect, ...]
+
+
 class Endpoints:
     """Judges every InferenceSLO until cancelled.
 
@@ -62,10 +76,11 @@ class Endpoints:
         self._statuses = StatusWriter(context.writer, context.mirror, PACE * interval)
         self._reader: EndpointReader | None = context.endpoints
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
-        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
+        self._kept: dict[Identity, Memory] = {}
         self._sizing = Sizing(context.arrivals, context.settings.evaluation_window)
         self._waking = Waking(context.wakes)
         self._steering = Steering(context)
+        self._guarding = Guarding(context)
         self._past = Belonging()
         self._rebuilt = False
 
@@ -97,7 +112,8 @@ class Endpoints:
         judged = await self._judge(subjects, world.now, owned=owned)
         wakes = await self._waking.look(slos)
         needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
-        plan = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
+        steered = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
+        plan = await self._guarding.turn(steered, slos, world, found)
         self._context.board.publish(plan.statuses)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
@@ -121,18 +137,30 @@ class Endpoints:
         if owned is not None and not reading.problem:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
+        revisions = {} if owned is None else self._releases(slos, owned)
         plan = plan_endpoints(
-            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals)
+            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals, revisions)
         )
         self._kept = {
-            (s.key, s.uid): (tuple(o.sums for o in s.objectives), s.findings.profiles) for s in plan.statuses
+            (s.key, s.uid): Memory(
+                sums=tuple(o.sums for o in s.objectives),
+                profiles=s.findings.profiles,
+                rollout=Rollout() if s.guarded is None else s.guarded.memory,
+                effects=s.findings.effects,
+            )
+            for s in plan.statuses
         }
         return plan
 
+    def _releases(self, slos: Sequence[Slo], owned: Owned) -> Mapping[Key, Release]:
+        mirror = self._context.mirror
+        controllers = (*mirror.replicasets.store.values(), *mirror.statefulsets.store.values())
+        return releases(slos, owned, controllers, mirror.deployments.store.values())
+
     def _remembering(self, slo: Slo) -> Slo:
         """The promise with its memory as we left it, which the status shows a while later."""
-        sums, profiles = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles))
-        return replace(slo, sums=sums, profiles=profiles)
+        kept = self._kept.get((slo.key, slo.uid))
+        return slo if kept is None else replace(slo, **kept._asdict())
 
     async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
         """Read what happened since the sums were last written, an hour at a time."""
@@ -163,6 +191,7 @@ class Belonging:
 
     def __init__(self) -> None:
         self._seen: dict[Key, dict[str, float]] = {}
+        self._revisions: dict[Key, dict[str, str]] = {}
 
     def subjects(self, slos: Sequence[Slo], owned: Owned, now: float) -> list[Subject]:
         """The endpoints with their pods.
@@ -173,6 +202,7 @@ class Belonging:
             now: monotonic seconds.
         """
         seen, self._seen = self._seen, {}
+        self._revisions = {s.key: self._revisions.get(s.key, {}) for s in slos}
         return [self._subject(slo, owned, seen.get(slo.key, {}), now) for slo in slos]
 
     def _subject(
@@ -187,7 +217,18 @@ class Belonging:
         here = dict.fromkeys((p.key.name for p in present), now)
         kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
         self._seen[slo.key] = kept
-        return Subject(slo, ready, sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys()))
+        others, gone = sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys())
+        return Subject(slo, ready, others, gone, revisions=self._revision(slo, present, kept))
+
+    def _revision(self, slo: Slo, present: Iterable[Pod], kept: Mapping[str, float]) -> Mapping[str, str]:
+        """The revisions of an endpoint's pods, of those that are gone as they were."""
+        if slo.guard is GuardMode.OFF:
+            return {}
+        before = self._revisions.get(slo.key, {})
+        now = {p.key.name: name for p in present if (name := revision_of(p.labels))}
+        found = {pod: name for pod, name in (before | now).items() if pod in kept}
+        self._revisions[slo.key] = found
+        return found
 
 
 def _resting(subject: Subject, targets: Targets) -> Subject:

@@ -16,14 +16,14 @@ MEASURED = frozenset(
     {
         *("busy", "efficiency", "activity", "coverage"),
         *("attainment", "budgetRemaining", "events", "longRate", "shortRate", "sums"),
-        *("evidence", "profile", "advice", "floorReason"),
+        *("evidence", "profile", "advice", "floorReason", "effects", "results", "startup"),
     }
 )
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""
-SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy"})
+SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy", "RolloutHealthy", "Drift"})
 """Conditions whose sentences carry such numbers."""
-STEERED = frozenset({"pace", "alternative"})
-"""Fields by which what steering says of an endpoint is told: its sentences carry rates."""
+STEERED = frozenset({"pace", "alternative", "verdict"})
+"""Fields by which what is said of steering, or of a rollout, is told: its sentences carry rates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -146,7 +147,7 @@ class Steering:
             adopted=tuple(s for s in scalers if s.originals is not None or s.made),
             metric=await self._served(slos),
             unserved=self._context.metrics_api.problem,
-            blind=_blind(world),
+            blind=blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
             sleepers=sleepers(scalers, targets),
@@ -250,9 +251,9 @@ class Steering:
         return done
 
 
-def _blind(world: World) -> str:
+def blind(world: World, needed: AbstractSet[str] = NEEDED) -> str:
     """Why nothing may be written now: what is not known would be taken for absent."""
-    if unheard := sorted(NEEDED & set(world.senses.unheard)):
+    if unheard := sorted(needed & set(world.senses.unheard)):
         return f"{', '.join(unheard)} cannot be read now: nothing is written."
     if world.unreadable_pools:
         return f"GpuPool {min(world.unreadable_pools)} cannot be read: nothing is written."

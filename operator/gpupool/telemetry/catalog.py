@@ -155,6 +155,30 @@ SLO_DIAGNOSIS: Final = Metric(
     ("namespace", "slo", "cause", "confidence", "replicas_help"),
 )
 
+SLO_ROLLOUT: Final = Metric(
+    "gpupool_slo_rollout",
+    "1 for what is known of an endpoint's newest revision; absent before a second one was seen.",
+    ("namespace", "slo", "revision", "verdict"),
+)
+SLO_ROLLOUT_BURN: Final = Metric(
+    "gpupool_slo_rollout_burn_rate",
+    "Error budgets that the newest revision would use in a window, fully rolled out; while it is compared.",
+    ("namespace", "slo", "revision", "objective"),
+)
+
+SLO_DRIFT: Final = Metric(
+    "gpupool_slo_drift_ratio",
+    "How requests or answers are lately, divided by how they were when the profile was learned; only while"
+    " that differs by more than it may.",
+    ("namespace", "slo", "gpu", "trait"),
+)
+
+SLO_EFFECT: Final = Metric(
+    "gpupool_slo_advice_effect",
+    "What the last advice of a kind that was followed brought: `value` is before, predicted or real.",
+    ("namespace", "slo", "kind", "measure", "value"),
+)
+
 CYCLE_SECONDS: Final = Metric(
     "gpupool_cycle_duration_seconds",
     "How long the steps of a cycle take.",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gpupool.model.slo import Objective
-from gpupool.planner.endpoints import ObjectiveFound, SloPlan
+from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
 from gpupool.telemetry import catalog
 from gpupool.telemetry.poolseries import Series, put
 
@@ -21,10 +21,35 @@ def slo_series(plan: SloPlan) -> Series:
         if status.decision is not None:
             key = (status.key.namespace, status.key.name)
             put(series, catalog.SLO_REQUIRED, key, status.decision.needed)
+        _rollout(series, status)
+        _effects(series, status)
+        for gpu, trait in status.findings.drifting:
+            labels = (status.key.namespace, status.key.name, gpu, trait.name)
+            put(series, catalog.SLO_DRIFT, labels, trait.recent / trait.base if trait.base else None)
         for each in status.objectives:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
             _objective(series, labels, each, judged=each.budget.events >= status.min_events)
     return series
+
+
+def _effects(series: Series, status: SloStatus) -> None:
+    for effect in status.findings.effects:  # the newest last
+        forecast = effect.forecast
+        if effect.real is not None:
+            labels = (status.key.namespace, status.key.name, effect.kind, forecast.measure.value)
+            put(series, catalog.SLO_EFFECT, (*labels, "before"), forecast.before)
+            put(series, catalog.SLO_EFFECT, (*labels, "predicted"), forecast.predicted)
+            put(series, catalog.SLO_EFFECT, (*labels, "real"), effect.real)
+
+
+def _rollout(series: Series, status: SloStatus) -> None:
+    found = status.guarded
+    if found is None or found.memory.verdict is None or found.memory.candidate is None:
+        return
+    labels = (status.key.namespace, status.key.name, found.memory.candidate.name)
+    put(series, catalog.SLO_ROLLOUT, (*labels, found.memory.verdict.value), 1)
+    for pair in found.watched.comparisons:
+        put(series, catalog.SLO_ROLLOUT_BURN, (*labels, pair.new.what), pair.burn)
 
 
 def _names(objective: Objective) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Findings as the status shows them, and profiles as they come back from it."""
 
+import json
 from datetime import UTC, datetime
 
 from gpupool.api.findings import profiles, written
@@ -7,6 +8,7 @@ from gpupool.api.v1alpha1 import InferenceSLOStatus
 from gpupool.api.v1alpha1 import inferenceslo_findings as api
 from gpupool.model.diagnosis import Advice, Cause, Confidence, Diagnosis, Evidence, Help
 from gpupool.model.profile import ColdStart, Profile, Shape, Stat
+from gpupool.model.traits import Trait
 from gpupool.planner.diagnosing import Findings
 
 AT = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
@@ -23,6 +25,7 @@ PROFILE = Profile(
     cache=Stat(0.1, 7, AT),
     cold_start=ColdStart((50.0, 70.0), AT),
     first_token=ColdStart((55.0, 90.0), AT),
+    traits=(Trait("cache hits", 0.6, 0.2, 9, AT, AT - 60), Trait("prompt tokens", 1000.0, 1010.0, 9, AT)),
 )
 DIAGNOSIS = Diagnosis(
     Cause.QUEUE_BOUND,
@@ -39,6 +42,12 @@ def test_profiles_survive_a_restart() -> None:
     assert profiles(status) == (PROFILE, Profile("", "", AT))
     assert status["profile"][0]["coldStart"]["p90"] == "1m10s"
     assert status["diagnosis"] is None
+
+
+def test_numbers_are_as_the_api_server_gives_them_back() -> None:
+    text = json.dumps(written(Findings(None, (PROFILE,))))
+    assert '"value": 70000,' in text
+    assert ".0," not in text
 
 
 def test_a_profile_that_cannot_be_read_begins_anew() -> None:

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from gpupool.api import inference
 from gpupool.api.v1alpha1 import InferenceSLOStatus
+from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Status
+from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
-from gpupool.model.steering import Decision, HpaMode, Pace, Rejected, Scaling
+from gpupool.model.steering import DataPolicy, Decision, HpaMode, Pace, Rejected, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.policy.slo.budget import budget
 from gpupool.runtime.memo import memo
@@ -50,6 +52,28 @@ def test_the_example_reads_as_it_is_meant() -> None:
     assert slo.objectives == (TTFT, Objective(Sli.ITL, 95, 0.05))
     assert (slo.window, slo.min_events, slo.engine) == (timedelta(days=28), 100, "")
     assert slo.sums == (Sums(), Sums())
+
+
+def test_names_of_ones_own_and_what_is_asked_of_rollouts_and_missing_data() -> None:
+    manifest = example("chat-slo")
+    given = {"running": "r", "kvCache": "k", "ttft": "t", "unit": "Milliseconds", "outputTokens": "o"}
+    manifest["spec"] |= {"metrics": given, "dataPolicy": "UpOnly", "rollout": {"guard": "Rollback"}}
+    slo = inference.read(manifest)
+    assert slo.metrics == Metrics(running="r", kv="k", ttft="t", output_tokens="o", unit=1e-3)
+    assert (slo.data_policy, slo.guard) == (DataPolicy.UP_ONLY, GuardMode.ROLLBACK)
+    plain = inference.read(example("chat-slo"))
+    assert (plain.metrics, plain.data_policy, plain.guard) == (None, DataPolicy.HOLD, GuardMode.OBSERVE)
+    seconds = manifest | {"spec": manifest["spec"] | {"metrics": {"running": "r"}}}
+    assert inference.read(seconds).metrics == Metrics("r")
+
+
+def test_what_was_looked_for_is_told_by_the_fields_of_the_spec() -> None:
+    found = (Resolved("kv", "k", seen=False), Resolved("ttft", "t", seen=True))
+    body = written(replace(a_status(), resolved=found))
+    assert body["metrics"] == [
+        {"of": "kvCache", "name": "k", "seen": False},
+        {"of": "ttft", "name": "t", "seen": True},
+    ]
 
 
 def test_what_breaks_the_rules_is_refused() -> None:

@@ -81,6 +81,7 @@ class Rig:
             slos=SimpleNamespace(store=_Store(self)),
             deployments=SimpleNamespace(store=SimpleNamespace(values=lambda: self.targets)),
             statefulsets=empty,
+            replicasets=empty,
             autoscalers=empty,
         )
         context = SimpleNamespace(

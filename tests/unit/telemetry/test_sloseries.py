@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from gpupool.model.effects import Effect, Forecast, Lever, Measure
 from gpupool.model.slo import Endpoint, Objective, Reading, Sli, SloSnapshot, SloState
 from gpupool.model.steering import Decision
 from gpupool.planner.endpoints import plan_endpoints
@@ -9,6 +12,7 @@ from gpupool.telemetry import catalog
 from gpupool.telemetry.metrics import Metrics
 from gpupool.telemetry.sloseries import slo_series
 from support.builders import NOW
+from support.rollouts import NEW, OLD, a_release
 from unit.planner.test_endpoints import a_slo, ok
 
 LABELS = ("chat-prod", "chat", "ttft", "0.5")
@@ -33,6 +37,30 @@ def test_what_the_objectives_need_is_a_series_once_it_is_decided() -> None:
     decision = Decision(2, 4, "GrantLimits", "At least 2.", needed=6)
     decided = replace(plan, statuses=(replace(plan.statuses[0], decision=decision),))
     assert slo_series(decided)[catalog.SLO_REQUIRED] == {("chat-prod", "chat"): 6}
+
+
+def test_a_rollout_is_shown_with_what_it_would_burn() -> None:
+    slo = a_slo()
+    seen = {OLD: (ok(500, 500),) * 2, NEW: (ok(400, 500),) * 2}
+    endpoint = Endpoint((ok(1000, 1000),), "vLLM", 3, 3, revisions=seen)
+    snapshot = SloSnapshot(NOW, 15.0, (slo,), {slo.key: endpoint}, releases={slo.key: a_release()})
+    series = slo_series(plan_endpoints(snapshot))
+    assert series[catalog.SLO_ROLLOUT] == {("chat-prod", "chat", NEW, "Bad"): 1.0}
+    burn = series[catalog.SLO_ROLLOUT_BURN]
+    assert burn["chat-prod", "chat", NEW, "ttft <= 0.5s"] == pytest.approx(20.0)
+
+
+def test_what_advice_brought_is_three_numbers_and_the_newest_counts() -> None:
+    forecast = Forecast(Measure.ITL, 33.0, 22.0, Lever.RECIPE, recipe="r1")
+    effects = tuple(Effect("Quantization", forecast, 0.0, 1.0, real, 2.0) for real in (30.0, 24.0))
+    slo = a_slo(effects=(*effects, Effect("Routing", forecast, 0.0)))
+    series = slo_series(plan_endpoints(SloSnapshot(NOW, 15.0, (slo,), {slo.key: Endpoint((ok(1, 1),))})))
+    labels = ("chat-prod", "chat", "Quantization", "ms between tokens")
+    assert series[catalog.SLO_EFFECT] == {
+        (*labels, "before"): 33.0,
+        (*labels, "predicted"): 22.0,
+        (*labels, "real"): 24.0,
+    }
 
 
 def test_few_events_burn_nothing_and_none_are_no_number() -> None:

@@ -9,6 +9,8 @@ from gpupool.api.v1alpha1.base import API_VERSION, ApiModel
 from gpupool.api.v1alpha1.capacityrequest import WorkloadRef
 from gpupool.api.v1alpha1.common import ObjectMeta
 from gpupool.api.v1alpha1.durations import Duration, parse_duration
+from gpupool.api.v1alpha1.inferenceslo_metrics import MetricMap
+from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutSpec
 from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
 from gpupool.api.v1alpha1.names import DnsName
 from gpupool.api.v1alpha1.rules import Rule, span
@@ -85,6 +87,13 @@ class HpaMode(StrEnum):
     ADVISE = "Advise"
 
 
+class DataPolicy(StrEnum):
+    """What missing data does in steering."""
+
+    HOLD = "Hold"
+    UP_ONLY = "UpOnly"
+
+
 Replicas = Annotated[int, Strict(), Field(ge=1, le=MAX_REPLICAS)]
 Least = Annotated[int, Strict(), Field(ge=0, le=MAX_REPLICAS)]
 
@@ -140,6 +149,8 @@ class InferenceSLOSpec(ApiModel):
     """The workload, in this namespace. Cannot change."""
     engine: Engine | None = None
     """Its engine; absent: found from what its pods export."""
+    metrics: MetricMap | None = None
+    """What an engine without an adapter calls what is measured; in place of engine."""
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1, max_length=MAX_OBJECTIVES)]
     """What is promised."""
     window: Annotated[Duration, span("window", "5m", "720h")] = Field(
@@ -150,6 +161,11 @@ class InferenceSLOSpec(ApiModel):
     """Fewer requests than this in the window give no verdict; what was measured is shown all the same."""
     scaling: Scaling = Field(default_factory=Scaling)
     """How many replicas there may be."""
+    data_policy: DataPolicy = DataPolicy.HOLD
+    """While data is neither OK nor NoTraffic no replica goes. Hold: the floor does not move either, but by
+    scaling.minReplicas. UpOnly: it may rise from what is known, such as a queue, and never falls."""
+    rollout: RolloutSpec = Field(default_factory=RolloutSpec)
+    """What is done about a new revision that is worse than the one before."""
     capacity_request_ref: RequestRef | None = None
     """The CapacityRequest whose grant bounds the replicas; absent: the one that the pods belong to."""
 
@@ -160,6 +176,16 @@ class InferenceSLOSpec(ApiModel):
             message="objectives: two have the same sli and threshold: keep one of them",
             holds=lambda it: len({(o.sli, o.threshold) for o in it.objectives}) == len(it.objectives),
             field="objectives",
+        ),
+        Rule(
+            cel="!(has(self.engine) && has(self.metrics))",
+            message="engine names an engine that is known, metrics the names of one that is not: keep one",
+            shows=(
+                "engine %s is known by its name, metrics is for one that is not: keep one of them",
+                "self.engine",
+            ),
+            holds=lambda it: it.engine is None or it.metrics is None,
+            field="metrics",
         ),
         Rule(
             cel="self.targetRef == oldSelf.targetRef",

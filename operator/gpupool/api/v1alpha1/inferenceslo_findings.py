@@ -15,6 +15,8 @@ MAX_EVIDENCE = 8
 MAX_STARTS = 20
 MAX_PROFILES = 4
 MAX_ADVICE = 3
+MAX_TRAITS = 15
+MAX_EFFECTS = 8
 
 
 class Cause(StrEnum):
@@ -123,6 +125,23 @@ class ColdStart(ApiModel):
     """Up to when they were counted."""
 
 
+class TraitStatus(ApiModel):
+    """How requests or answers are."""
+
+    name: Word
+    """What it is; latencies with the load at which they were seen."""
+    base: Count
+    """As it was learned, in the first five good windows."""
+    recent: Count
+    """Lately."""
+    samples: Annotated[int, Field(ge=0)]
+    """Windows that were seen."""
+    last: Timestamp
+    """The newest of them."""
+    since: Timestamp | None = None
+    """When it began to differ."""
+
+
 class ProfileStatus(ApiModel):
     """What one replica can do on one GPU model, learned while all objectives were met."""
 
@@ -150,6 +169,8 @@ class ProfileStatus(ApiModel):
     """How long it takes until a new pod is Ready."""
     first_token: ColdStart | None = None
     """And until it was seen to write, where it was asked within a window."""
+    traits: Annotated[tuple[TraitStatus, ...], Field(max_length=MAX_TRAITS)] = Field(default_factory=tuple)
+    """How requests and answers are; the condition Drift says what differs from when it was learned."""
 
 
 class AdviceStatus(ApiModel):
@@ -161,3 +182,49 @@ class AdviceStatus(ApiModel):
     """The measured numbers."""
     expect: Text
     """What it may bring, by arithmetic on these numbers."""
+
+
+class Measure(StrEnum):
+    """What an effect is seen in."""
+
+    ITL = "ms between tokens"
+    TTFT = "ms to the first token"
+    RUNNING = "requests running at a pod"
+    FULLEST = "requests waiting at the fullest pod"
+    FITS = "requests that the KV cache holds"
+
+
+class Lever(StrEnum):
+    """What is moved by whoever follows an advice."""
+
+    RECIPE = "Recipe"
+    REPLICAS = "Replicas"
+    CACHE_HITS = "CacheHits"
+    SPREAD = "Spread"
+
+
+class EffectStatus(ApiModel):
+    """Advice that was given, and what became of it."""
+
+    kind: Annotated[str, StringConstraints(max_length=32)]
+    """Of the advice."""
+    measure: Measure
+    """What the effect is seen in."""
+    before: Count
+    """Its value when the advice was given last."""
+    predicted: Count
+    """What it was expected to become."""
+    given: Timestamp
+    """When the advice was given last."""
+    lever: Lever
+    """What is moved by whoever follows it."""
+    level: Count = 0
+    """Where that stood: replicas, part of cache hits, requests at the fullest pod."""
+    recipe: Annotated[str, StringConstraints(max_length=32)] = ""
+    """And the recipe."""
+    since: Timestamp | None = None
+    """When it was followed."""
+    real: Count | None = None
+    """What was measured then, once nothing from before was in the window any more."""
+    measured: Timestamp | None = None
+    """When."""

@@ -10,11 +10,15 @@ from gpupool.api.v1alpha1.common import MAX_CONDITIONS, Condition
 from gpupool.api.v1alpha1.durations import Duration
 from gpupool.api.v1alpha1.inferenceslo_findings import (
     MAX_ADVICE,
+    MAX_EFFECTS,
     MAX_PROFILES,
     AdviceStatus,
     DiagnosisStatus,
+    EffectStatus,
     ProfileStatus,
 )
+from gpupool.api.v1alpha1.inferenceslo_metrics import Resolved
+from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutStatus
 from gpupool.api.v1alpha1.rules import Distinct
 
 MAX_KEPT = 60
@@ -170,7 +174,9 @@ class InferenceSLOStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """Number of the spec this status speaks of."""
     engine: Annotated[str, StringConstraints(max_length=32)] | None = None
-    """The engine whose metrics are read."""
+    """The engine whose metrics are read; Custom where spec.metrics names them."""
+    metrics: Resolved = Field(default_factory=tuple)
+    """What was looked for by spec.metrics, and whether it is there."""
     replicas: Annotated[int, Field(ge=0)] | None = None
     """Pods of the workload."""
     ready_replicas: Annotated[int, Field(ge=0)] | None = None
@@ -191,9 +197,14 @@ class InferenceSLOStatus(ApiModel):
     """What a replica can do, by GPU model; it survives restarts."""
     advice: Annotated[tuple[AdviceStatus, ...], Field(max_length=MAX_ADVICE)] = Field(default_factory=tuple)
     """What may bring more than another GPU."""
+    effects: Annotated[tuple[EffectStatus, ...], Field(max_length=MAX_EFFECTS)] = Field(default_factory=tuple)
+    """What became of advice: predicted against real."""
     decision: SteeringDecision | None = None
     """How many replicas there may be."""
+    rollout: RolloutStatus | None = None
+    """The newest revision beside the one before."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Met, BudgetHealthy, DataAvailable, Steering; Conflict, WantsMoreGPUs, RolloutWouldDeadlock where so."""
+    """Met, BudgetHealthy, DataAvailable, Steering; Conflict, WantsMoreGPUs, RolloutWouldDeadlock where so;
+    RolloutHealthy after a second revision was seen; Drift while it behaves otherwise than it was learned."""

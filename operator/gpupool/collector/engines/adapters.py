@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from gpupool.collector.engines.names import ENGINES, Histogram
+from gpupool.collector.engines.names import ENGINES, Histogram, Names
 from gpupool.collector.engines.questions import NO_PROBES
 from gpupool.model.slo import Sli
 
@@ -173,26 +173,32 @@ ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType(
 """By the name that `spec.engine` gives."""
 
 
-def gauges() -> tuple[Series, ...]:
-    """Gauges of all engines."""
-    return _distinct(s for a in ADAPTERS.values() for found in a.gauges.values() for s in found)
+def gauges(more: Iterable[Adapter] = ()) -> tuple[Series, ...]:
+    """Gauges of all engines, and of those whose owners gave names."""
+    return _distinct(s for a in (*ADAPTERS.values(), *more) for found in a.gauges.values() for s in found)
 
 
-def most_running() -> tuple[Series, ...]:
+def most_running(more: Iterable[Adapter] = ()) -> tuple[Series, ...]:
     """Gauges whose highest value is asked for too."""
-    return _distinct(s for a in ADAPTERS.values() for s in a.gauges["running"])
+    return _distinct(s for a in (*ADAPTERS.values(), *more) for s in a.gauges["running"])
 
 
-def counters() -> tuple[Series, ...]:
+def counters(more: Iterable[Adapter] = ()) -> tuple[Series, ...]:
     """Counters of all engines, those of their means included."""
-    plain = [s for a in ADAPTERS.values() for found in a.counters.values() for s in found]
-    means = [m for a in ADAPTERS.values() for found in a.means.values() for m in found]
+    every = (*ADAPTERS.values(), *more)
+    plain = [s for a in every for found in a.counters.values() for s in found]
+    means = [m for a in every for found in a.means.values() for m in found]
     return _distinct((*plain, *(m.sum for m in means), *(m.events for m in means)))
 
 
 def shapes(engine: str, sli: Sli) -> tuple[Histogram, ...]:
     """The histograms in which the form of a latency is seen; a request's mean for want of ITL."""
-    latencies = ENGINES[engine].latencies
+    return shapes_of(ENGINES[engine], sli)
+
+
+def shapes_of(names: Names, sli: Sli) -> tuple[Histogram, ...]:
+    """The same of any engine's names."""
+    latencies = names.latencies
     return latencies.get(sli, ()) or (latencies.get(Sli.TPOT, ()) if sli is Sli.ITL else ())
 
 

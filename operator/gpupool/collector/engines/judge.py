@@ -7,11 +7,13 @@ bounds is Invalid and never interpolated. Rules are asked in their order; the fi
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpupool.collector.engines import custom
 from gpupool.collector.engines.meter import Counter, PodName
 from gpupool.collector.engines.names import AVAILABILITY, ENGINES, Histogram, Names, Ratio
 from gpupool.collector.engines.questions import ALL
 from gpupool.collector.engines.sight import Sight
 from gpupool.collector.prometheus.problem import over, some
+from gpupool.model.metrics import Metrics
 from gpupool.model.slo import Objective, Reading, Sli, SloState
 
 TOLERANCE = 1e-9
@@ -28,6 +30,7 @@ class Workload:
         gone: those that were its own a moment ago: what they did counts.
         engine: as the spec names it, or as it was found; empty where neither.
         bounds: bucket bounds of a histogram, where they had to be asked for.
+        metrics: the names that its owner gives, in place of an engine's.
     """
 
     ready: Sequence[PodName]
@@ -35,6 +38,17 @@ class Workload:
     gone: Sequence[PodName] = ()
     engine: str = ""
     bounds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    metrics: Metrics | None = None
+
+    @property
+    def names(self) -> Names | None:
+        """The metrics of its engine; None where it is not known."""
+        return ENGINES.get(self.engine) if self.metrics is None else custom.names(self.metrics)
+
+    @property
+    def sources(self) -> tuple[Ratio, ...]:
+        """Where its availability is counted, the first that a pod exports."""
+        return AVAILABILITY if self.metrics is None else custom.sources(self.metrics)
 
     @property
     def pods(self) -> tuple[PodName, ...]:
@@ -58,7 +72,7 @@ def judge(objective: Objective, workload: Workload, sight: Sight) -> Reading:
 
 def histogram_of(objective: Objective, workload: Workload, sight: Sight) -> Histogram | None:
     """The histogram that answers for a latency: the newest name that any pod exports, else the newest."""
-    names = ENGINES.get(workload.engine)
+    names = workload.names
     choices = names.latencies.get(objective.sli, ()) if names else ()
     seen = {c.metric for pod in workload.pods for c in sight.buckets.get(pod, ())}
     return next((h for h in choices if f"{h.name}_bucket" in seen), choices[0] if choices else None)
@@ -103,15 +117,16 @@ def _no_target(workload: Workload, sight: Sight) -> Reading | None:
 def _no_numbers(workload: Workload, sight: Sight) -> Reading | None:
     if broken := [pod for pod in workload.ready if pod in sight.broken]:
         return Reading(SloState.INVALID, message=f"{_names(broken)} shows NaN where numbers belong.")
-    if workload.engine not in ENGINES:
+    names = workload.names
+    if names is None:
         known = ", ".join(ENGINES)
         return _missing(
             f"The pods export metrics of no engine that is known ({known}): name it in spec.engine."
         )
     ages = [sight.ages[pod] for pod in workload.ready if pod in sight.ages]
     if not ages:
-        names = ENGINES[workload.engine]
-        return _missing(f"No pod exports {names.running}: is spec.engine {workload.engine} right?")
+        named = f"spec.engine {workload.engine}" if workload.metrics is None else "spec.metrics.running"
+        return _missing(f"No pod exports {names.running}: is {named} right?")
     if not any(sight.fresh(pod) for pod in workload.ready):
         text = f"The newest sample is {over(min(ages))} old: the engine hangs, or is scraped no more."
         return Reading(SloState.STALE, message=text)
@@ -131,9 +146,9 @@ def _with_gaps(found: Reading, workload: Workload, sight: Sight) -> Reading:
 
 
 def _latency(objective: Objective, workload: Workload, sight: Sight) -> Reading:
-    names, histogram = ENGINES[workload.engine], histogram_of(objective, workload, sight)
-    if histogram is None:
-        return _unsupported(objective, workload.engine, names)
+    names, histogram = workload.names, histogram_of(objective, workload, sight)
+    if names is None or histogram is None:
+        return _unsupported(objective, workload)
     threshold = objective.threshold or 0.0
     with_all, with_bound = _with_bucket(histogram, threshold, workload, sight)
     if not any(f"{histogram.name}_bucket" in sight.shown.get(pod, ()) for pod in workload.ready):
@@ -157,7 +172,7 @@ def _latency(objective: Objective, workload: Workload, sight: Sight) -> Reading:
 
 
 def _availability(workload: Workload, sight: Sight) -> Reading:
-    for source in AVAILABILITY:
+    for source in workload.sources:
         counted = [_requests(source, sight.counts.get(pod, {})) for pod in workload.pods]
         known = [c for c in counted if c is not None]
         if known:
@@ -172,9 +187,9 @@ def _availability(workload: Workload, sight: Sight) -> Reading:
 
 
 def _throughput(objective: Objective, workload: Workload, sight: Sight) -> Reading:
-    names = ENGINES[workload.engine]
-    if not names.tokens:
-        return _unsupported(objective, workload.engine, names)
+    names = workload.names
+    if names is None or not names.tokens:
+        return _unsupported(objective, workload)
     if sight.seconds <= 0:
         return Reading(SloState.OK, metric=names.tokens[0])
     tokens = sum(
@@ -262,9 +277,11 @@ def _idle(workload: Workload, sight: Sight, names: Names) -> bool:
     return all(sight.loads.get(pod, {}).get(g, 0.0) == 0 for pod in workload.ready for g in gauges)
 
 
-def _unsupported(objective: Objective, engine: str, names: Names) -> Reading:
-    has = ", ".join(sorted(names.latencies)) or "no latency"
-    text = f"{engine} exports no histogram of {objective.sli.value}: it has {has}."
+def _unsupported(objective: Objective, workload: Workload) -> Reading:
+    if workload.metrics is not None:
+        return Reading(SloState.UNSUPPORTED, message=custom.lacking(objective.sli))
+    has = ", ".join(sorted(workload.names.latencies if workload.names else ())) or "no latency"
+    text = f"{workload.engine} exports no histogram of {objective.sli.value}: it has {has}."
     return Reading(SloState.UNSUPPORTED, message=text)
 
 

@@ -41,42 +41,55 @@ class Questions:
     up: str
 
 
-def questions(namespaces: Sequence[str], thresholds: Iterable[float]) -> Questions:
+@dataclass(frozen=True, slots=True)
+class More:
+    """Names that are asked beside those of known engines; `running` are the gauges that tell of freshness."""
+
+    histograms: frozenset[str] = frozenset()
+    counters: frozenset[str] = frozenset()
+    gauges: frozenset[str] = frozenset()
+    running: frozenset[str] = frozenset()
+
+
+def questions(namespaces: Sequence[str], thresholds: Iterable[float], more: More | None = None) -> Questions:
     """The questions for endpoints in these namespaces.
 
     Args:
         namespaces: of all endpoints.
         thresholds: bounds in the units of the histograms, those of all objectives.
+        more: names that owners of endpoints give.
     """
+    own = more or More()
     where = places(namespaces)
     comma = f",{where}" if where else ""
     bounds = "|".join((r"\\+Inf", *sorted({s for t in thresholds for s in spellings(t)})))
     kept = duration(KEEP)
-    names = one_of("__name__", [f"{name}_bucket" for name in histograms()])
+    names = one_of("__name__", [f"{name}_bucket" for name in sorted({*histograms(), *own.histograms})])
     series = ", ".join(SERIES)
     bucket = (
         f"max by (__name__, namespace, pod, le, {series})"
         f' (last_over_time({{{names},le=~"{bounds}"{comma}}}[{kept}]))'
     )
+    counted = one_of("__name__", sorted({*counters(), *own.counters}))
     count = (
         f"max by (__name__, namespace, pod, status, reason, handler, method, {series})"
-        f" (last_over_time({{{one_of('__name__', counters())},{NO_PROBES}{comma}}}[{kept}]))"
+        f" (last_over_time({{{counted},{NO_PROBES}{comma}}}[{kept}]))"
     )
-    gauge = f"{{{one_of('__name__', gauges())}{comma}}}"
+    gauge = f"{{{one_of('__name__', sorted({*gauges(), *own.gauges}))}{comma}}}"
     return Questions(
         buckets=f"sum by (__name__, namespace, pod, le) ({bucket})",
         shown=f'count by (__name__, namespace, pod) ({{{names},le="{ALL}"{comma}}})',
         counts=f"sum by (__name__, namespace, pod, status) ({count})",
         loads=f"sum by (__name__, namespace, pod) (max by (__name__, namespace, pod, {series}) ({gauge}))",
-        ages=f"min by (namespace, pod) (time() - ({_any('timestamp(%s)', where)}))",
-        broken=f"min by (namespace, pod) ({_any('(%s < bool Inf)', where)}) == 0",
+        ages=f"min by (namespace, pod) (time() - ({_any('timestamp(%s)', where, own.running)}))",
+        broken=f"min by (namespace, pod) ({_any('(%s < bool Inf)', where, own.running)}) == 0",
         up=f"max by (job, instance, namespace, pod) (up{{{where}}})" if where else "up",
     )
 
 
-def _any(form: str, where: str) -> str:
+def _any(form: str, where: str, more: Iterable[str]) -> str:
     """An expression over each engine's gauge of running requests: what drops names takes one at a time."""
-    names = sorted({names.running for names in ENGINES.values()})
+    names = sorted({*(names.running for names in ENGINES.values()), *more})
     return " or ".join(form % f"{name}{{{where}}}" for name in names)
 
 

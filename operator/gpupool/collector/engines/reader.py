@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from gpupool.collector.engines import custom
 from gpupool.collector.engines import questions as ask
 from gpupool.collector.engines.judge import Workload, judge, unmatched
 from gpupool.collector.engines.meter import Meter, PodName
 from gpupool.collector.engines.names import ENGINES
+from gpupool.collector.engines.revisions import by_revision
 from gpupool.collector.engines.sight import Sight, by_name, by_pod, names_of, pod_of
 from gpupool.collector.prometheus import health, queries
 from gpupool.collector.prometheus.answer import Sample
@@ -34,6 +36,7 @@ class Subject:
         others: of those that do not.
         gone: of those that were there a moment ago: what they did last is read still.
         asleep: it has no pod because nobody asks for it.
+        revisions: of each pod, where its revisions are watched.
     """
 
     slo: Slo
@@ -41,6 +44,7 @@ class Subject:
     others: Sequence[str] = ()
     gone: Sequence[str] = ()
     asleep: bool = False
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ class EndpointReader:
     async def _look(self, subjects: Sequence[Subject], moment: float | None) -> tuple[float, Sight]:
         """Ask everything as of one moment."""
         namespaces = sorted({s.slo.key.namespace for s in subjects})
-        asked = ask.questions(namespaces, _thresholds(subjects))
+        maps = {s.slo.metrics for s in subjects if s.slo.metrics is not None}
+        asked = ask.questions(namespaces, _thresholds(subjects), custom.more(maps))
         up = await self._client.query(asked.up, moment)
         at = max((sample.timestamp for sample in up), default=0.0)
         if not at:
@@ -172,8 +177,9 @@ def _pods(namespace: str, names: Iterable[str]) -> tuple[PodName, ...]:
 def _workload(subject: Subject, sight: Sight) -> Workload:
     namespace = subject.slo.key.namespace
     ready, others = _pods(namespace, subject.ready), _pods(namespace, subject.others)
-    engine = subject.slo.engine or sight.engine((*ready, *others))
-    return Workload(ready, others, _pods(namespace, subject.gone), engine)
+    metrics = subject.slo.metrics
+    engine = custom.CUSTOM if metrics else subject.slo.engine or sight.engine((*ready, *others))
+    return Workload(ready, others, _pods(namespace, subject.gone), engine, metrics=metrics)
 
 
 def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
@@ -182,17 +188,22 @@ def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
             SloState.NO_TRAFFIC, seconds=sight.seconds, message="It sleeps: nobody asks for it."
         )
         return Endpoint((nobody,) * len(subject.slo.objectives), workload.engine)
+    objectives = subject.slo.objectives
+    readings = tuple(judge(objective, workload, sight) for objective in objectives)
     return Endpoint(
-        readings=tuple(judge(objective, workload, sight) for objective in subject.slo.objectives),
+        readings=readings,
         engine=workload.engine,
         pods=len(workload.ready) + len(workload.others),
         ready=len(workload.ready),
         interval=max((sight.intervals.get(pod, 0.0) for pod in workload.ready), default=0.0),
+        resolved=() if workload.metrics is None else custom.resolved(workload.metrics, workload.ready, sight),
+        revisions=by_revision(objectives, readings, workload, subject.revisions, sight),
     )
 
 
-def _thresholds(subjects: Iterable[Subject]) -> set[float]:
+def _thresholds(subjects: Sequence[Subject]) -> set[float]:
     """All thresholds, in the units of every histogram."""
     units = {h.unit for names in ENGINES.values() for own in names.latencies.values() for h in own}
+    units |= {s.slo.metrics.unit for s in subjects if s.slo.metrics is not None}
     asked = {o.threshold for s in subjects for o in s.slo.objectives if o.threshold is not None}
     return {round(threshold / unit, 9) for threshold in asked for unit in units}

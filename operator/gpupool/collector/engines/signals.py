@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gpupool.collector.engines.adapters import ADAPTERS, MOST, Adapter, Mean, Series, shapes
+from gpupool.collector.engines import custom
+from gpupool.collector.engines.adapters import ADAPTERS, MOST, Adapter, Mean, Series, shapes_of
 from gpupool.collector.engines.gpus import gpus_by_pod
 from gpupool.collector.engines.meter import PodName
+from gpupool.collector.engines.names import ENGINES, Names
 from gpupool.collector.engines.reader import Subject
 from gpupool.collector.engines.sight import pod_of
 from gpupool.collector.engines.windows import HOSTS, NAME, window_questions
@@ -84,7 +86,7 @@ class SignalReader:
         """
         try:
             async with asyncio.timeout(self._patience):
-                shown = await self._look(sorted({s.slo.key.namespace for s in subjects}))
+                shown = await self._look(subjects)
         except TimeoutError:
             return SignalReading(
                 problem=f"Prometheus at {self._client.url} needs more than {self._patience:g}s"
@@ -99,8 +101,11 @@ class SignalReader:
         }
         return SignalReading(endpoints=found)
 
-    async def _look(self, namespaces: Sequence[str]) -> Shown:
-        asked = window_questions(namespaces, self._window)
+    async def _look(self, subjects: Sequence[Subject]) -> Shown:
+        namespaces = sorted({s.slo.key.namespace for s in subjects})
+        maps = dict.fromkeys(s.slo.metrics for s in subjects if s.slo.metrics is not None)
+        families = custom.more(maps).histograms
+        asked = window_questions(namespaces, self._window, [custom.adapter(m) for m in maps], families)
         answers = await asyncio.gather(*(self._client.query(q) for q in asked.all))
         gauges, rates, buckets, means, highs, clocks, hosts = answers
         return Shown(
@@ -113,7 +118,9 @@ class SignalReader:
 
 def signals(subject: Subject, engine: str, births: Births, shown: Shown, window: float) -> Signals:
     """What an endpoint shows."""
-    adapter, namespace = ADAPTERS.get(engine), subject.slo.key.namespace
+    metrics, namespace = subject.slo.metrics, subject.slo.key.namespace
+    adapter = ADAPTERS.get(engine) if metrics is None else custom.adapter(metrics)
+    own = ENGINES.get(engine) if metrics is None else custom.names(metrics)
     names = [PodName(namespace, name) for name in subject.ready]
     return Signals(
         window=window,
@@ -128,8 +135,8 @@ def signals(subject: Subject, engine: str, births: Births, shown: Shown, window:
         ),
         starting=births.starting,
         started=births.started,
-        ttft=_spread(engine, Sli.TTFT, [shown.buckets.get(pod, {}) for pod in names]),
-        itl=_spread(engine, Sli.ITL, [shown.buckets.get(pod, {}) for pod in names]),
+        ttft=_spread(own, Sli.TTFT, [shown.buckets.get(pod, {}) for pod in names]),
+        itl=_spread(own, Sli.ITL, [shown.buckets.get(pod, {}) for pod in names]),
         recipe=births.recipe,
     )
 
@@ -196,9 +203,9 @@ def _total(*parts: float | None) -> float | None:
     return sum(known) if known else None
 
 
-def _spread(engine: str, sli: Sli, pods: Sequence[Buckets]) -> Spread:
+def _spread(names: Names | None, sli: Sli, pods: Sequence[Buckets]) -> Spread:
     """The form of a latency over the pods: buckets of one bound count together, newest name first."""
-    for histogram in shapes(engine, sli) if engine in ADAPTERS else ():
+    for histogram in () if names is None else shapes_of(names, sli):
         rates: dict[float, float] = defaultdict(float)
         for own in (pod[histogram.name] for pod in pods if histogram.name in pod):
             below = 0.0

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gpupool.collector.engines.adapters import MOST, Series, all_shapes, counters, gauges, most_running
+from gpupool.collector.engines.adapters import (
+    MOST,
+    Adapter,
+    Series,
+    all_shapes,
+    counters,
+    gauges,
+    most_running,
+)
 from gpupool.collector.engines.questions import MOST_NAMESPACES, places
 from gpupool.collector.prometheus.activity import KEPT, duration, labels, one_of
 
@@ -75,27 +83,32 @@ class WindowQuestions:
         return self.gauges, self.rates, self.shapes, self.gpus, self.highs, self.clocks, self.hosts
 
 
-def window_questions(namespaces: Sequence[str], window: float) -> WindowQuestions:
+def window_questions(
+    namespaces: Sequence[str], window: float, more: Sequence[Adapter] = (), families: Iterable[str] = ()
+) -> WindowQuestions:
     """The questions for endpoints in these namespaces.
 
     Args:
         namespaces: of all endpoints.
         window: seconds.
+        more: adapters that owners of endpoints give.
+        families: and their histograms.
     """
     where, span = places(namespaces), duration(window)
     series, device = ", ".join(SERIES), labels((*KEPT, "modelName", "clock_event", NAME))
     by_pod = f"sum by (namespace, pod, {NAME}) (max by (namespace, pod, {NAME}, {series}) (%s))"
-    buckets = " or ".join(_named(f"rate({name}_bucket{{{where}}}[{span}])", name) for name in all_shapes())
+    shown = sorted({*all_shapes(), *families})
+    buckets = " or ".join(_named(f"rate({name}_bucket{{{where}}}[{span}])", name) for name in shown)
     clocks = " or ".join(f"max by (modelName) (max_over_time({s}[{HOUR}]))" for s in _held(CLOCK, namespaces))
     return WindowQuestions(
         gauges=by_pod
         % " or ".join(
             (
-                _each("avg_over_time(%s)", gauges(), where, span),
-                _each("max_over_time(%s)", most_running(), where, span, MOST),
+                _each("avg_over_time(%s)", gauges(more), where, span),
+                _each("max_over_time(%s)", most_running(more), where, span, MOST),
             )
         ),
-        rates=by_pod % _each("rate(%s)", counters(), where, span),
+        rates=by_pod % _each("rate(%s)", counters(more), where, span),
         shapes=f"sum by (namespace, pod, le, {NAME}) ({buckets}) > 0",
         gpus=f"max by {device} ({_devices('avg_over_time(%s)', GPU_MEANS, namespaces, span)})",
         highs=f"max by {device} ({_devices('max_over_time(%s)', GPU_HIGHS, namespaces, span)})",

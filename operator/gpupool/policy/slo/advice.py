@@ -10,6 +10,7 @@ from math import ceil
 from typing import Final
 
 from gpupool.model.diagnosis import Advice, Cause, Diagnosis
+from gpupool.model.effects import Forecast, Lever, Measure
 from gpupool.model.signals import share
 from gpupool.model.slo import Sli
 from gpupool.policy.slo.diagnosis.replicas import TRUSTED
@@ -45,6 +46,7 @@ def _batching(it: Situation, cause: Cause) -> Advice | None:
         f"{waiting:.1f} requests wait at a pod while {running:.1f} run in {100 * kv:.0f} % of the KV cache.",
         f"With at least {ceil(more)} sequences at once (--max-num-seqs) those that wait would run; the cache"
         f" holds up to {room:.0f} at {100 * KV_ROOM.value:.0f} %.",
+        Forecast(Measure.RUNNING, running, more, Lever.RECIPE, recipe=it.signals.recipe),
     )
 
 
@@ -56,6 +58,7 @@ def _kv_cache(it: Situation, cause: Cause) -> Advice | None:
         "KVCache",
         f"{running:.1f} requests fill {100 * kv:.0f} % of the KV cache, {it.waiting or 0.0:.1f} wait there.",
         f"In 8 bit the same memory would hold about {2 * running / kv:.0f} of them.",
+        Forecast(Measure.FITS, running / kv, 2 * running / kv, Lever.RECIPE, recipe=it.signals.recipe),
     )
 
 
@@ -68,6 +71,7 @@ def _routing(it: Situation, cause: Cause) -> Advice | None:
         "Routing",
         f"{max(waiting):.1f} requests wait at the fullest pod, {min(waiting):.1f} at the emptiest.",
         f"Sent to the least loaded pod, at most {mean:.1f} would wait at each.",
+        Forecast(Measure.FULLEST, max(waiting), mean, Lever.SPREAD, level=max(waiting)),
     )
 
 
@@ -86,6 +90,7 @@ def _prefix_cache(it: Situation, cause: Cause) -> Advice | None:
         f"Prompts have {prompt:.0f} tokens, {100 * hits:.0f} % of them known to the prefix cache.",
         f"Where {100 * CACHED:.0f} % could be known (shared instructions first, routing by prefix), the first"
         f" token would come after {then:.2f} s in place of {ttft:.2f} s.",
+        Forecast(Measure.TTFT, 1e3 * ttft, 1e3 * then, Lever.CACHE_HITS, level=hits),
     )
 
 
@@ -98,6 +103,7 @@ def _quantization(it: Situation, cause: Cause) -> Advice | None:
         f"A token takes {1e3 * itl:.0f} ms with the memory busy for {100 * dram:.0f} % of the time.",
         f"Half the bytes (FP8 for 16 bit) would bring it to {1e3 * itl * (1 - dram / 2):.0f} ms at best, and"
         " leave more room for the KV cache.",
+        Forecast(Measure.ITL, 1e3 * itl, 1e3 * itl * (1 - dram / 2), Lever.RECIPE, recipe=it.signals.recipe),
     )
 
 
@@ -120,6 +126,13 @@ def _smaller_model(it: Situation, cause: Cause) -> Advice | None:
         "SmallerModel",
         f"Alone in its batch a request has {sli.value} of {mean:.3g} s; {threshold:g} s are promised.",
         f"A model or GPU at least {factor:.1f} times as fast, or an objective of {mean:.2g} s.",
+        Forecast(
+            Measure.TTFT if sli is Sli.TTFT else Measure.ITL,
+            1e3 * mean,
+            1e3 * threshold,
+            Lever.RECIPE,
+            recipe=it.signals.recipe,
+        ),
     )
 
 
@@ -132,17 +145,23 @@ def _consolidation(it: Situation, cause: Cause) -> Advice | None:
     because = f"{running:.1f} requests run on {replicas} replicas."
     if cause is Cause.NO_TRAFFIC:
         return Advice("Consolidation", because, f"At scale zero {replicas} replicas' GPUs would be free.")
-    less = Advice("Consolidation", because, f"One replica less still runs {running / (replicas - 1):.1f}.")
+    less = _fewer(because, f"One replica less still runs {running / (replicas - 1):.1f}.", it, replicas - 1)
     if known is None or known.samples < TRUSTED or not known.value:
         return less
     needed = max(1, ceil((it.load or 0.0) * replicas / known.value))
     if needed >= replicas:
         return less
-    return Advice(
-        "Consolidation",
-        because,
-        f"A replica was seen to carry {known.value:.3g} requests/s: {needed} of {replicas} would do.",
+    text = f"A replica was seen to carry {known.value:.3g} requests/s: {needed} of {replicas} would do."
+    return _fewer(because, text, it, needed)
+
+
+def _fewer(because: str, expect: str, it: Situation, replicas: int) -> Advice:
+    """Fewer replicas that run what all of them do."""
+    present, running = len(it.signals.pods), it.signals.sum(lambda p: p.engine.running) or 0.0
+    forecast = Forecast(
+        Measure.RUNNING, running / present, running / replicas, Lever.REPLICAS, level=float(present)
     )
+    return Advice("Consolidation", because, expect, forecast)
 
 
 RULES: Final[tuple[Rule, ...]] = (

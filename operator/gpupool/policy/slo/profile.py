@@ -14,6 +14,7 @@ from typing import Final
 from gpupool.model.profile import ColdStart, Profile, Shape, Stat
 from gpupool.model.signals import PodSignals, Signals, share
 from gpupool.policy.slo.diagnosis.situation import Situation
+from gpupool.policy.slo.drift import watch
 
 MOVED: Final = 0.2
 """Part by which prompts or answers are longer or shorter when a profile begins anew (WVA's guard)."""
@@ -49,7 +50,11 @@ def learn(profiles: Sequence[Profile], it: Situation, now: float) -> tuple[Profi
                 cold_start=_starts(profile.cold_start, it.signals),
                 first_token=_first_tokens(profile.first_token, it.signals, now),
             )
-        if _good(it) and _due(profile, now, it.signals.window):
+        good = _good(it)
+        if it.whole and not it.signals.starting:
+            seen = replace(it.signals, pods=tuple(pods))
+            profile = replace(profile, traits=watch(profile.traits, seen, now, good=good))
+        if good and _due(profile, now, it.signals.window):
             profile = _learned(profile, pods, now)
         found[model] = profile
     if any(found):
@@ -107,6 +112,7 @@ def _learned(profile: Profile, pods: Sequence[PodSignals], now: float) -> Profil
             now,
             cold_start=profile.cold_start,
             first_token=profile.first_token,
+            traits=profile.traits,
         )
     known = signals.sum(lambda p: p.engine.known)
     return replace(

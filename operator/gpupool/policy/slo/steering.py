@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gpupool.model.steering import Decision, Lack, Limits, Pace, Rejected, Scaling, Target
+from gpupool.model.steering import DataPolicy, Decision, Lack, Limits, Need, Pace, Rejected, Scaling, Target
 from gpupool.policy.slo.grant import Grant
+from gpupool.policy.slo.holding import held
 from gpupool.policy.slo.rollout import affordable, surge
 
 
@@ -33,6 +34,8 @@ class Situation:
         needed: replicas that the objectives need; None while the profile is not learned.
         why: the arithmetic of it.
         term: what decided it.
+        policy: what missing data does.
+        known: replicas that are needed at least, by what is known while users are not seen.
     """
 
     scaling: Scaling
@@ -46,6 +49,8 @@ class Situation:
     needed: int | None = None
     why: str = ""
     term: str = ""
+    policy: DataPolicy = DataPolicy.HOLD
+    known: Need | None = None
 
 
 class _Floor(NamedTuple):
@@ -72,6 +77,7 @@ def decide(it: Situation) -> Decision:
     lowest, spared = bounds[0], tuple(_kept(it, bounds[0]))
     ceiling = spared[0] if spared else lowest
     rejected = [_higher(b) for b in bounds[1:]] + [_lower(lowest, it) for _ in spared]
+    rejected += _not_raised(it, floor)
     lack = None
     if floor > ceiling.replicas:
         lack = _lack(it, floor) if lowest.reason in _SCARCE else None
@@ -97,10 +103,13 @@ UNLEARNED, HELD = "ProfileUnlearned", "DataUnknown"
 
 
 def _floor(it: Situation) -> _Floor:
-    found = _asked(it)
-    if it.pace is Pace.HOLD and it.written is not None and it.written.low > found.replicas:
-        return _Floor(it.written.low, "as it was when the users were last seen", HELD)
-    return found
+    asked = _asked(it)
+    if it.pace is not Pace.HOLD:
+        return asked
+    stands = it.written or it.theirs
+    need, low = Need(asked.replicas, asked.why), None if stands is None else stands.low
+    found = held(it.policy, need, low, it.scaling.low, it.known)
+    return _Floor(found.replicas, found.why, asked.reason if found == need else HELD)
 
 
 def _asked(it: Situation) -> _Floor:
@@ -113,6 +122,14 @@ def _asked(it: Situation) -> _Floor:
         return _Floor(saved, text, UNLEARNED)
     text = f"scaling.minReplicas {low}, what a replica carries is not learned yet"
     return _Floor(max(1, low), text, UNLEARNED)
+
+
+def _not_raised(it: Situation, floor: int) -> Iterable[Rejected]:
+    """A floor that what is known speaks for, where missing data holds it."""
+    known = it.known if it.pace is Pace.HOLD and it.policy is DataPolicy.HOLD else None
+    if known is not None and known.replicas > floor:
+        text = f"{known.why}, but data is missing and dataPolicy is Hold: UpOnly would let it rise."
+        yield Rejected(f"floor {known.replicas}", "DataPolicyHold", text)
 
 
 # ------------------------------------------------------------------ ceiling

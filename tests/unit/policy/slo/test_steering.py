@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Decision, Limits, Pace, Scaling, Target
+from gpupool.model.steering import DataPolicy, Decision, Limits, Need, Pace, Scaling, Target
 from gpupool.policy.slo.grant import Grant
 from gpupool.policy.slo.steering import Situation, decide
 from support.builders import GPU
@@ -55,6 +55,34 @@ def test_what_is_needed_is_told_whatever_the_grant_affords_and_why() -> None:
     assert (decided(2, 9).needed, decided(2, 9).floor_reason) == (2, "ProfileUnlearned")
     held = decided(2, 9, pace=Pace.HOLD, written=Limits(6, 9), needed=3)
     assert (held.needed, held.floor_reason) == (6, "DataUnknown")
+
+
+KNOWN = Need(8, "3.0 requests or more wait at each of 7 replicas")
+
+
+def test_hold_moves_nothing_and_says_what_it_held_back() -> None:
+    held = {"pace": Pace.HOLD, "written": Limits(6, 9)}
+    found = decided(2, 9, needed=7, known=KNOWN, **held)
+    assert found.floor == 6
+    (rejected,) = [r for r in found.rejected if r.reason == "DataPolicyHold"]
+    assert rejected.alternative == "floor 8"
+    assert "3.0 requests or more wait at each of 7 replicas" in rejected.message
+    assert not decided(2, 9, known=Need(5, ""), **held).rejected
+    assert decided(2, 9, needed=1, pace=Pace.HOLD, theirs=Limits(4, 9)).floor == 4, (
+        "nor before the first write"
+    )
+
+
+def test_up_only_lets_the_floor_rise_from_what_is_known() -> None:
+    held = {"pace": Pace.HOLD, "written": Limits(6, 9), "policy": DataPolicy.UP_ONLY}
+    assert decided(2, 9, needed=7, **held).floor == 7
+    found = decided(2, 9, needed=7, known=KNOWN, **held)
+    assert (found.floor, found.rejected) == (8, ())
+    assert "wait at each of 7 replicas" in found.message
+    assert decided(2, 9, needed=1, known=Need(2, ""), **held).floor == 6, "never falls"
+    assert decided(2, 9, needed=7, known=KNOWN, policy=DataPolicy.UP_ONLY).floor == 7, "all is known"
+    alone = decided(2, 9, known=KNOWN, pace=Pace.HOLD, policy=DataPolicy.UP_ONLY)
+    assert alone.floor == 8, "also where no HPA is"
 
 
 def test_while_users_are_not_seen_the_floor_never_falls() -> None:

@@ -1,0 +1,151 @@
+"""Guarding rollouts, beside the judging: what is bad is paused or turned back where its owner asks it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from gpupool.applier.rollouts import pause, resume, roll_back
+from gpupool.errors import Conflict, KubeError, NotFound
+from gpupool.model.objects import Key
+from gpupool.model.plan import Notice
+from gpupool.model.rollout import GuardMode, PauseRollout, ResumeRollout, Rollout, RolloutWrite, Verdict
+from gpupool.model.slo import Slo
+from gpupool.model.world import World
+from gpupool.planner.endpoints import SloPlan, SloStatus
+from gpupool.planner.guarding import GuardScene, GuardSnapshot, plan_guard
+from gpupool.planner.rollouts import ROLLOUT_HEALTHY, conditions
+from gpupool.policy.membership import Membership
+from gpupool.policy.slo.grant import NOWHERE
+from gpupool.runtime.context import Context
+from gpupool.runtime.places import places
+from gpupool.runtime.releases import source
+from gpupool.runtime.steering import NEEDED, blind
+
+log = logging.getLogger(__name__)
+
+WRITING = frozenset({GuardMode.PAUSE, GuardMode.ROLLBACK})
+
+
+class Guarding:
+    """Decides and writes for all endpoints at once.
+
+    Args:
+        context: the process's parts.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def turn(self, plan: SloPlan, slos: Sequence[Slo], world: World, found: Membership) -> SloPlan:
+        """The plan with what was done about rollouts, after it was done.
+
+        Args:
+            plan: what was judged.
+            slos: the promises.
+            world: the cluster.
+            found: what belongs to which pool.
+        """
+        snapshot = self._snapshot(plan, slos, world, found)
+        made = plan_guard(snapshot, plan.statuses)
+        failed, notices = await self._write(made.writes, {s.key: s for s in slos})
+        statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
+        return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
+
+    def _snapshot(self, plan: SloPlan, slos: Sequence[Slo], world: World, found: Membership) -> GuardSnapshot:
+        mirror = self._context.mirror
+        targets = {(t.key.namespace, t.ref): t for t in mirror.deployments.store.values()}
+        writing = [s for s in slos if s.guard in WRITING]
+        around = places(world, found, {s.key.namespace for s in writing}) if writing else {}
+        stable = {s.key: name for s in plan.statuses if (name := _stable(s))}
+        scenes = {
+            slo.key: GuardScene(
+                slo=slo,
+                target=targets.get((slo.key.namespace, slo.target)),
+                place=around.get(slo.key.namespace, NOWHERE),
+                source=self._source(slo, stable.get(slo.key, "")) if slo.guard is GuardMode.ROLLBACK else "",
+            )
+            for slo in slos
+        }
+        return GuardSnapshot(
+            scenes=scenes,
+            noted=tuple(t for t in targets.values() if t.rollable is not None and t.rollable.noted),
+            blind=blind(world, NEEDED | {"replicasets"}),
+            disputed=found.claimed_twice,
+            unread=len(mirror.slos.store) < mirror.slos.store.objects,
+        )
+
+    def _source(self, slo: Slo, revision: str) -> str:
+        """The ReplicaSet of the good revision; looked up only for what is bad."""
+        if not revision:
+            return ""
+        sets = self._context.mirror.replicasets.store.values()
+        return source(sets, (slo.key.namespace, slo.target), revision)
+
+    # ------------------------------------------------------------------ what is done
+
+    async def _write(
+        self, writes: Iterable[RolloutWrite], slos: Mapping[Key, Slo]
+    ) -> tuple[dict[Key, str], list[Notice]]:
+        """Carry out the writes; returns what failed, by InferenceSLO, and what is told."""
+        failed: dict[Key, str] = {}
+        notices: list[Notice] = []
+
+        async def attempt(action: RolloutWrite) -> None:
+            try:
+                await self._do(action)
+            except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
+                log.info("rollout not written yet", extra={"of": str(action.target), "error": str(error)})
+            except KubeError as error:
+                log.warning("rollout not written", extra={"of": str(action.target), "error": str(error)})
+                if action.slo is not None:
+                    failed[action.slo] = f"Deployment {action.target.name} was not written: {error}"
+            else:
+                notices.extend(_told(action, slos))
+
+        await asyncio.gather(*map(attempt, writes))
+        return failed, notices
+
+    async def _do(self, action: RolloutWrite) -> None:
+        writer, epoch = self._context.writer, self._context.epoch
+        if isinstance(action, PauseRollout):
+            await pause(writer, action, epoch=epoch)
+        elif isinstance(action, ResumeRollout):
+            await resume(writer, action, epoch=epoch)
+            log.info("rollout let go", extra={"of": str(action.target), "why": action.why})
+        else:
+            await roll_back(self._context.client, writer, action, epoch=epoch)
+
+
+def _stable(status: SloStatus) -> str:
+    """The revision to go back to; empty where nothing is bad."""
+    memory = Rollout() if status.guarded is None else status.guarded.memory
+    return memory.stable.name if memory.stable is not None and memory.verdict is Verdict.BAD else ""
+
+
+def _told(action: RolloutWrite, slos: Mapping[Key, Slo]) -> Iterable[Notice]:
+    slo = None if action.slo is None else slos.get(action.slo)
+    if slo is None:
+        return
+    name = action.target.name
+    if isinstance(action, PauseRollout):
+        text = f"The rollout of Deployment {name} is paused: revision {action.acted[-1].revision} is bad."
+        yield Notice("InferenceSLO", slo.key, slo.uid, "RolloutPaused", text, warning=True)
+    elif isinstance(action, ResumeRollout):
+        text = f"The rollout of Deployment {name} goes on: {action.why}."
+        yield Notice("InferenceSLO", slo.key, slo.uid, "RolloutResumed", text)
+    else:
+        deed = action.acted[-1]
+        text = f"Deployment {name} goes back from revision {deed.revision} to the template of {deed.to}."
+        yield Notice("InferenceSLO", slo.key, slo.uid, "RolledBack", text, warning=True)
+
+
+def _failed(status: SloStatus, message: str) -> SloStatus:
+    """What was decided could not be written."""
+    if status.guarded is None:
+        return status
+    found = replace(status.guarded, action="WriteFailed", said=message)
+    others = tuple(c for c in status.conditions if c.type != ROLLOUT_HEALTHY)
+    return replace(status, guarded=found, conditions=(*others, *conditions(found)))
