@@ -65,6 +65,7 @@ def pool(raw: Mapping[str, Any]) -> model.Pool:
         recall=recall,
         visibility=model.Visibility(spec.visibility),
         jobs=spec.telemetry.jobs,
+        slo_gate=model.SloGate(spec.admission.slo),
         enforce_now=found.metadata.annotations.get(ENFORCE_NOW) == "true",
     )
     return _released(read) if going else read

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from gpupool.api import findings
 from gpupool.api import v1alpha1 as api
+from gpupool.api.standing import standing
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
@@ -48,6 +49,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         profiles=findings.profiles(raw.get("status") or {}),
         scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
+        standing=standing(found, raw.get("status") or {}),
     )
 
 
@@ -125,6 +127,7 @@ def _decision(decision: Decision) -> Json:
         {
             "floor": decision.floor,
             "ceiling": decision.ceiling,
+            "needed": decision.needed,
             "pace": decision.pace.value,
             "reason": decision.reason,
             "message": shorten(decision.message),

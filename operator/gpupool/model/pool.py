@@ -51,6 +51,17 @@ class Visibility(StrEnum):
     AGGREGATE = "Aggregate"
 
 
+class SloGate(StrEnum):
+    """What becomes of GPUs that would not help an endpoint under an InferenceSLO."""
+
+    OFF = "Off"
+    """They are given as to anybody."""
+    WARN = "Warn"
+    """They are given, and it is said that they will not help."""
+    ENFORCE = "Enforce"
+    """They are refused; nothing that was granted is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reclaim:
     """When granted GPUs that were never requested are lent out. Percentages are 0 to 100.
@@ -135,6 +146,7 @@ class Pool:
     reserve: Mapping[str, int] = field(default_factory=dict)
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)
+    slo_gate: SloGate = SloGate.ENFORCE
     overridden: frozenset[str] = frozenset()
     enforce_now: bool = False
 

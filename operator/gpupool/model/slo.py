@@ -14,6 +14,7 @@ from typing import Final
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
 from gpupool.model.signals import SignalReading
+from gpupool.model.standing import Standing
 from gpupool.model.steering import Scaling
 
 HOUR: Final = 3600.0
@@ -148,7 +149,7 @@ class Endpoint:
 class Slo:
     """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left.
 
-    `request` is the CapacityRequest that its spec names.
+    `request` is the CapacityRequest that its spec names; `standing` is what its status says.
     """
 
     key: Key
@@ -164,6 +165,7 @@ class Slo:
     profiles: tuple[Profile, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,10 @@ class Lack:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How many replicas an endpoint may have; `lack` is set where the ceiling is below what is needed."""
+    """How many replicas an endpoint may have; `lack` is set where the ceiling is below what is needed.
+
+    `needed` is what the objectives need; None while that is not learned.
+    """
 
     floor: int
     ceiling: int
@@ -145,6 +148,7 @@ class Decision:
     pace: Pace = Pace.STEADY
     rejected: tuple[Rejected, ...] = ()
     lack: Lack | None = None
+    needed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def _of_grant(snapshot: Snapshot, claim: Claim, now: RequestStatus) -> Iterable[
     if now.granted > before:
         message = f"{now.granted} of {asked} GPUs granted in pool {snapshot.pool.name}."
         yield _tell(claim.request, now.phase, message)
+        if claim.gate is not None and not claim.gate.enforced:
+            yield _tell(claim.request, claim.gate.verdict.reason, claim.gate.verdict.message, warning=True)
     elif now.granted < before and now.granted == asked:
         yield _tell(claim.request, "Decreased", f"Granted GPUs fell from {before} to {asked}, as asked.")
     elif now.granted < before:

@@ -147,7 +147,7 @@ def _serve_guarantee(desk: Desk, claim: Claim) -> tuple[bool, Owed | None]:
 
 def _borrow(desk: Desk, behind: set[Key]) -> None:
     """Lend step by step to the share that has borrowed least for its weight."""
-    lines = {team: deque(c.key for c in own if c.request.preemptible) for team, own in _waiting(desk).items()}
+    lines = {team: deque(c.key for c in own if c.may_borrow) for team, own in _waiting(desk).items()}
     turns = [(_turn(desk, line[0]), team) for team, line in lines.items() if line]
     heapify(turns)
     while turns:

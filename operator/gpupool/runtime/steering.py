@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from gpupool.applier.autoscalers import adopt, give_back
-from gpupool.collector.scaling import of_controller
+from gpupool.collector import scaling
 from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Condition, Notice, Status
@@ -112,8 +112,7 @@ class Steering:
 
     def _targets(self) -> Mapping[Workload, Target]:
         mirror = self._context.mirror
-        sets = map(of_controller, mirror.statefulsets.store.values())
-        return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
+        return scaling.targets(mirror.deployments.store.values(), mirror.statefulsets.store.values())
 
     def _scalers(self) -> list[Scaler]:
         """The HPAs; where our note was taken off one, it is remembered."""

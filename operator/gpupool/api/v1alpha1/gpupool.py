@@ -8,6 +8,7 @@ from pydantic import Field
 from gpupool.api.v1alpha1.base import API_VERSION, ApiModel, Gpus
 from gpupool.api.v1alpha1.common import MAX_RESOURCES, Mode, ObjectMeta, Purpose, Visibility
 from gpupool.api.v1alpha1.gpupool_parts import (
+    AdmissionSpec,
     IsolationSpec,
     NodesSpec,
     QuotaSpec,
@@ -76,6 +77,8 @@ class GpuPoolSpec(ApiModel):
     """The layer that lends out what was promised and is not requested."""
     recall: RecallSpec = Field(default_factory=RecallSpec)
     """How lent GPUs come back when their owner needs them."""
+    admission: AdmissionSpec = Field(default_factory=AdmissionSpec)
+    """Gates that a request passes beside the rules of its share."""
     visibility: Visibility = Visibility.TEAMS
     """How much of others a decision record shows: their names, their teams, or sums only."""
     telemetry: TelemetrySpec = Field(default_factory=TelemetrySpec)

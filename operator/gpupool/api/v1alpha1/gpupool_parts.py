@@ -202,6 +202,23 @@ class RecallSpec(ApiModel):
         return None if self.within is None or self.notice is None else self.within - self.notice
 
 
+class SloGate(StrEnum):
+    """What becomes of GPUs that would not help an endpoint under an InferenceSLO."""
+
+    OFF = "Off"
+    WARN = "Warn"
+    ENFORCE = "Enforce"
+
+
+class AdmissionSpec(ApiModel):
+    """Gates that a request passes beside the rules of its share."""
+
+    slo: SloGate = SloGate.ENFORCE
+    """More GPUs for an endpoint whose InferenceSLO is met with head-room, or missed for a cause that replicas
+    do not cure: Enforce refuses them, Warn grants them and says so, Off does not look. What was granted
+    stays. Where it is not known how the endpoint fares, Enforce grants within the guarantee only."""
+
+
 class TelemetrySpec(ApiModel):
     """What is believed about the use of GPUs."""
 

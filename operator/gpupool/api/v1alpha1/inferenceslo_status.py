@@ -148,6 +148,8 @@ class SteeringDecision(ApiModel):
     """The fewest replicas: the HPA's minReplicas."""
     ceiling: Annotated[int, Field(ge=0)]
     """The most replicas: the HPA's maxReplicas."""
+    needed: Annotated[int, Field(ge=0)] | None = None
+    """Replicas that the objectives need; absent while what a replica carries is not learned."""
     pace: Pace
     """Save: much of the budget is left, replicas go sooner. Protect: it burns, they come faster and none
     goes. Hold: it is not known how users fare, none goes. Steady: as the HPA has it."""

@@ -75,6 +75,7 @@ def decide(it: Situation) -> Decision:
         pace=it.pace,
         rejected=tuple(rejected),
         lack=lack,
+        needed=it.needed,
     )
 
 
