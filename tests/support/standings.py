@@ -11,8 +11,8 @@ from gpupool.model.standing import Kept, Limit, Standing
 from gpupool.model.steering import Target
 from support.builders import DAY, GPU, MINUTE, NOW
 
-RICH = Kept("ttft", 99.0, 99.9, 90.0)
-SPENT = Kept("ttft", 99.0, 95.0, -400.0, spending=True)
+RICH = Kept("ttft", 99.0, 99.9, 90.0, coverage=100.0)
+SPENT = Kept("ttft", 99.0, 95.0, -400.0, spending=True, coverage=100.0)
 
 
 def deployment(name: str = "chat") -> ObjectRef:
@@ -37,6 +37,7 @@ def a_standing(name: str = "chat", **more: Any) -> Standing:
         "created": NOW - 5 * DAY,
         "target": deployment(name),
         "looked": NOW - MINUTE,
+        "window": 28 * 86_400.0,
         "current": True,
         "ready": 4,
         "state": "OK",

@@ -40,6 +40,7 @@ def standing(found: api.InferenceSLO, status: Json) -> Standing:
         target=ObjectRef(ref.api_version, ref.kind, ref.name),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
         low=spec.scaling.min_replicas,
+        window=spec.window.total_seconds(),
     )
     try:
         told = api.InferenceSLOStatus.model_validate({k: status[k] for k in _READ if k in status})
@@ -58,6 +59,7 @@ def _told(plain: Standing, told: api.InferenceSLOStatus, *, current: bool) -> St
         target=plain.target,
         request=plain.request,
         low=plain.low,
+        window=plain.window,
         looked=max((o.sums.until for o in told.objectives if o.sums is not None), default=None),
         current=current,
         ready=told.ready_replicas or 0,
@@ -85,6 +87,7 @@ def _kept(told: ObjectiveStatus) -> Kept:
         percent=told.percent,
         attainment=told.attainment,
         remaining=told.budget_remaining,
+        coverage=told.coverage or 0.0,
         spending=any((b.long_rate or 0.0) > _FASTEST for b in told.burn_rates),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from gpupool.model.diagnosis import Confidence, Evidence, Help
 from gpupool.model.objects import Key, ObjectRef
@@ -15,7 +16,8 @@ from gpupool.model.steering import Target
 class Kept:
     """One objective: percent promised and reached, percent of the budget left.
 
-    `spending`: the budget goes faster than it may over one of its longer windows.
+    `spending`: the budget goes faster than it may over one of its longer windows. `coverage` is the percent
+    of the window that was measured.
     """
 
     sli: str
@@ -23,6 +25,7 @@ class Kept:
     attainment: float | None = None
     remaining: float | None = None
     spending: bool = False
+    coverage: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Standing:
         target: its workload.
         request: the CapacityRequest that its spec names; else empty.
         low: replicas that its spec asks for at least.
+        window: seconds over which the objectives hold.
         looked: when; None before the first look.
         current: the status speaks of the spec as it stands.
         ready: replicas that served.
@@ -63,6 +67,7 @@ class Standing:
     target: ObjectRef
     request: str = ""
     low: int = 1
+    window: float = 0.0
     looked: datetime | None = None
     current: bool = False
     ready: int = 0
@@ -84,7 +89,7 @@ class Standing:
         """What decisions turn on, without the numbers that move with every request."""
         return (
             *(self.key, self.created, self.target, self.request, self.low, self.current, self.ready),
-            *(self.state, self.met, self.healthy, self.needed, bool(self.lack), self.roomy),
+            *(self.state, self.met, self.healthy, self.needed, bool(self.lack), self.roomy, self.settled),
             *(self.limit.cause, self.limit.confidence, self.limit.helps),
         )
 
@@ -95,6 +100,20 @@ class Standing:
             o.remaining is not None and o.remaining > ROOM and not o.spending for o in self.objectives
         )
 
+    @property
+    def settled(self) -> bool:
+        """Whether it was measured long enough to speak of the time to come."""
+        return all(o.coverage * self.window / 100 >= self.long_enough for o in self.objectives)
 
-ROOM = 50.0
+    @property
+    def long_enough(self) -> float:
+        """Seconds that are measured before head-room is believed."""
+        return min(LONG_ENOUGH, self.window / PARTS)
+
+
+LONG_ENOUGH: Final = 3600.0
+"""Seconds, of a window of days."""
+PARTS: Final = 20
+"""Parts of a short window of which one is enough."""
+ROOM: Final = 50.0
 """Percent of its budget that an objective has left where it is met with head-room."""

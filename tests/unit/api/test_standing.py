@@ -40,6 +40,7 @@ STATUS: Json = {
             "dataState": "OK",
             "attainment": 99.5,
             "budgetRemaining": 50.0,
+            "coverage": 20,
             "burnRates": [{"long": "1h", "short": "5m", "factor": 14.4, "longRate": 1.2}],
             "sums": {"until": TIME, "hours": [{"at": TIME, "good": 1, "total": 1, "seconds": 60}]},
         }
@@ -99,6 +100,7 @@ def test_all_that_decides_is_read() -> None:
         target=ObjectRef("apps/v1", "Deployment", "chat"),
         request="gpus",
         low=2,
+        window=28 * 86_400.0,
         looked=NOW,
         current=True,
         ready=2,
@@ -108,7 +110,7 @@ def test_all_that_decides_is_read() -> None:
         met_because="all well",
         healthy=Status.FALSE,
         healthy_because="it burns",
-        objectives=(Kept("ttft", 99.0, 99.5, 50.0, spending=True),),
+        objectives=(Kept("ttft", 99.0, 99.5, 50.0, spending=True, coverage=20.0),),
         limit=Limit(
             "KVCacheBound",
             Confidence.MEDIUM,
@@ -147,10 +149,10 @@ def test_the_gist_turns_with_what_decides_and_not_with_numbers() -> None:
         found,
         looked=NOW + MINUTE,
         met_because="other words",
-        objectives=(Kept("ttft", 99.0, 99.4, 49.0, spending=True),),
+        objectives=(Kept("ttft", 99.0, 99.4, 49.0, spending=True, coverage=21.0),),
     )
     assert same.gist == found.gist
-    roomy = replace(found, objectives=(Kept("ttft", 99.0, 99.9, 90.0),))
+    roomy = replace(found, objectives=(Kept("ttft", 99.0, 99.9, 90.0, coverage=20.0),))
     for other in (replace(found, met=Status.FALSE), roomy, replace(found, ready=3), replace(found, needed=4)):
         assert other.gist != found.gist
     assert not replace(found, objectives=()).roomy

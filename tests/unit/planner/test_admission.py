@@ -220,6 +220,7 @@ UNKNOWN = [
         "3 events are fewer than 100.",
     ),
     (a_standing(met=Status.UNKNOWN), "there is no verdict yet."),
+    (a_standing(objectives=(replace(RICH, coverage=0.1),)), "measured for 2419 s, and 3600 are enough."),
 ]
 
 

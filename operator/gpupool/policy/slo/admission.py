@@ -82,7 +82,7 @@ def _speaks(claim: Claim, standing: Standing, now: datetime) -> Reason | None:
         limit = standing.limit
         cured = limit.helps is not Help.NO or limit.confidence not in SURE
         return None if cured else Reason.REPLICAS_DO_NOT_HELP
-    if standing.met is Status.UNKNOWN:
+    if standing.met is Status.UNKNOWN or not standing.settled:
         return Reason.SLO_UNKNOWN
     return Reason.SLO_MET if standing.roomy else None
 
@@ -165,4 +165,7 @@ def _missing(standing: Standing, now: datetime) -> str:
         return f"it was judged {age} minutes ago, and after {most} that says nothing about now."
     if standing.state not in KNOWN:
         return f"its dataState is {standing.state or 'not told'}. {standing.trouble}".rstrip()
-    return standing.met_because or "there is no verdict yet."
+    if standing.met is Status.UNKNOWN:
+        return standing.met_because or "there is no verdict yet."
+    measured = min(o.coverage * standing.window / 100 for o in standing.objectives)
+    return f"its objectives were measured for {measured:.0f} s, and {standing.long_enough:.0f} are enough."
