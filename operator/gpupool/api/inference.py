@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import findings
+from gpupool.api import economics, findings
 from gpupool.api import v1alpha1 as api
 from gpupool.api.standing import standing
 from gpupool.api.statuses import conditions_of, present
@@ -47,6 +47,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         engine=spec.engine or "",
         sums=_kept(objectives, raw.get("status") or {}),
         profiles=findings.profiles(raw.get("status") or {}),
+        ledger=economics.ledger(raw.get("status") or {}),
         scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
         standing=standing(found, raw.get("status") or {}),
@@ -116,6 +117,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "dataState": found.state.value,
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
+            "economics": economics.written(found.economics, found.ledger),
             "decision": None if found.decision is None else _decision(found.decision),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
         }

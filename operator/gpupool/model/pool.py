@@ -121,7 +121,7 @@ class Pool:
     The mode of a layer is its own where it sets one (`overridden` names those layers), else the pool's. A
     share's mode replaces both; where a layer and a share both set one, the weaker holds (law 12).
     `cpu_pods` says whether pods without GPUs may go to its nodes; of `priority_classes` none means all but
-    the system's.
+    the system's. `prices` are of a GPU for an hour.
     """
 
     name: str
@@ -147,6 +147,8 @@ class Pool:
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)
     slo_gate: SloGate = SloGate.ENFORCE
+    prices: Mapping[str, float] = field(default_factory=dict)
+    currency: str = ""
     overridden: frozenset[str] = frozenset()
     enforce_now: bool = False
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from gpupool.model.economics import Holding, Ledger
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
 from gpupool.model.signals import SignalReading
@@ -137,17 +138,22 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found."""
+    """What was read of the pods of one InferenceSLO; `engine` is empty where none could be found.
+
+    `tokens` were written in the `seconds` since the reading before; None where the engine does not tell.
+    """
 
     readings: tuple[Reading, ...] = ()
     engine: str = ""
     pods: int = 0
     ready: int = 0
+    tokens: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left.
+    """An InferenceSLO. `sums` (of its objectives, in order), `profiles` and `ledger` are as they were left.
 
     `request` is the CapacityRequest that its spec names; `standing` is what its status says.
     """
@@ -166,6 +172,7 @@ class Slo:
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
     standing: Standing | None = None
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +186,7 @@ class SloSnapshot:
         endpoints: what was read, by InferenceSLO; one that is absent was not read yet.
         problem: why nothing could be read at all; else empty.
         signals: what the endpoints showed over the evaluation window.
+        holdings: GPUs that the endpoints hold; none where the reading is of a moment that is past.
     """
 
     now: datetime
@@ -187,3 +195,4 @@ class SloSnapshot:
     endpoints: Mapping[Key, Endpoint] = field(default_factory=dict)
     problem: str = ""
     signals: SignalReading = field(default_factory=SignalReading)
+    holdings: Mapping[Key, Holding] = field(default_factory=dict)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpupool.model.economics import Economics, Ledger
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Decision
 from gpupool.planner.diagnosing import Findings, findings
 from gpupool.policy.slo.budget import Budget, budget
+from gpupool.policy.slo.economics import account, economics
 from gpupool.policy.slo.sums import fold
 
 NOT_READ = Reading(SloState.MISSING, message="Prometheus has not been asked yet.")
@@ -40,6 +42,8 @@ class SloStatus:
     conditions: tuple[Condition, ...]
     min_events: int = 0
     findings: Findings = field(default_factory=Findings)
+    ledger: Ledger = field(default_factory=Ledger)
+    economics: Economics | None = None
     decision: Decision | None = None
 
     @property
@@ -79,6 +83,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
     found = tuple(
         _objective(snapshot, slo, number, reading) for number, reading in enumerate(endpoint.readings)
     )
+    ledger, economy = _economics(snapshot, slo, endpoint)
     return SloStatus(
         key=slo.key,
         uid=slo.uid,
@@ -90,7 +95,20 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         conditions=tuple(_conditions(slo, found, owners[slo.key.namespace, slo.target])),
         min_events=slo.min_events,
         findings=findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found]),
+        ledger=ledger,
+        economics=economy,
     )
+
+
+def _economics(snapshot: SloSnapshot, slo: Slo, endpoint: Endpoint) -> tuple[Ledger, Economics | None]:
+    """What its GPUs wrote and cost, with the memory of it."""
+    holding = snapshot.holdings.get(slo.key)
+    if holding is None:
+        return slo.ledger, None
+    signals = snapshot.signals.endpoints.get(slo.key)
+    window = slo.window.total_seconds()
+    ledger = account(slo.ledger, endpoint, holding, signals, now=snapshot.now.timestamp(), window=window)
+    return ledger, economics(ledger, holding)
 
 
 def _objective(snapshot: SloSnapshot, slo: Slo, number: int, reading: Reading) -> ObjectiveFound:

@@ -18,13 +18,16 @@ from typing import Final
 
 from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
 from gpupool.errors import FencedError
+from gpupool.model.economics import Ledger
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
 from gpupool.model.signals import SignalReading
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
+from gpupool.policy.membership import Membership
 from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
+from gpupool.runtime.holdings import holdings
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.statuswriter import StatusWriter
@@ -59,7 +62,7 @@ class Endpoints:
         self._statuses = StatusWriter(context.writer, context.mirror, PACE * interval)
         self._reader: EndpointReader | None = context.endpoints
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
-        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
+        self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...], Ledger]] = {}
         self._steering = Steering(context)
         self._past = Belonging()
         self._rebuilt = False
@@ -88,7 +91,7 @@ class Endpoints:
         if not self._rebuilt and self._reader is not None and subjects:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
-        judged = await self._judge(subjects, world.now, owned=owned)
+        judged = await self._judge(subjects, world.now, owned=owned, found=found)
         plan = await self._steering.turn(judged, slos, world, found)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
@@ -101,6 +104,7 @@ class Endpoints:
         now: datetime,
         at: float | None = None,
         owned: Owned | None = None,
+        found: Membership | None = None,
     ) -> SloPlan:
         """Read the endpoints, now or as of a moment that is past, and add what happened to their sums."""
         slos = tuple(self._remembering(s.slo) for s in subjects)
@@ -112,18 +116,21 @@ class Endpoints:
         if owned is not None and not reading.problem:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
+        held = {} if owned is None or found is None else holdings(slos, owned, found)
         plan = plan_endpoints(
-            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals)
+            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals, held)
         )
         self._kept = {
-            (s.key, s.uid): (tuple(o.sums for o in s.objectives), s.findings.profiles) for s in plan.statuses
+            (s.key, s.uid): (tuple(o.sums for o in s.objectives), s.findings.profiles, s.ledger)
+            for s in plan.statuses
         }
         return plan
 
     def _remembering(self, slo: Slo) -> Slo:
         """The promise with its memory as we left it, which the status shows a while later."""
-        sums, profiles = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles))
-        return replace(slo, sums=sums, profiles=profiles)
+        kept = self._kept.get((slo.key, slo.uid), (slo.sums, slo.profiles, slo.ledger))
+        sums, profiles, ledger = kept
+        return replace(slo, sums=sums, profiles=profiles, ledger=ledger)
 
     async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
         """Read what happened since the sums were last written, an hour at a time."""

@@ -16,7 +16,7 @@ MEASURED = frozenset(
     {
         *("busy", "efficiency", "activity", "coverage"),
         *("attainment", "budgetRemaining", "events", "longRate", "shortRate", "sums"),
-        *("evidence", "profile", "advice"),
+        *("evidence", "profile", "advice", "economics"),
     }
 )
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gpupool.model.economics import Economics
 from gpupool.model.slo import Objective
 from gpupool.planner.endpoints import ObjectiveFound, SloPlan
 from gpupool.telemetry import catalog
@@ -18,10 +19,21 @@ def slo_series(plan: SloPlan) -> Series:
         if (found := status.findings.diagnosis) is not None:
             names = (found.cause.value, found.confidence.value, found.replicas_help.value)
             put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
+        if status.economics is not None:
+            _economics(series, (status.key.namespace, status.key.name), status.economics)
         for each in status.objectives:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
             _objective(series, labels, each, judged=each.budget.events >= status.min_events)
     return series
+
+
+def _economics(series: Series, labels: tuple[str, str], found: Economics) -> None:
+    put(series, catalog.SLO_GPU_HOURS, (*labels, found.resource), found.gpu_hours)
+    put(series, catalog.SLO_TOKENS, (*labels, "all"), found.per_hour)
+    put(series, catalog.SLO_TOKENS, (*labels, "at_slo"), found.per_hour_at_slo)
+    put(series, catalog.SLO_COST, (*labels, found.currency), found.cost)
+    put(series, catalog.SLO_TOKEN_COST, (*labels, found.currency), found.per_million)
+    put(series, catalog.SLO_JOULES, labels, found.joules)
 
 
 def _names(objective: Objective) -> tuple[str, str]:

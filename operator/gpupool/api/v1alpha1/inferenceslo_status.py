@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from gpupool.api.v1alpha1.base import ApiModel, Timestamp
 from gpupool.api.v1alpha1.common import MAX_CONDITIONS, Condition
 from gpupool.api.v1alpha1.durations import Duration
+from gpupool.api.v1alpha1.inferenceslo_economics import EconomicsStatus
 from gpupool.api.v1alpha1.inferenceslo_findings import (
     MAX_ADVICE,
     MAX_PROFILES,
@@ -188,6 +189,8 @@ class InferenceSLOStatus(ApiModel):
     """What a replica can do, by GPU model; it survives restarts."""
     advice: Annotated[tuple[AdviceStatus, ...], Field(max_length=MAX_ADVICE)] = Field(default_factory=tuple)
     """What may bring more than another GPU."""
+    economics: EconomicsStatus | None = None
+    """GPU-hours, tokens, money and energy over the window."""
     decision: SteeringDecision | None = None
     """How many replicas there may be."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(

@@ -7,7 +7,7 @@ from typing import Final
 
 from gpupool.collector.engines import questions as ask
 from gpupool.collector.engines.judge import Workload, judge, unmatched
-from gpupool.collector.engines.meter import Meter, PodName
+from gpupool.collector.engines.meter import Counter, Meter, PodName
 from gpupool.collector.engines.names import ENGINES
 from gpupool.collector.engines.sight import Sight, by_name, by_pod, names_of, pod_of
 from gpupool.collector.prometheus import health, queries
@@ -179,7 +179,17 @@ def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
         engine=workload.engine,
         pods=len(workload.ready) + len(workload.others),
         ready=len(workload.ready),
+        tokens=_tokens(workload, sight),
+        seconds=sight.seconds,
     )
+
+
+def _tokens(workload: Workload, sight: Sight) -> float | None:
+    """Tokens written since the reading before; None where nobody tells."""
+    names = ENGINES[workload.engine].tokens if workload.engine in ENGINES else ()
+    counts = [sight.counts.get(pod, {}) for pod in workload.pods]
+    told = [own[Counter(name)] for own in counts for name in names if Counter(name) in own]
+    return sum(told) if told else None
 
 
 def _thresholds(subjects: Iterable[Subject]) -> set[float]:
