@@ -109,7 +109,7 @@ def _roomy(standing: Standing) -> Verdict:
     text = (
         f"InferenceSLO {standing.key.name} is met with head-room, so more GPUs would bring its users nothing."
     )
-    return Verdict(Reason.SLO_MET, _advised(text, standing.advice), kept)
+    return Verdict(Reason.SLO_MET, _advised(text, standing.advice or standing.limit.remedy), kept)
 
 
 def _useless(standing: Standing) -> Verdict:
