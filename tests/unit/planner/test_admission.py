@@ -199,9 +199,20 @@ def test_off_does_not_look_and_warn_says_it_and_grants() -> None:
     assert (
         "spec.admission.slo is Warn, so nothing is refused. InferenceSLO chat is met" in found.verdict.message
     )
-    told = [n for n in plan.notices if n.reason == "SloMet"]
-    assert len(told) == 1
-    assert told[0].warning
+    assert [n.warning for n in plan.notices if n.reason == "SloMet"] == [True]
+
+
+def test_a_refused_increase_is_told_once() -> None:
+    def told(*endpoints: Standing, asked: int, mode: SloGate = SloGate.ENFORCE) -> list[str]:
+        request = granted("chat", 5, of=8, asked=asked, min_gpus=1)
+        quotas = {"vision": a_quota(5, 4), "nlp": a_quota(0)}
+        plan = planned(*endpoints, request=request, quotas=quotas, mode=mode)
+        return [n.reason for n in plan.notices if n.kind == "CapacityRequest"]
+
+    assert told(a_standing(), asked=5) == ["SloMet"]
+    assert told(a_standing(), asked=8) == []
+    assert told(a_standing(state="Missing"), asked=5) == ["Granted"]
+    assert told(a_standing(), asked=8, mode=SloGate.WARN) == ["Granted", "SloMet"]
 
 
 # ------------------------------------------------------------------ not known

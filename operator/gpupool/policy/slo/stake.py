@@ -44,10 +44,12 @@ def stakes(snapshot: Snapshot, books: Books) -> Mapping[Key, Stake]:
     """The requests that endpoints stand behind."""
     if not snapshot.endpoints:
         return {}
-    registry = registered(snapshot.requests)
+    spaces = {e.key.namespace for e in snapshot.endpoints}
+    requests = [r for r in snapshot.requests if r.key.namespace in spaces]
+    registry = registered(requests)
     pods: dict[tuple[str, ObjectRef], list[Pod]] = defaultdict(list)
     for pod in snapshot.pods:
-        if pod.owner is not None:
+        if pod.key.namespace in spaces and pod.owner is not None:
             pods[pod.key.namespace, pod.owner].append(pod)
     found: dict[Key, list[Standing]] = defaultdict(list)
     for (namespace, target), standing in _older(snapshot.endpoints).items():
@@ -55,7 +57,7 @@ def stakes(snapshot: Snapshot, books: Books) -> Mapping[Key, Stake]:
         for request in _requests(registry, standing, own, snapshot.pool.resources):
             found[request.key].append(standing)
     strangers = _strangers(snapshot, registry, found)
-    resources = {r.key: r.resource for r in snapshot.requests}
+    resources = {r.key: r.resource for r in requests}
     return {
         key: _stake(standings, books.pods.get(key, ()), resources[key], alone=key not in strangers)
         for key, standings in found.items()
