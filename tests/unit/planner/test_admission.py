@@ -14,7 +14,7 @@ from gpupool.model.pool import SloGate
 from gpupool.model.reasons import Phase, Reason
 from gpupool.model.recording import read, write
 from gpupool.model.snapshot import Snapshot
-from gpupool.model.standing import Standing
+from gpupool.model.standing import Limit, Standing
 from gpupool.planner.planner import make_plan
 from gpupool.planner.recheck import recheck
 from support.builders import (
@@ -157,6 +157,9 @@ PASSES = [
         a_standing(objectives=(replace(RICH, remaining=40.0),)), id="met, and half of the budget is gone"
     ),
     pytest.param(a_standing(objectives=(replace(RICH, spending=True),)), id="met, and it goes too fast"),
+    pytest.param(
+        a_standing(limit=Limit("QueueBound", Confidence.HIGH, Help.YES)), id="met, and replicas help just now"
+    ),
 ]
 
 

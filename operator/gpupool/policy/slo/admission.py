@@ -21,7 +21,7 @@ from gpupool.model.standing import ROOM, Standing
 from gpupool.policy.claims import Claim, Gate
 from gpupool.policy.desk import Desk
 from gpupool.policy.slo.rollout import surge
-from gpupool.policy.slo.stake import KNOWN, STALE, Stake, fresh, replica
+from gpupool.policy.slo.stake import KNOWN, STALE, Stake, fresh, replica, replica_bound
 
 SURE: Final = frozenset({Confidence.MEDIUM, Confidence.HIGH})
 """A cause that rests on one signal refuses nobody."""
@@ -84,7 +84,7 @@ def _speaks(claim: Claim, standing: Standing, now: datetime) -> Reason | None:
         return None if cured else Reason.REPLICAS_DO_NOT_HELP
     if standing.met is Status.UNKNOWN or not standing.settled:
         return Reason.SLO_UNKNOWN
-    return Reason.SLO_MET if standing.roomy else None
+    return Reason.SLO_MET if standing.roomy and not replica_bound(standing) else None
 
 
 def _need(standing: Standing, used: int, claim: Claim) -> _Need:
