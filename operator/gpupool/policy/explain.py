@@ -114,7 +114,8 @@ def _explain(court: Court, claim: Claim) -> Verdict:
     if claim.granted == 0:
         return verdict
     reason = Reason.INCREASE_QUEUED if _increase(claim) else Reason.GRANTED_IN_PART
-    reason = reason if refused is None else refused.reason
+    kept = refused is not None or verdict.reason is Reason.SLO_UNKNOWN
+    reason = verdict.reason if kept else reason
     message = f"{claim.granted} of {claim.request.gpus} GPUs are granted.{_lent(claim)} {verdict.message}"
     return Verdict(reason, message, verdict.arithmetic, verdict.grantable_now, verdict.blockers)
 
@@ -231,7 +232,8 @@ def _own_share(court: Court, claim: Claim, guaranteed: int, where: str) -> Verdi
     """It gets no more than the guarantee, and that is taken by the share's own requests."""
     if claim.request.preemptible and claim.gate is not None:
         said = claim.gate.verdict
-        return _verdict(court, claim, said.reason, f"{said.message} Now at {where}.")
+        found = Verdict(said.reason, f"{said.message} Now at {where}.", arithmetic(court))
+        return _with_hint(court, claim, found)
     firm = court.desk.firm(claim.share.team)
     spare = court.desk.spare(claim.key.namespace)
     other = f" With spec.preemptible: true, {spare} GPUs could be borrowed now." if spare >= 1 else ""

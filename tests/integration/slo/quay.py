@@ -49,14 +49,13 @@ class Quay:
         self.spaces[name] = namespace
         return namespace
 
-    def govern(self, guaranteed: Mapping[str, int], **spec: Any) -> None:
-        """The pool of a share for each endpoint, with a price, or a change of it."""
+    def govern(self, guaranteed: Mapping[str, int]) -> None:
+        """The pool: a share for each endpoint, and a price."""
         self.story.pool(
             "Enforce",
             shares=[self.story.share(self.spaces[name], gpus) for name, gpus in guaranteed.items()],
             reclaim={"mode": "Observe"},
             cost={"perGpuHour": {RESOURCE: f"{PRICE:.2f}"}, "currency": "USD"},
-            **spec,
         )
 
     def ask(self, name: str, gpus: int, **spec: Any) -> None:

@@ -22,10 +22,13 @@ def plane(released_plane: Cluster) -> Cluster:
 
 @pytest.fixture(scope="module")
 def night(plane: Cluster) -> Iterator[Quay]:
-    """An endpoint that sleeps on six GPUs, in a pool that lends within seconds."""
-    with plane.kube() as kube, Quay.open(kube, "night", 1) as quay:
-        share = quay.story.share(quay.berth("asleep"), 6)
-        quay.story.pool("Enforce", shares=[share], **QUICK)
+    """A pool that lends within seconds and only warns: one endpoint sleeps on six GPUs, one is well on two."""
+    with plane.kube() as kube, Quay.open(kube, "night", 2) as quay:
+        shares = [quay.story.share(quay.berth(name), 6) for name in ("asleep", "warned")]
+        quay.story.pool("Enforce", shares=shares, admission={"slo": "Warn"}, **QUICK)
+        quay.promise("warned")
+        quay.ask("warned", 2)
+        quay.deploy("warned", load=8)
         quay.deploy("asleep", replicas=0, gpus=2, load=8)
         quay.promise("asleep", capacityRequestRef={"name": "chat"})
         quay.ask("asleep", 6)
@@ -53,8 +56,7 @@ def quay(plane: Cluster, night: Quay) -> Iterator[Quay]:
 
 def test_an_endpoint_with_head_room_is_refused_what_it_does_not_need(quay: Quay) -> None:
     quay.until("rich", lambda: quay.request("rich").get("phase") == "Granted", "its first request passes")
-    quay.until("rich", lambda: quay.slo("rich").get("decision", {}).get("pace") == "Save", "it is met")
-    quay.until("rich", lambda: quay.slo("rich")["objectives"][0].get("coverage", 0) > 6, "for long enough")
+    _roomy(quay, "rich")
     quay.ask("rich", 6, preemptible=True)
     quay.until("rich", lambda: quay.request("rich").get("granted") == 3, "a part is granted")
     status = quay.request("rich")
@@ -128,11 +130,18 @@ def test_an_endpoint_that_sleeps_keeps_what_it_needs_to_wake(night: Quay) -> Non
     night.until("asleep", lambda: night.slo("asleep").get("readyReplicas") == 1, "it wakes at once")
 
 
-def test_warn_grants_and_tells(quay: Quay) -> None:
-    quay.govern(GUARANTEED, admission={"slo": "Warn"})
-    quay.until("rich", lambda: quay.request("rich").get("granted") == 6, "it is granted")
-    space = quay.spaces["rich"]
-    quay.until("rich", lambda: "SloMet" in quay.story.events(space, "chat"), "and an Event tells")
+def test_warn_grants_and_tells(night: Quay) -> None:
+    _roomy(night, "warned")
+    night.ask("warned", 6)
+    night.until("warned", lambda: night.request("warned").get("granted") == 6, "it is granted")
+    space = night.spaces["warned"]
+    night.until("warned", lambda: "SloMet" in night.story.events(space, "chat"), "and an Event tells")
+
+
+def _roomy(quay: Quay, name: str) -> None:
+    """It is met, with head-room, for long enough."""
+    quay.until(name, lambda: quay.slo(name).get("decision", {}).get("pace") == "Save", "it is met")
+    quay.until(name, lambda: quay.slo(name)["objectives"][0].get("coverage", 0) > 6, "for long enough")
 
 
 def _judged(quay: Quay, name: str) -> None:
