@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _READ: Final = (
     *("observedGeneration", "readyReplicas", "dataState", "objectives"),
     *("diagnosis", "advice", "decision", "conditions"),
 )
+ASKED: Final = frozenset({"ProfileUnlearned", "DataUnknown", "Lowest"})
+"""Reasons of a floor that comes from bounds, not from the load."""
 _FASTEST: Final = 1.0
 """Budgets a window: what is above does not last until its end."""
 
@@ -46,10 +49,17 @@ def standing(found: api.InferenceSLO, status: Json) -> Standing:
         told = api.InferenceSLOStatus.model_validate({k: status[k] for k in _READ if k in status})
     except ValidationError:
         return plain
-    return _told(plain, told, current=told.observed_generation == meta.generation)
+    current, needed = told.observed_generation == meta.generation, _needed(status.get("decision") or {})
+    return replace(_told(plain, told), current=current, needed=needed)
 
 
-def _told(plain: Standing, told: api.InferenceSLOStatus, *, current: bool) -> Standing:
+def _needed(decision: Json) -> int | None:
+    """Replicas that the objectives need; what only its owner asks at least is nobody's need."""
+    asked = decision.get("floorReason") in ASKED
+    return None if asked else decision.get("needed")
+
+
+def _told(plain: Standing, told: api.InferenceSLOStatus) -> Standing:
     conditions = {c.type: c for c in told.conditions}
     met, healthy, data = (conditions.get(t) for t in ("Met", "BudgetHealthy", "DataAvailable"))
     wanting = conditions.get("WantsMoreGPUs")
@@ -61,7 +71,6 @@ def _told(plain: Standing, told: api.InferenceSLOStatus, *, current: bool) -> St
         low=plain.low,
         window=plain.window,
         looked=max((o.sums.until for o in told.objectives if o.sums is not None), default=None),
-        current=current,
         ready=told.ready_replicas or 0,
         state="" if told.data_state is None else told.data_state.value,
         trouble="" if data is None else data.message,
@@ -72,7 +81,6 @@ def _told(plain: Standing, told: api.InferenceSLOStatus, *, current: bool) -> St
         objectives=tuple(_kept(o) for o in told.objectives),
         limit=Limit() if told.diagnosis is None else _limit(told.diagnosis),
         advice=f"{told.advice[0].because} {told.advice[0].expect}" if told.advice else "",
-        needed=None if told.decision is None else told.decision.needed,
         lack=wanting.message if wanting is not None and wanting.status == "True" else "",
     )
 

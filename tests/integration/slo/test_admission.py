@@ -22,7 +22,7 @@ def plane(released_plane: Cluster) -> Cluster:
 
 @pytest.fixture(scope="module")
 def night(plane: Cluster) -> Iterator[Quay]:
-    """A pool that lends within seconds and only warns: one endpoint sleeps on six GPUs, one is well on two."""
+    """A pool that lends within seconds and warns: one endpoint sleeps on six GPUs, one is well on two."""
     with plane.kube() as kube, Quay.open(kube, "night", 2) as quay:
         shares = [quay.story.share(quay.berth(name), 6) for name in ("asleep", "warned")]
         quay.story.pool("Enforce", shares=shares, admission={"slo": "Warn"}, **QUICK)

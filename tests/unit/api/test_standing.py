@@ -137,6 +137,13 @@ def test_a_status_of_an_older_spec_is_not_current() -> None:
     assert not read({**STATUS, "observedGeneration": 2}).current
 
 
+@pytest.mark.parametrize("reason", ["ProfileUnlearned", "DataUnknown", "Lowest"])
+def test_replicas_that_only_their_owner_asks_for_are_no_need(reason: str) -> None:
+    decision = {**STATUS["decision"], "floorReason": reason}
+    assert read({**STATUS, "decision": decision}).needed is None
+    assert read({**STATUS, "decision": {**decision, "floorReason": "Rate"}}).needed == 3
+
+
 def test_conditions_that_are_false_or_absent_ask_for_nothing() -> None:
     told = {**STATUS, "conditions": [condition("WantsMoreGPUs", "False", "none")], "advice": []}
     found = read(told)
