@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration.slo.quay import PRICE, Quay
+from integration.slo.berths import PRICE, Berths
 from localplane import release
 from localplane.cluster import Cluster
 from support.story import QUICK
@@ -21,9 +21,9 @@ def plane(released_plane: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def night(plane: Cluster) -> Iterator[Quay]:
+def night(plane: Cluster) -> Iterator[Berths]:
     """A pool that lends within seconds and warns: one endpoint sleeps on six GPUs, one is well on two."""
-    with plane.kube() as kube, Quay.open(kube, "night", 2) as quay:
+    with plane.kube() as kube, Berths.open(kube, "night", 2) as quay:
         shares = [quay.story.share(quay.berth(name), 6) for name in ("asleep", "warned")]
         quay.story.pool("Enforce", shares=shares, admission={"slo": "Warn"}, **QUICK)
         quay.promise("warned")
@@ -36,10 +36,10 @@ def night(plane: Cluster) -> Iterator[Quay]:
 
 
 @pytest.fixture(scope="module")
-def quay(plane: Cluster, night: Quay) -> Iterator[Quay]:
+def quay(plane: Cluster, night: Berths) -> Iterator[Berths]:
     """Four endpoints on two GPUs each, which their first requests were granted whole."""
     del night  # it begins first, and has time meanwhile
-    with plane.kube() as kube, Quay.open(kube, "quay", 3) as found:
+    with plane.kube() as kube, Berths.open(kube, "quay", 3) as found:
         for name in GUARANTEED:
             found.berth(name)
         found.govern(GUARANTEED)
@@ -54,7 +54,7 @@ def quay(plane: Cluster, night: Quay) -> Iterator[Quay]:
         yield found
 
 
-def test_an_endpoint_with_head_room_is_refused_what_it_does_not_need(quay: Quay) -> None:
+def test_an_endpoint_with_head_room_is_refused_what_it_does_not_need(quay: Berths) -> None:
     quay.until("rich", lambda: quay.request("rich").get("phase") == "Granted", "its first request passes")
     _roomy(quay, "rich")
     quay.ask("rich", 6, preemptible=True)
@@ -69,7 +69,7 @@ def test_an_endpoint_with_head_room_is_refused_what_it_does_not_need(quay: Quay)
     assert quay.story.hard(quay.spaces["rich"]) == 3
 
 
-def test_a_cause_that_replicas_do_not_cure_is_named_with_the_remedy(quay: Quay) -> None:
+def test_a_cause_that_replicas_do_not_cure_is_named_with_the_remedy(quay: Berths) -> None:
     _judged(quay, "skew")
     quay.ask("skew", 6, preemptible=True)
     quay.until("skew", lambda: quay.reason("skew") == "ReplicasDoNotHelp", "it is refused")
@@ -80,7 +80,7 @@ def test_a_cause_that_replicas_do_not_cure_is_named_with_the_remedy(quay: Quay) 
     assert quay.request("skew")["granted"] == 3
 
 
-def test_an_endpoint_that_replicas_would_help_is_granted_and_told_how_many_it_wants(quay: Quay) -> None:
+def test_an_endpoint_that_replicas_would_help_is_granted_and_told_how_many_it_wants(quay: Berths) -> None:
     _judged(quay, "full")
     wants = quay.until(
         "full", lambda: quay.story.condition("WantsMoreGPUs", quay.request("full")) or None, "it wants more"
@@ -92,7 +92,7 @@ def test_an_endpoint_that_replicas_would_help_is_granted_and_told_how_many_it_wa
     quay.until("full", lambda: quay.request("full").get("granted") == 6, "all of it is granted")
 
 
-def test_what_nobody_sees_gets_the_guarantee_and_waits_above_it(quay: Quay) -> None:
+def test_what_nobody_sees_gets_the_guarantee_and_waits_above_it(quay: Berths) -> None:
     quay.until("blind", lambda: quay.slo("blind").get("dataState") == "Missing", "nothing is seen")
     quay.until("blind", lambda: quay.request("blind").get("granted") == 2, "its guarantee is granted")
     quay.ask("blind", 4, preemptible=True)
@@ -102,7 +102,7 @@ def test_what_nobody_sees_gets_the_guarantee_and_waits_above_it(quay: Quay) -> N
     assert "dataState is Missing" in status["decision"]["message"]
 
 
-def test_what_a_gpu_hour_wrote_and_cost_is_counted(quay: Quay) -> None:
+def test_what_a_gpu_hour_wrote_and_cost_is_counted(quay: Berths) -> None:
     def known() -> bool:
         return "joulesPerToken" in quay.slo("rich").get("economics", {})
 
@@ -119,7 +119,7 @@ def test_what_a_gpu_hour_wrote_and_cost_is_counted(quay: Quay) -> None:
     assert not {"tokensPerGpuHour", "costPerMillionTokens", "joulesPerToken"} & blind.keys()
 
 
-def test_an_endpoint_that_sleeps_keeps_what_it_needs_to_wake(night: Quay) -> None:
+def test_an_endpoint_that_sleeps_keeps_what_it_needs_to_wake(night: Berths) -> None:
     def lent() -> bool:
         return bool(night.request("asleep").get("reclaim", {}).get("stage") == "Lent")
 
@@ -130,7 +130,7 @@ def test_an_endpoint_that_sleeps_keeps_what_it_needs_to_wake(night: Quay) -> Non
     night.until("asleep", lambda: night.slo("asleep").get("readyReplicas") == 1, "it wakes at once")
 
 
-def test_warn_grants_and_tells(night: Quay) -> None:
+def test_warn_grants_and_tells(night: Berths) -> None:
     _roomy(night, "warned")
     night.ask("warned", 6)
     night.until("warned", lambda: night.request("warned").get("granted") == 6, "it is granted")
@@ -138,13 +138,13 @@ def test_warn_grants_and_tells(night: Quay) -> None:
     night.until("warned", lambda: "SloMet" in night.story.events(space, "chat"), "and an Event tells")
 
 
-def _roomy(quay: Quay, name: str) -> None:
+def _roomy(quay: Berths, name: str) -> None:
     """It is met, with head-room, for long enough."""
     quay.until(name, lambda: quay.slo(name).get("decision", {}).get("pace") == "Save", "it is met")
     quay.until(name, lambda: quay.slo(name)["objectives"][0].get("coverage", 0) > 6, "for long enough")
 
 
-def _judged(quay: Quay, name: str) -> None:
+def _judged(quay: Berths, name: str) -> None:
     """It is missed, and why is known."""
 
     def known() -> bool:

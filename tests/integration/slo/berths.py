@@ -21,7 +21,7 @@ PRICE = 2.5
 
 
 @dataclass
-class Quay:
+class Berths:
     """A pool with namespaces of its own, made and taken away with it."""
 
     kube: Kube
@@ -30,7 +30,7 @@ class Quay:
 
     @classmethod
     @contextmanager
-    def open(cls, kube: Kube, name: str, nodes: int) -> "Iterator[Quay]":
+    def open(cls, kube: Kube, name: str, nodes: int) -> "Iterator[Berths]":
         """A pool of some nodes; its namespaces are made as they are named."""
         story = Story(kube, lambda n: n, name=f"{name}-{os.getpid()}")
         story.add_nodes(nodes)
