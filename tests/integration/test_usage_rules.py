@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from gpupool.collector.prometheus import activity, queries
-from gpupool.collector.prometheus.ownqueries import POD_LABELS, REQUEST_LABELS, own_queries
+from gpupool.collector.prometheus.ownqueries import POD_LABELS, REQUEST_LABELS, own_queries, week_query
 from localplane import toolchain
 
 RULES = Path(__file__).parents[2] / "charts/gpupool/files/recording-rules.yaml"
@@ -217,6 +217,13 @@ def test_a_peak_beyond_an_hour_is_kept_by_the_rules(story: Story) -> None:
     ask = own_queries("lab", HOUR, 12 * HOUR)
     story.asks(ask.peak, "5h", {REQUEST: 12})
     story.asks(f"max by (raw) ({ask.history.promql})", "5h", {'raw="yes"': 60, "": 61})
+    story.holds(rules=True)
+
+
+def test_the_week_of_an_endpoint_is_kept_by_the_rules_whatever_the_lookback(story: Story) -> None:
+    story.has("gpupool_request_used_gpus", f'{REQUEST},instance="a"', "12x40 3x1400")
+    story.asks(week_query("lab", ["team"]), "5h", {REQUEST: 12})
+    story.asks(week_query("lab", ["other"]), "5h", {})
     story.holds(rules=True)
 
 

@@ -49,6 +49,7 @@ def effective_policy() -> EffectivePolicy:
                 "startupGrace": "30m",
             },
             "recall": {"within": "15m", "notice": "5m"},
+            "admission": {"slo": "Warn"},
             "visibility": Visibility.TEAMS,
             "telemetry": {"jobs": ["dcgm-exporter"]},
         }
@@ -191,10 +192,33 @@ def full_slo_status(now: datetime) -> InferenceSLOStatus:
             "decision": {
                 "floor": 2,
                 "ceiling": 8,
+                "needed": 3,
                 "pace": "Protect",
                 "reason": "Floor",
                 "message": "2 replicas at least, 8 at most.",
                 "rejected": [{"alternative": "9 replicas", "reason": "Grant", "message": "8 GPUs granted."}],
+            },
+            "economics": {
+                "since": now,
+                "resource": GPU,
+                "gpuHours": 12.5,
+                "tokensPerGpuHour": 360000,
+                "tokensPerGpuHourAtSlo": 350000.5,
+                "cost": 31.25,
+                "costPerMillionTokens": 6.9,
+                "currency": "USD",
+                "joulesPerToken": 1.2,
+                "counted": [
+                    {
+                        "at": now,
+                        "gpuSeconds": 45000,
+                        "toldSeconds": 45000,
+                        "tokens": 4.5e6,
+                        "tokensAtSlo": 4.4e6,
+                        "joules": 5.4e6,
+                        "meteredTokens": 4.5e6,
+                    }
+                ],
             },
             "conditions": [
                 condition("Steering", now),

@@ -65,6 +65,9 @@ def pool(raw: Mapping[str, Any]) -> model.Pool:
         recall=recall,
         visibility=model.Visibility(spec.visibility),
         jobs=spec.telemetry.jobs,
+        slo_gate=model.SloGate(spec.admission.slo),
+        prices={r: float(p) for r, p in spec.cost.per_gpu_hour.items()} if spec.cost else {},
+        currency=spec.cost.currency if spec.cost else "",
         enforce_now=found.metadata.annotations.get(ENFORCE_NOW) == "true",
     )
     return _released(read) if going else read

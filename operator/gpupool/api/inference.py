@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import effects, findings, rollouts
+from gpupool.api import economics, effects, findings, rollouts
 from gpupool.api import v1alpha1 as api
+from gpupool.api.standing import standing
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
@@ -52,6 +53,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         engine=spec.engine or "",
         sums=_kept(objectives, raw.get("status") or {}),
         profiles=findings.profiles(raw.get("status") or {}),
+        ledger=economics.ledger(raw.get("status") or {}),
         scaling=Scaling(
             spec.scaling.min_replicas,
             spec.scaling.max_replicas,
@@ -64,6 +66,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         guard=GuardMode(spec.rollout.guard),
         rollout=rollouts.read(raw.get("status") or {}),
         effects=effects.read(raw.get("status") or {}),
+        standing=standing(found, raw.get("status") or {}),
     )
 
 
@@ -152,6 +155,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
             "effects": effects.written(found.findings.effects),
+            "economics": economics.written(found.economics, found.ledger),
             "decision": None if found.decision is None else _decision(found.decision),
             "rollout": rollouts.written(found.guarded),
             "conditions": conditions_of(found.conditions, before, found.generation, now),

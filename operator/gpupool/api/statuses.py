@@ -263,6 +263,7 @@ def effective_policy(pool: Pool) -> Json:
             "startupGrace": format_duration(reclaim.startup_grace),
         },
         "recall": {"within": format_duration(recall.within), "notice": format_duration(recall.notice)},
+        "admission": {"slo": pool.slo_gate.value},
         "visibility": pool.visibility.value,
         "telemetry": {"jobs": list(pool.jobs)},
     }

@@ -11,6 +11,7 @@ from gpupool.collector.controllers import Controller, Refusal, names
 from gpupool.collector.projections import NamespaceLabels, QuotaFacts
 from gpupool.model.objects import Demand, ForeignQuota, Key, ObjectRef, Pod, Quota, Request
 from gpupool.model.pool import Pool
+from gpupool.model.standing import Standing
 from gpupool.model.world import DaemonSetFacts, NamespaceFacts, NodeFacts, Template, World
 
 REFUSAL_HOLDS = timedelta(minutes=30)
@@ -33,6 +34,7 @@ class Projections:
     queues: Sequence[Key] = ()
     unreadable_pools: frozenset[str] = frozenset()
     queues_known: bool = True
+    endpoints: Sequence[Standing] = ()
 
 
 def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
@@ -56,6 +58,7 @@ def world(found: Projections, now: datetime, exempt: frozenset[str]) -> World:
         ending=tuple(n for n in namespaces if n.name in ending),
         unreadable_pools=found.unreadable_pools,
         queues_known=found.queues_known,
+        endpoints=tuple(found.endpoints),
     )
 
 

@@ -67,6 +67,13 @@ def of_controller(found: Controller) -> Target:
     )
 
 
+def targets(
+    deployments: Iterable[Target], sets: Iterable[Controller]
+) -> Mapping[tuple[str, ObjectRef], Target]:
+    """What can be scaled, by namespace and reference."""
+    return {(t.key.namespace, t.ref): t for t in (*deployments, *map(of_controller, sets))}
+
+
 def autoscaler(raw: Json) -> Scaler:
     """A HorizontalPodAutoscaler."""
     meta, spec = raw["metadata"], raw["spec"]

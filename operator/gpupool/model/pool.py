@@ -51,6 +51,17 @@ class Visibility(StrEnum):
     AGGREGATE = "Aggregate"
 
 
+class SloGate(StrEnum):
+    """What becomes of GPUs that would not help an endpoint under an InferenceSLO."""
+
+    OFF = "Off"
+    """They are given as to anybody."""
+    WARN = "Warn"
+    """They are given, and it is said that they will not help."""
+    ENFORCE = "Enforce"
+    """They are refused; nothing that was granted is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reclaim:
     """When granted GPUs that were never requested are lent out. Percentages are 0 to 100.
@@ -110,7 +121,7 @@ class Pool:
     The mode of a layer is its own where it sets one (`overridden` names those layers), else the pool's. A
     share's mode replaces both; where a layer and a share both set one, the weaker holds (law 12).
     `cpu_pods` says whether pods without GPUs may go to its nodes; of `priority_classes` none means all but
-    the system's.
+    the system's. `prices` are of a GPU for an hour.
     """
 
     name: str
@@ -135,6 +146,9 @@ class Pool:
     reserve: Mapping[str, int] = field(default_factory=dict)
     visibility: Visibility = Visibility.TEAMS
     jobs: tuple[str, ...] = ("dcgm-exporter",)
+    slo_gate: SloGate = SloGate.ENFORCE
+    prices: Mapping[str, float] = field(default_factory=dict)
+    currency: str = ""
     overridden: frozenset[str] = frozenset()
     enforce_now: bool = False
 

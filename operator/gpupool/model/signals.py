@@ -88,6 +88,7 @@ class Gpu:
         active, tensor, dram, sm: activity of the engine, tensor cores, memory, multiprocessors.
         clock: SM clock as a part of the highest that its model showed within the hour.
         heat, power: the highest mean of its GPUs.
+        watts, devices: what all of them draw together (None unless each tells), and how many there are.
         slowed: clock events that slow it down, by name, seen in the window; None where not exported.
         xid: the last error, 0 for none; None where not exported.
         remap_failed: a row of memory could not be replaced.
@@ -106,6 +107,8 @@ class Gpu:
     remap_failed: bool = False
     memory: float | None = None
     model: str = ""
+    watts: float | None = None
+    devices: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from gpupool.model.economics import Holding, Ledger
 from gpupool.model.effects import Effect
 from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
+from gpupool.model.standing import Standing
 from gpupool.model.steering import DataPolicy, Scaling
 
 HOUR: Final = 3600.0
@@ -144,6 +146,7 @@ class Endpoint:
     `interval` is seconds between two scrapes of its pods, of the slowest; 0 where that is not known.
     `revisions` has the readings of each revision, in the order of `policy.slo.revisions.promised`; `resolved`
     what was looked for by names that its owner gave.
+    `tokens` were written in the `seconds` since the reading before; None where the engine does not tell.
     """
 
     readings: tuple[Reading, ...] = ()
@@ -153,13 +156,16 @@ class Endpoint:
     interval: float = 0.0
     revisions: Mapping[str, tuple[Reading, ...]] = field(default_factory=dict)
     resolved: tuple[Resolved, ...] = ()
+    tokens: float | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` are as left.
+    """An InferenceSLO, with its memory as it was left.
 
-    `request` is the CapacityRequest that its spec names.
+    Memory is `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` and `ledger`. `request` is
+    the CapacityRequest that its spec names; `standing` is what its status says.
     """
 
     key: Key
@@ -180,6 +186,8 @@ class Slo:
     guard: GuardMode = GuardMode.OBSERVE
     rollout: Rollout = field(default_factory=Rollout)
     effects: tuple[Effect, ...] = ()
+    standing: Standing | None = None
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +202,7 @@ class SloSnapshot:
         problem: why nothing could be read at all; else empty.
         signals: what the endpoints showed over the evaluation window.
         releases: revisions of the endpoints' workloads, where they are watched.
+        holdings: GPUs that the endpoints hold; none where the reading is of a moment that is past.
     """
 
     now: datetime
@@ -203,3 +212,4 @@ class SloSnapshot:
     problem: str = ""
     signals: SignalReading = field(default_factory=SignalReading)
     releases: Mapping[Key, Release] = field(default_factory=dict)
+    holdings: Mapping[Key, Holding] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from gpupool.model.enforcement import Enforcement
 from gpupool.model.objects import Demand, Namespace, Node, Pod, Request
 from gpupool.model.pool import Pool
 from gpupool.model.senses import Senses
+from gpupool.model.standing import Standing
 from gpupool.model.usage import Usage
 
 
@@ -27,6 +28,7 @@ class Snapshot:
         moving: member namespaces that no share lists any more -> the pool whose share does.
         stray_nodes, stray_namespaces: no members, and they carry this pool's label (or quota): it goes.
         senses: how far all of it may be rested on.
+        endpoints: where the InferenceSLOs of member namespaces stand.
     """
 
     now: datetime
@@ -50,3 +52,4 @@ class Snapshot:
     stray_namespaces: tuple[Namespace, ...] = ()
     unsure: tuple[str, ...] = ()  # shares that wait until Kueue's queues can be listed
     senses: Senses = field(default_factory=Senses)
+    endpoints: tuple[Standing, ...] = ()

@@ -44,6 +44,7 @@ class Usage:
     """All that Prometheus said when `asked`. `fresh` is the precondition of any taking for under-use.
 
     `problem` and `reason` (one word) say why it is not; `findings` what is wrong with single nodes and pods.
+    `week` is the most that requests of endpoints used in a week, where the lookback is shorter.
     """
 
     fresh: bool = False
@@ -54,3 +55,4 @@ class Usage:
     reason: str = "NotConfigured"
     findings: tuple[str, ...] = ()
     asked: datetime | None = None
+    week: Mapping[Key, int] = field(default_factory=dict)

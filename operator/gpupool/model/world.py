@@ -10,6 +10,7 @@ from gpupool.model.objects import Counts, Demand, ForeignQuota, ObjectRef, Pod, 
 from gpupool.model.pool import Pool
 from gpupool.model.selector import Selector
 from gpupool.model.senses import Senses
+from gpupool.model.standing import Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class World:
             carries their mark.
         queues_known: whether the namespaces' queues are all there are.
         demands, daemonsets, templates: of `namespaces` only.
+        endpoints: where every InferenceSLO stands.
     """
 
     now: datetime
@@ -114,3 +116,4 @@ class World:
     unreadable_pools: frozenset[str] = field(default_factory=frozenset)
     queues_known: bool = True
     senses: Senses = field(default_factory=Senses)
+    endpoints: tuple[Standing, ...] = ()

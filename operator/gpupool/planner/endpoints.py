@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpupool.model.economics import Economics, Ledger
 from gpupool.model.metrics import Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
@@ -14,6 +15,7 @@ from gpupool.planner import drifting, rollouts
 from gpupool.planner.diagnosing import Findings, findings
 from gpupool.planner.rollouts import Guarded
 from gpupool.policy.slo.budget import Budget, budget
+from gpupool.policy.slo.economics import account, economics
 from gpupool.policy.slo.effects import told
 from gpupool.policy.slo.sums import fold
 
@@ -47,6 +49,8 @@ class SloStatus:
     conditions: tuple[Condition, ...]
     min_events: int = 0
     findings: Findings = field(default_factory=Findings)
+    ledger: Ledger = field(default_factory=Ledger)
+    economics: Economics | None = None
     decision: Decision | None = None
     interval: float = 0.0
     guarded: Guarded | None = None
@@ -99,6 +103,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         _objective(snapshot, slo, number, reading) for number, reading in enumerate(endpoint.readings)
     )
     known = findings(snapshot, slo, [(o.objective, o.reading.state, o.sums) for o in found])
+    ledger, economy = _economics(snapshot, slo, endpoint)
     return SloStatus(
         key=slo.key,
         uid=slo.uid,
@@ -116,7 +121,20 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRe
         interval=endpoint.interval,
         resolved=endpoint.resolved,
         guarded=rollouts.guarded(snapshot, slo, endpoint, [o.budget.remaining for o in found]),
+        ledger=ledger,
+        economics=economy,
     )
+
+
+def _economics(snapshot: SloSnapshot, slo: Slo, endpoint: Endpoint) -> tuple[Ledger, Economics | None]:
+    """What its GPUs wrote and cost, with the memory of it."""
+    holding = snapshot.holdings.get(slo.key)
+    if holding is None:
+        return slo.ledger, None
+    signals = snapshot.signals.endpoints.get(slo.key)
+    window = slo.window.total_seconds()
+    ledger = account(slo.ledger, endpoint, holding, signals, now=snapshot.now.timestamp(), window=window)
+    return ledger, economics(ledger, holding)
 
 
 def _objective(snapshot: SloSnapshot, slo: Slo, number: int, reading: Reading) -> ObjectiveFound:

@@ -19,6 +19,7 @@ from gpupool.policy.reclaim import Finding
 def of_request(snapshot: Snapshot, decision: Decision, claim: Claim, now: RequestStatus) -> Iterable[Notice]:
     """Events of a governed request."""
     yield from _of_grant(snapshot, claim, now)
+    yield from _of_gate(claim, now)
     if stage_moved(claim) or (claim.timer is not None and _resumed(snapshot)):
         yield _of_stage(claim, now, decision.findings[claim.key])
 
@@ -47,6 +48,17 @@ def _of_grant(snapshot: Snapshot, claim: Claim, now: RequestStatus) -> Iterable[
         yield _tell(claim.request, reason, message, warning=True)
     else:
         yield from of_standing(claim.request, now)
+
+
+def _of_gate(claim: Claim, now: RequestStatus) -> Iterable[Notice]:
+    """An Event for an increase that a gate refuses, or would refuse."""
+    before = claim.request.remembered
+    if claim.gate is None or before.asked is None:
+        return
+    granted_all_the_same = not claim.gate.enforced and now.granted > (before.granted or 0)
+    if granted_all_the_same or (claim.declined and before.asked != claim.request.gpus):
+        said = claim.gate.verdict
+        yield _tell(claim.request, said.reason, said.message, warning=True)
 
 
 def of_standing(request: Request, now: RequestStatus) -> Iterable[Notice]:

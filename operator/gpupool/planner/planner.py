@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpupool.model.objects import Key
 from gpupool.model.plan import Action, Plan
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner import report
@@ -17,6 +18,8 @@ from gpupool.policy.eviction import evictions
 from gpupool.policy.measure import Measures, measure
 from gpupool.policy.provisioning import provisioning
 from gpupool.policy.senses import cannot_give, cannot_take, seen
+from gpupool.policy.slo import admission
+from gpupool.policy.slo.stake import Stake, briefed, stakes
 from gpupool.policy.territory import Territory, territory_of
 
 
@@ -49,7 +52,11 @@ def decide(snapshot: Snapshot) -> Decided:
     territory = territory_of(snapshot)
     books = attribute(snapshot)
     measures = measure(snapshot, books)
-    decisions = {r: decide_resource(snapshot, territory, books, measures, r) for r in snapshot.pool.resources}
+    behind = stakes(snapshot, books)
+    decisions = {
+        r: decide_resource(snapshot, territory, books, measures, r, behind=behind)
+        for r in snapshot.pool.resources
+    }
     desks = {r: d.desk for r, d in decisions.items()}
     held = {
         n.name: sum(d.ledger.books[n.name].held for d in desks.values())
@@ -65,7 +72,13 @@ def decide(snapshot: Snapshot) -> Decided:
 
 
 def decide_resource(
-    snapshot: Snapshot, territory: Territory, books: Books, measures: Measures, resource: str
+    snapshot: Snapshot,
+    territory: Territory,
+    books: Books,
+    measures: Measures,
+    resource: str,
+    *,
+    behind: Mapping[Key, Stake],
 ) -> Decision:
     """Decide one resource. The order of these steps is the policy.
 
@@ -73,14 +86,16 @@ def decide_resource(
     is given before its owner's need is counted, and pods are chosen once every wall is known.
     """
     counts = ledger.build(snapshot, territory, resource)
-    desk = Desk(counts, rebuilding.claims(snapshot, territory, books, counts))
+    claims = rebuilding.claims(snapshot, territory, books, counts)
+    desk = Desk(counts, (briefed(c, behind.get(c.key), snapshot.now) for c in claims))
     # Lowering first: whatever the steps below give, they give of what the snapshot shows to be free.
     recall.lower(desk)
     rebuilding.reopen(desk)
     findings = reclaim.advance(snapshot, desk, books, measures)
+    admission.judge(desk, behind, snapshot.pool.slo_gate, snapshot.now)
     outcome = allocate(desk) if cannot_give(snapshot) is None else Outcome()
     need = recall.decide(snapshot, desk, outcome)
     reclaim.settle(snapshot, desk)
     leaving = evictions(snapshot, desk, books, need.pods) if cannot_take(snapshot) is None else ()
     said = reclaim.look_again(snapshot, desk, findings)
-    return Decision(desk, outcome, need, said, leaving, provisioning(snapshot, desk))
+    return Decision(desk, outcome, need, said, leaving, provisioning(snapshot, desk), behind)

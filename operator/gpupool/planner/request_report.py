@@ -18,6 +18,7 @@ from gpupool.policy.explain import Court, explain
 from gpupool.policy.measure import Measures
 from gpupool.policy.provisioning import observed
 from gpupool.policy.reclaim import Finding
+from gpupool.policy.slo.wanting import wanting
 from gpupool.policy.underuse import Answer
 
 REFUSALS = {
@@ -26,6 +27,8 @@ REFUSALS = {
     Reason.ABOVE_CAPACITY,
     Reason.OTHER_POOL,
     Reason.UNKNOWN_RESOURCE,
+    Reason.SLO_MET,
+    Reason.REPLICAS_DO_NOT_HELP,
 }
 
 
@@ -48,6 +51,7 @@ def status(
         conditions=(
             *_conditions(books, claim, verdict, finding),
             *_nodes_to_come(snapshot, decision, claim),
+            *_wanting(snapshot, decision, claim),
         ),
         granted=claim.granted,
         allowance=claim.allowance,
@@ -94,13 +98,25 @@ def _nodes_to_come(snapshot: Snapshot, decision: Decision, claim: Claim) -> Iter
         yield Condition("Provisioning", Status.TRUE, "NodesToCome", _to_come(snapshot, decision, claim))
 
 
+def _wanting(snapshot: Snapshot, decision: Decision, claim: Claim) -> Iterable[Condition]:
+    stake = decision.stakes.get(claim.key)
+    found = None if stake is None else wanting(claim, stake, snapshot.now)
+    if found is not None:
+        yield Condition("WantsMoreGPUs", Status.TRUE, found.reason, found.message)
+
+
 def phase(claim: Claim, verdict: Verdict) -> Phase:
     """Summary of where a request stands."""
-    if claim.missing == 0 and claim.released is None:
+    if _whole(claim):
         return Phase.GRANTED
     if claim.granted > 0:
         return Phase.PARTIAL
     return Phase.REFUSED if verdict.reason in REFUSALS else Phase.QUEUED
+
+
+def _whole(claim: Claim) -> bool:
+    """Whether all that is asked is granted."""
+    return claim.missing == claim.declined == 0 and claim.released is None
 
 
 def _granted_at(now: datetime, claim: Claim) -> datetime | None:
@@ -149,8 +165,8 @@ def _stage_message(finding: Finding, claim: Claim) -> str:
 
 
 def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) -> Iterable[Condition]:
-    whole = claim.missing == 0 and claim.released is None
-    yield Condition("Granted", Status.TRUE if whole else Status.FALSE, verdict.reason, verdict.message)
+    whole = Status.TRUE if _whole(claim) else Status.FALSE
+    yield Condition("Granted", whole, verdict.reason, verdict.message)
     yield _under_used(finding)
     other = books.overlaps.get(claim.key)
     if other is not None:

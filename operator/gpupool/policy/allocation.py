@@ -55,16 +55,17 @@ def wanted_back(claim: Claim) -> int:
 
     A higher number in `spec.gpus` asks for all of them. Refused demand is known exactly: what is given back
     covers it and leaves one pod of headroom, which is what lending leaves too. Where only a full allowance is
-    seen, it doubles, at least by one pod.
+    seen, it doubles, at least by one pod. What an endpoint needs to serve again is its own at any time.
     """
     if claim.stage is not Stage.LENT or claim.lent == 0:
         return 0
     if claim.asked_anew:
         return claim.lent
+    asleep = min(claim.lent, max(0, claim.wake - claim.allowance))
     if claim.demand > 0:
-        return max(0, min(claim.lent, claim.used + claim.demand + claim.pod_size - claim.allowance))
+        return max(asleep, min(claim.lent, claim.used + claim.demand + claim.pod_size - claim.allowance))
     full = claim.used > claim.allowance - claim.pod_size
-    return min(claim.lent, max(claim.pod_size, claim.allowance)) if full else 0
+    return max(asleep, min(claim.lent, max(claim.pod_size, claim.allowance)) if full else 0)
 
 
 def _return_lent(desk: Desk) -> Iterable[Owed]:
@@ -147,7 +148,7 @@ def _serve_guarantee(desk: Desk, claim: Claim) -> tuple[bool, Owed | None]:
 
 def _borrow(desk: Desk, behind: set[Key]) -> None:
     """Lend step by step to the share that has borrowed least for its weight."""
-    lines = {team: deque(c.key for c in own if c.request.preemptible) for team, own in _waiting(desk).items()}
+    lines = {team: deque(c.key for c in own if c.may_borrow) for team, own in _waiting(desk).items()}
     turns = [(_turn(desk, line[0]), team) for team, line in lines.items() if line]
     heapify(turns)
     while turns:

@@ -88,7 +88,7 @@ Registry = Mapping[tuple[str, str], Register]
 NOBODY = Register()
 
 
-def _register(requests: Iterable[Request]) -> Registry:
+def registered(requests: Iterable[Request]) -> Registry:
     """Requests by namespace and resource, older first."""
     found: dict[tuple[str, str], Register] = defaultdict(Register)
     for request in sorted(requests, key=age_order):
@@ -126,7 +126,7 @@ def _part(pod: Pod, resources: Collection[str]) -> Pod:
 
 def attribute(snapshot: Snapshot) -> Books:
     """Book every pod and every refused demand of the snapshot."""
-    registry = _register(snapshot.requests)
+    registry = registered(snapshot.requests)
     pods: dict[Key, list[Pod]] = defaultdict(list)
     unattributed: dict[str, list[Pod]] = defaultdict(list)
     overlaps: dict[Key, Key] = {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gpupool.model.objects import Key, Quota, Request, Timer
+from gpupool.model.plan import Verdict
 from gpupool.model.pool import Share
 from gpupool.model.reasons import Stage
 from gpupool.model.snapshot import Snapshot
@@ -19,12 +20,30 @@ from gpupool.policy.territory import Territory
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What an admission gate lets a request have.
+
+    Attributes:
+        most: GPUs that may be granted.
+        verdict: why not more.
+        within: only what the share guarantees; more than that waits.
+        enforced: False where it is only said.
+    """
+
+    most: int
+    verdict: Verdict
+    within: bool = False
+    enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A request with the numbers a decision needs, all in GPUs of its resource.
 
     `ask` is what is asked for, `granted` the claim, `allowance` what may be used now; the latter two differ
     by what is lent out. `since` is when the present ask was made; `pod_size` the GPUs of its largest pod.
-    `fresh`: no status was ever written.
+    `fresh`: no status was ever written. `slo`: an endpoint under an InferenceSLO stands behind it, which
+    can always have `wake` GPUs again, and is `urgent` where its budget burns and more replicas would help.
     """
 
     request: Request
@@ -41,6 +60,10 @@ class Claim:
     walled: bool = False
     fresh: bool = False
     released: int | None = None
+    slo: bool = False
+    urgent: bool = False
+    wake: int = 0
+    gate: Gate | None = None
 
     @property
     def key(self) -> Key:
@@ -53,9 +76,30 @@ class Claim:
         return self.request.key.name == ""
 
     @property
+    def admitted(self) -> int:
+        """GPUs that may be granted: those asked, as far as a gate lets them through."""
+        most = self.gate.most if self.gate is not None and self.gate.enforced else self.ask
+        return min(self.ask, max(self.granted, most))
+
+    @property
     def missing(self) -> int:
-        """GPUs asked and not granted."""
-        return max(0, self.ask - self.granted)
+        """GPUs asked, let through and not granted."""
+        return max(0, self.admitted - self.granted)
+
+    @property
+    def declined(self) -> int:
+        """GPUs asked that a gate does not let through."""
+        return self.ask - self.admitted
+
+    @property
+    def held_back(self) -> bool:
+        """Whether nothing above the guarantee is given, though it may borrow."""
+        return self.gate is not None and self.gate.enforced and self.gate.within
+
+    @property
+    def may_borrow(self) -> bool:
+        """Whether it may be given more than its share is guaranteed."""
+        return self.request.preemptible and not self.held_back
 
     @property
     def lent(self) -> int:
@@ -82,9 +126,9 @@ class Claim:
         """Where a taking stands."""
         return Stage.NONE if self.timer is None else self.timer.stage
 
-    def order(self) -> tuple[int, datetime, Key]:
-        """Inside a share: by priority, then by the time of the ask, then by name."""
-        return (-self.request.priority.rank, self.since, self.key)
+    def order(self) -> tuple[int, bool, datetime, Key]:
+        """Inside a share: by priority, then what is urgent, then by the time of the ask, then by name."""
+        return (-self.request.priority.rank, not self.urgent, self.since, self.key)
 
 
 def limit_of(share: Share, ledger: Ledger) -> int:

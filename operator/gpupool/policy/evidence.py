@@ -32,6 +32,8 @@ class Evidence:
     quiet_since: datetime | None
     unseen: int = 0
     """GPUs that our quota counts in the namespace beyond those of all pods that are seen there."""
+    week: int = 0
+    """The most GPUs used within a week, of an endpoint under an InferenceSLO."""
     foreign: int | None = None
     """GPUs that the smallest quota of somebody else allows in the namespace; None without one."""
 
@@ -48,11 +50,14 @@ class Evidence:
 
     @property
     def keep(self) -> int:
-        """GPUs that are not lent: the lookback's peak and present use, plus headroom of at least one pod."""
+        """GPUs that are not lent: the lookback's peak and present use, plus headroom of at least one pod.
+
+        Of an endpoint under an InferenceSLO it is a week's peak at least, and what it needs to serve again.
+        """
         riding = self.overdrawn if self.claim.unowned else 0
-        peak = max(self.peak.used if self.peak else 0, self.claim.used + riding)
+        peak = max(self.peak.used if self.peak else 0, self.claim.used + riding, self.week)
         percent = -(-peak * self.snapshot.pool.reclaim.headroom // 100)
-        return min(self.claim.granted, peak + max(self.claim.pod_size, percent))
+        return min(self.claim.granted, max(peak + max(self.claim.pod_size, percent), self.claim.wake))
 
     @property
     def young(self) -> timedelta:
@@ -129,4 +134,5 @@ def evidence(around: Surroundings, claim: Claim) -> Evidence:
         quiet_since=memory.quiet_since,
         unseen=around.unseen.get(namespace, 0),
         foreign=around.foreign.get(namespace),
+        week=around.snapshot.usage.week.get(claim.key, 0) if claim.slo else 0,
     )

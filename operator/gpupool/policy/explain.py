@@ -13,7 +13,7 @@ from gpupool.model.reasons import Reason, Stage
 from gpupool.policy import blockers
 from gpupool.policy.allocation import Outcome, queued, waits
 from gpupool.policy.blockers import Holders
-from gpupool.policy.claims import Claim, guarantee_of
+from gpupool.policy.claims import Claim, Gate, guarantee_of
 from gpupool.policy.desk import Desk
 from gpupool.policy.recall import Need
 from gpupool.policy.refusal import refuse
@@ -77,8 +77,16 @@ def convene(
 def explain(court: Court, claim: Claim) -> Verdict:
     """The decision record of one claim as it stands at the end of the cycle."""
     verdict = _explain(court, claim)
-    limited = _limited(court, claim)
-    return replace(verdict, message=f"{verdict.message} {limited}") if limited else verdict
+    more = " ".join(text for text in (_beside(claim), _limited(court, claim)) if text)
+    return replace(verdict, message=f"{verdict.message} {more}") if more else verdict
+
+
+def _beside(claim: Claim) -> str:
+    """What a gate says where it refuses a part beside what waits, or refuses nothing."""
+    if claim.gate is None or (claim.gate.enforced and (claim.gate.within or not claim.missing)):
+        return ""
+    text = claim.gate.verdict.message
+    return text if claim.gate.enforced else f"spec.admission.slo is Warn, so nothing is refused. {text}"
 
 
 def _limited(court: Court, claim: Claim) -> str:
@@ -97,16 +105,29 @@ def _limited(court: Court, claim: Claim) -> str:
 
 
 def _explain(court: Court, claim: Claim) -> Verdict:
-    if claim.missing == 0:
+    if claim.missing == claim.declined == 0:
         return _whole(claim)
     refused = refuse(claim, court.desk.ledger)
+    if refused is None and claim.missing == 0 and claim.gate is not None:
+        return _declined(claim, claim.gate)
     verdict = _unserved(court, claim) if refused is None else _with_hint(court, claim, refused)
     if claim.granted == 0:
         return verdict
     reason = Reason.INCREASE_QUEUED if _increase(claim) else Reason.GRANTED_IN_PART
-    reason = reason if refused is None else refused.reason
+    kept = refused is not None or verdict.reason is Reason.SLO_UNKNOWN
+    reason = verdict.reason if kept else reason
     message = f"{claim.granted} of {claim.request.gpus} GPUs are granted.{_lent(claim)} {verdict.message}"
     return Verdict(reason, message, verdict.arithmetic, verdict.grantable_now, verdict.blockers)
+
+
+def _declined(claim: Claim, gate: Gate) -> Verdict:
+    """All that a gate lets through is granted."""
+    if claim.granted == 0:
+        return gate.verdict
+    message = (
+        f"{claim.granted} of {claim.request.gpus} GPUs are granted.{_lent(claim)} {gate.verdict.message}"
+    )
+    return replace(gate.verdict, message=message)
 
 
 def _whole(claim: Claim) -> Verdict:
@@ -168,7 +189,7 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
             f"Within the {guaranteed} GPUs guaranteed to share {claim.share.team};"
             f" {court.owed[claim.key]} GPUs are being brought back from borrowers; {where}.",
         )
-    if not claim.request.preemptible and desk.guarantee_left(claim) < claim.request.min_gpus - claim.granted:
+    if not claim.may_borrow and desk.guarantee_left(claim) < _least(claim):
         return _own_share(court, claim, guaranteed, where)
     return _verdict(
         court,
@@ -177,6 +198,12 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
         f"{claim.missing} GPUs asked, {max(0, desk.spare(claim.key.namespace))} free in pool"
         f" {court.pool}; {where}.",
     )
+
+
+def _least(claim: Claim) -> int:
+    """GPUs that must be left of the guarantee for it to wait for others than its own share."""
+    least = claim.request.min_gpus - claim.granted
+    return max(1, least) if claim.held_back else least
 
 
 def _not_in_queue(court: Court, claim: Claim) -> Verdict:
@@ -202,7 +229,11 @@ def _with_hint(court: Court, claim: Claim, verdict: Verdict) -> Verdict:
 
 
 def _own_share(court: Court, claim: Claim, guaranteed: int, where: str) -> Verdict:
-    """Not preemptible, within the guarantee, and the guarantee is taken by the share's own requests."""
+    """It gets no more than the guarantee, and that is taken by the share's own requests."""
+    if claim.request.preemptible and claim.gate is not None:
+        said = claim.gate.verdict
+        found = Verdict(said.reason, f"{said.message} Now at {where}.", arithmetic(court))
+        return _with_hint(court, claim, found)
     firm = court.desk.firm(claim.share.team)
     spare = court.desk.spare(claim.key.namespace)
     other = f" With spec.preemptible: true, {spare} GPUs could be borrowed now." if spare >= 1 else ""
@@ -237,7 +268,7 @@ def grantable_now(court: Court, claim: Claim) -> int:
     desk = court.desk
     room = desk.room + court.owed.get(claim.key, 0)
     free = 0 if room < 0 else desk.slack(claim.key.namespace) + room
-    most = desk.limit_left(claim) if claim.request.preemptible else desk.guarantee_left(claim)
+    most = desk.limit_left(claim) if claim.may_borrow else desk.guarantee_left(claim)
     return max(0, min(claim.missing, most, free, _usable(court, claim)))
 
 

@@ -67,6 +67,7 @@ def view(
             _namespace(n, listed) for n in world.namespaces if n.name not in own and _carries(n, pool)
         ),
         unsure=() if world.queues_known else tuple(_lowered(asked, pool)),
+        endpoints=tuple(e for e in world.endpoints if e.key.namespace in own),
     )
 
 

@@ -10,6 +10,7 @@ from gpupool.collector.projections import QuotaFacts
 from gpupool.collector.store import Change
 from gpupool.kube import resources as kinds
 from gpupool.model.objects import Pod, Remembered, Request
+from gpupool.model.slo import Slo
 from gpupool.policy.membership import Membership
 from gpupool.runtime.reading import Tracked
 
@@ -28,6 +29,7 @@ WITHIN_A_NAMESPACE: Final = frozenset(
         kinds.JOBS,
         kinds.CRON_JOBS,
         kinds.EVENTS,
+        kinds.INFERENCE_SLOS,
     )
 )
 """Kinds that say something only about the pool of their namespace, and of the node they are bound to."""
@@ -79,13 +81,27 @@ def disturbs(plural: str, change: Change[Any] | None) -> bool:
     """Whether a change may speak against what was just decided, so that it must be looked at once more.
 
     Two do not, and among 10,000 requests nearly all changes are of these: a new request takes nothing back
-    that others were given a moment ago, and a status is written by us alone.
+    that others were given a moment ago, and a status is written by us alone. What an endpoint's status says
+    decides about its request, but for the numbers in it.
     """
     if plural == kinds.INFERENCE_SLOS.plural:
-        return False
+        return tells(plural, change)
     if change is None or plural != kinds.CAPACITY_REQUESTS.plural or change.new is None:
         return True
     return change.old is not None and _asked(change.old) != _asked(change.new)
+
+
+def tells(plural: str, change: Change[Any] | None) -> bool:
+    """Whether a change may decide anything: numbers that move with every request of an endpoint do not."""
+    if plural != kinds.INFERENCE_SLOS.plural or change is None or change.old is None or change.new is None:
+        return True
+    return _gist(change.old) != _gist(change.new)
+
+
+def _gist(tracked: Tracked) -> tuple[object, ...]:
+    """What a pool's decision sees of an endpoint."""
+    value = tracked.value
+    return value.standing.gist if isinstance(value, Slo) and value.standing is not None else ()
 
 
 def _asked(tracked: Tracked) -> Any:

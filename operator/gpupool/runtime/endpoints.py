@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
 from gpupool.collector.rolling import revision_of
 from gpupool.errors import FencedError
+from gpupool.model.economics import Ledger
 from gpupool.model.effects import Effect
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
@@ -26,9 +27,11 @@ from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
+from gpupool.policy.membership import Membership
 from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
 from gpupool.runtime.guarding import Guarding
+from gpupool.runtime.holdings import holdings
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.releases import releases
 from gpupool.runtime.signalling import Signalling
@@ -58,6 +61,7 @@ class Memory(NamedTuple):
     profiles: tuple[Profile, ...]
     rollout: Rollout
     effects: tuple[Effect, ...]
+    ledger: Ledger
 
 
 class Endpoints:
@@ -109,7 +113,7 @@ class Endpoints:
         if not self._rebuilt and self._reader is not None and subjects:
             await self._rebuild(subjects, world.now)
             self._rebuilt = True
-        judged = await self._judge(subjects, world.now, owned=owned)
+        judged = await self._judge(subjects, world.now, owned=owned, found=found)
         wakes = await self._waking.look(slos)
         needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
         steered = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
@@ -126,6 +130,7 @@ class Endpoints:
         now: datetime,
         at: float | None = None,
         owned: Owned | None = None,
+        found: Membership | None = None,
     ) -> SloPlan:
         """Read the endpoints, now or as of a moment that is past, and add what happened to their sums."""
         slos = tuple(self._remembering(s.slo) for s in subjects)
@@ -138,8 +143,18 @@ class Endpoints:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
         revisions = {} if owned is None else self._releases(slos, owned)
+        held = {} if owned is None or found is None else holdings(slos, owned, found)
         plan = plan_endpoints(
-            SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals, revisions)
+            SloSnapshot(
+                now=now,
+                interval=self._interval,
+                slos=slos,
+                endpoints=reading.endpoints,
+                problem=reading.problem,
+                signals=signals,
+                releases=revisions,
+                holdings=held,
+            )
         )
         self._kept = {
             (s.key, s.uid): Memory(
@@ -147,6 +162,7 @@ class Endpoints:
                 profiles=s.findings.profiles,
                 rollout=Rollout() if s.guarded is None else s.guarded.memory,
                 effects=s.findings.effects,
+                ledger=s.ledger,
             )
             for s in plan.statuses
         }

@@ -82,7 +82,8 @@ class Measuring:
         self._pause = pause(snapshot.pool.reclaim.window.total_seconds(), self._longest)
         asked = time.monotonic()  # what is told in the end was so when it was asked
         nodes = [node.name for node in snapshot.nodes]
-        usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now, nodes)
+        promised = sorted({e.key.namespace for e in snapshot.endpoints})
+        usage = await reader.read(snapshot.pool, snapshot.pods, snapshot.now, nodes, promised=promised)
         self._said, self._took = (asked, usage), time.monotonic() - asked
         self._answered()
 

@@ -16,7 +16,7 @@ MEASURED = frozenset(
     {
         *("busy", "efficiency", "activity", "coverage"),
         *("attainment", "budgetRemaining", "events", "longRate", "shortRate", "sums"),
-        *("evidence", "profile", "advice", "floorReason", "effects", "results", "startup"),
+        *("evidence", "profile", "advice", "floorReason", "effects", "results", "startup", "economics"),
     }
 )
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""

@@ -24,9 +24,11 @@ from gpupool.model.annotations import read_epoch
 from gpupool.model.marks import OURS
 from gpupool.model.plan import Notice
 from gpupool.model.senses import NODES, PODS, QUOTAS, Senses
+from gpupool.model.slo import Slo
+from gpupool.model.standing import Standing
 from gpupool.model.world import World
 from gpupool.policy.membership import Membership, resolve
-from gpupool.runtime.concern import Concern, Concerned, disturbs
+from gpupool.runtime.concern import Concern, Concerned, disturbs, tells
 from gpupool.runtime.reading import Reader
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import ReflectorReading
@@ -122,6 +124,8 @@ class Mirror:
         return found
 
     def _changed(self, plural: str, change: Change[Any] | None) -> None:
+        if not tells(plural, change):
+            return
         self.changes += 1
         self.disturbances += disturbs(plural, change)
         self._wake(self._concern.of(plural, change))
@@ -244,8 +248,18 @@ class Mirror:
             queues=self.local_queues.values(),
             queues_known=self.local_queues.known,
             unreadable_pools=self._unreadable_pools(),
+            endpoints=list(self._endpoints()),
         )
         return world(found, now, self._exempt)
+
+    def _endpoints(self) -> Iterable[Standing]:
+        """Where endpoints stand, each with its workload as it is now."""
+        standings = [
+            s for t in self.slos.store.values() if isinstance(t.value, Slo) and (s := t.value.standing)
+        ]
+        known = scaling.targets(self.deployments.store.values(), self.statefulsets.store.values())
+        for found in standings:
+            yield replace(found, workload=known.get((found.key.namespace, found.target)))
 
     def _unreadable_pools(self) -> frozenset[str]:
         """Pools that are there and of which no version was ever valid for this process."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpupool.collector.scaling import of_controller
+from gpupool.collector.scaling import targets
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.steering import Rescale, Scaler, Target
 from gpupool.runtime.mirror import Mirror
@@ -17,8 +17,7 @@ Targets = Mapping[Workload, Target]
 
 def targets_of(mirror: Mirror) -> Targets:
     """The workloads that are scaled."""
-    sets = map(of_controller, mirror.statefulsets.store.values())
-    return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
+    return targets(mirror.deployments.store.values(), mirror.statefulsets.store.values())
 
 
 def bare(ref: ObjectRef) -> ObjectRef:

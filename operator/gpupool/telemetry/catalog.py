@@ -179,6 +179,32 @@ SLO_EFFECT: Final = Metric(
     ("namespace", "slo", "kind", "measure", "value"),
 )
 
+_ENDPOINT: Final = ("namespace", "slo")
+SLO_GPU_HOURS: Final = Metric(
+    "gpupool_slo_gpu_hours", "GPU-hours that an endpoint's pods held in its window.", (*_ENDPOINT, "resource")
+)
+SLO_TOKENS: Final = Metric(
+    "gpupool_slo_tokens_per_gpu_hour",
+    "Tokens written by GPU-hour of the window; absent where the engine does not tell. `which` is all, or"
+    " at_slo for those whose requests met the objectives.",
+    (*_ENDPOINT, "which"),
+)
+SLO_COST: Final = Metric(
+    "gpupool_slo_cost",
+    "Cost of the GPU-hours of the window; absent without spec.cost of the pool.",
+    (*_ENDPOINT, "currency"),
+)
+SLO_TOKEN_COST: Final = Metric(
+    "gpupool_slo_cost_per_million_tokens",
+    "Cost of a million tokens written; absent without spec.cost of the pool, or tokens.",
+    (*_ENDPOINT, "currency"),
+)
+SLO_JOULES: Final = Metric(
+    "gpupool_slo_joules_per_token",
+    "Energy of the GPUs by token written; absent unless each of them tells its power.",
+    _ENDPOINT,
+)
+
 CYCLE_SECONDS: Final = Metric(
     "gpupool_cycle_duration_seconds",
     "How long the steps of a cycle take.",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gpupool.model.economics import Economics
 from gpupool.model.slo import Objective
 from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
 from gpupool.telemetry import catalog
@@ -18,13 +19,15 @@ def slo_series(plan: SloPlan) -> Series:
         if (found := status.findings.diagnosis) is not None:
             names = (found.cause.value, found.confidence.value, found.replicas_help.value)
             put(series, catalog.SLO_DIAGNOSIS, (status.key.namespace, status.key.name, *names), 1)
+        key = (status.key.namespace, status.key.name)
         if status.decision is not None:
-            key = (status.key.namespace, status.key.name)
             put(series, catalog.SLO_REQUIRED, key, status.decision.needed)
+        if status.economics is not None:
+            _economics(series, key, status.economics)
         _rollout(series, status)
         _effects(series, status)
         for gpu, trait in status.findings.drifting:
-            labels = (status.key.namespace, status.key.name, gpu, trait.name)
+            labels = (*key, gpu, trait.name)
             put(series, catalog.SLO_DRIFT, labels, trait.recent / trait.base if trait.base else None)
         for each in status.objectives:
             labels = (status.key.namespace, status.key.name, *_names(each.objective))
@@ -50,6 +53,15 @@ def _rollout(series: Series, status: SloStatus) -> None:
     put(series, catalog.SLO_ROLLOUT, (*labels, found.memory.verdict.value), 1)
     for pair in found.watched.comparisons:
         put(series, catalog.SLO_ROLLOUT_BURN, (*labels, pair.new.what), pair.burn)
+
+
+def _economics(series: Series, labels: tuple[str, str], found: Economics) -> None:
+    put(series, catalog.SLO_GPU_HOURS, (*labels, found.resource), found.gpu_hours)
+    put(series, catalog.SLO_TOKENS, (*labels, "all"), found.per_hour)
+    put(series, catalog.SLO_TOKENS, (*labels, "at_slo"), found.per_hour_at_slo)
+    put(series, catalog.SLO_COST, (*labels, found.currency), found.cost)
+    put(series, catalog.SLO_TOKEN_COST, (*labels, found.currency), found.per_million)
+    put(series, catalog.SLO_JOULES, labels, found.joules)
 
 
 def _names(objective: Objective) -> tuple[str, str]:

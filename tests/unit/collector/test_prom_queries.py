@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from gpupool.collector.prometheus import activity, queries
-from gpupool.collector.prometheus.ownqueries import own_queries, own_step
+from gpupool.collector.prometheus.ownqueries import own_queries, own_step, week_query
 
 SPANS = [
     timedelta(seconds=5),
@@ -53,6 +53,17 @@ def test_fourteen_questions_and_no_raw_range_longer_than_an_hour(
     assert len(asked) == 14
     for promql in asked:
         assert all(seconds <= 3600 for raw, seconds in ranges(promql) if raw), promql
+
+
+def test_the_week_of_endpoints_is_one_more_question_and_reads_what_the_rules_kept() -> None:
+    asked = week_query("lab", ["chat", "a.b", "chat"], ("gpupool-metrics",))
+    assert all(not raw for raw, _ in ranges(asked))
+    assert [seconds for _, seconds in ranges(asked)] == [604_800, 604_800]
+    kept = 'gpupool:request_used_gpus:max5m{pool="lab",job="gpupool-metrics"'
+    assert kept + r',namespace=~"a\\.b|chat"}' in asked
+    assert kept + r',exported_namespace=~"a\\.b|chat"}' in asked
+    many = week_query("lab", [f"ns-{n}" for n in range(201)])
+    assert many.endswith('(max_over_time(gpupool:request_used_gpus:max5m{pool="lab"}[604800s]))')
 
 
 def test_longer_windows_read_what_the_rules_kept() -> None:

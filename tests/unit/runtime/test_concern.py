@@ -7,13 +7,17 @@ import pytest
 from gpupool.collector.projections import QuotaFacts
 from gpupool.collector.store import Change, ChangeKind
 from gpupool.kube.resources import ObjectKey
-from gpupool.model.objects import Pod, Remembered
+from gpupool.model.diagnosis import Help
+from gpupool.model.objects import Key, Pod, Remembered
+from gpupool.model.slo import Slo
+from gpupool.model.standing import Standing
 from gpupool.model.world import NodeFacts
 from gpupool.policy.membership import Members, Membership
 from gpupool.runtime.concern import NOBODY, Concern, Concerned, disturbs
 from gpupool.runtime.memo import memo
 from gpupool.runtime.reading import Tracked
-from support.builders import GPU, NOW, a_pool, a_request, pods
+from support.builders import GPU, HOUR, NOW, a_pool, a_request, pods
+from support.standings import a_standing, deployment, missed
 
 FOUND = Membership(
     members={"lab": Members(nodes=(NodeFacts("node-1", {}, {GPU: 8}),)), "farm": Members()},
@@ -55,6 +59,8 @@ def changed(namespace: str, old: object, new: object) -> Change[object]:
         ("nodes", changed("", None, NodeFacts("node-2", {}, {})), None),
         ("namespaces", changed("", None, None), None),
         ("localqueues", None, None),
+        ("inferenceslos", changed("vision", None, None), {"lab"}),
+        ("inferenceslos", changed("nobody", None, None), set()),
     ],
 )
 def test_a_change_wakes_whom_it_concerns(
@@ -68,6 +74,14 @@ def test_before_anything_is_known_every_change_concerns_all() -> None:
     assert concern().of("capacityrequests", changed("nobody", None, None)) == NOBODY
 
 
+def slo(standing: Standing | None) -> Tracked:
+    """An InferenceSLO that stands so."""
+    found = Slo(Key("vision", "chat"), "u", 1, NOW, deployment(), (), HOUR, 100, standing=standing)
+    return Tracked(found, memo({}))
+
+
+MET, MISSED = slo(a_standing()), slo(missed("RoutingSkew", Help.NO))
+MET_LATER = slo(a_standing(looked=NOW, met_because="99.9 %"))
 ASKED = Tracked(a_request("a", 1), memo({}))
 TOLD = Tracked(a_request("a", 1, remembered=Remembered(granted=1)), memo({"granted": 1}))
 
@@ -82,6 +96,9 @@ TOLD = Tracked(a_request("a", 1, remembered=Remembered(granted=1)), memo({"grant
         ("gpupools", changed("", POOL, replace(POOL, memo=memo({"granted": {}}))), True),
         ("pods", changed("vision", None, POD), True),
         ("localqueues", None, True),
+        ("inferenceslos", changed("vision", MET, MET_LATER), False),
+        ("inferenceslos", changed("vision", MET, MISSED), True),
+        ("inferenceslos", changed("vision", None, MET), True),
     ],
 )
 def test_new_requests_and_our_own_statuses_speak_against_no_decision(

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -36,7 +37,10 @@ class Rig:
     def _answered(self) -> None:
         self.answers += 1
 
-    async def read(self, _pool: Any, _pods: Any, now: datetime, _nodes: Any) -> Usage:
+    async def read(
+        self, _pool: Any, _pods: Any, now: datetime, _nodes: Any, *, promised: Sequence[str]
+    ) -> Usage:
+        self.promised = promised
         self.moments.append(now)
         return Usage(fresh=True, asked=now)
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gpupool.model.economics import Holding, Ledger, Stretch
 from gpupool.model.effects import Effect, Forecast, Lever, Measure
 from gpupool.model.slo import Endpoint, Objective, Reading, Sli, SloSnapshot, SloState
 from gpupool.model.steering import Decision
@@ -11,7 +12,7 @@ from gpupool.planner.endpoints import plan_endpoints
 from gpupool.telemetry import catalog
 from gpupool.telemetry.metrics import Metrics
 from gpupool.telemetry.sloseries import slo_series
-from support.builders import NOW
+from support.builders import GPU, NOW
 from support.rollouts import NEW, OLD, a_release
 from unit.planner.test_endpoints import a_slo, ok
 
@@ -61,6 +62,23 @@ def test_what_advice_brought_is_three_numbers_and_the_newest_counts() -> None:
         (*labels, "predicted"): 22.0,
         (*labels, "real"): 24.0,
     }
+
+
+def test_economics_are_series_as_far_as_they_are_known() -> None:
+    slo = a_slo(
+        ledger=Ledger((Stretch(NOW.timestamp() - 3600, held=7200, told=7200, tokens=4e6, good=2e6),), GPU)
+    )
+    priced = Holding(GPU, 2, {GPU: 2.5}, "USD")
+    series = slo_series(plan_endpoints(SloSnapshot(NOW, 15.0, (slo,), holdings={slo.key: priced})))
+    key = ("chat-prod", "chat")
+    assert series[catalog.SLO_GPU_HOURS] == {(*key, GPU): 2.0}
+    assert series[catalog.SLO_TOKENS] == {(*key, "all"): 2e6, (*key, "at_slo"): 1e6}
+    assert series[catalog.SLO_COST] == {(*key, "USD"): 5.0}
+    assert series[catalog.SLO_TOKEN_COST] == {(*key, "USD"): 1.25}
+    assert catalog.SLO_JOULES not in series
+    free = slo_series(plan_endpoints(SloSnapshot(NOW, 15.0, (slo,), holdings={slo.key: Holding(GPU, 2)})))
+    assert catalog.SLO_COST not in free
+    assert catalog.SLO_GPU_HOURS not in slo_series(plan_endpoints(SloSnapshot(NOW, 15.0, (slo,))))
 
 
 def test_few_events_burn_nothing_and_none_are_no_number() -> None:

@@ -145,4 +145,4 @@ class CapacityRequestStatus(ApiModel):
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Granted, UnderUsed, Overlap, Overdrawn, Provisioning."""
+    """Granted, UnderUsed; Overlap, Overdrawn, Provisioning, WantsMoreGPUs where so."""

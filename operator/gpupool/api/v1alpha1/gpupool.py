@@ -8,6 +8,8 @@ from pydantic import Field
 from gpupool.api.v1alpha1.base import API_VERSION, ApiModel, Gpus
 from gpupool.api.v1alpha1.common import MAX_RESOURCES, Mode, ObjectMeta, Purpose, Visibility
 from gpupool.api.v1alpha1.gpupool_parts import (
+    AdmissionSpec,
+    CostSpec,
     IsolationSpec,
     NodesSpec,
     QuotaSpec,
@@ -76,10 +78,14 @@ class GpuPoolSpec(ApiModel):
     """The layer that lends out what was promised and is not requested."""
     recall: RecallSpec = Field(default_factory=RecallSpec)
     """How lent GPUs come back when their owner needs them."""
+    admission: AdmissionSpec = Field(default_factory=AdmissionSpec)
+    """Gates that a request passes beside the rules of its share."""
     visibility: Visibility = Visibility.TEAMS
     """How much of others a decision record shows: their names, their teams, or sums only."""
     telemetry: TelemetrySpec = Field(default_factory=TelemetrySpec)
     """What is believed about the use of GPUs."""
+    cost: CostSpec | None = None
+    """What GPUs cost; absent: nothing is said of money."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -94,6 +100,17 @@ class GpuPoolSpec(ApiModel):
                 it.nodes.capacity is None or set(it.nodes.capacity.declared) <= set(it.resources)
             ),
             field="nodes.capacity.declared",
+        ),
+        Rule(
+            cel="!has(self.cost) || self.cost.perGpuHour.all(r, r in self.resources)",
+            message="cost.perGpuHour names more than resources: add it there or remove it here",
+            shows=(
+                "cost.perGpuHour names %s and resources is %s: add it there or remove it here",
+                "self.cost.perGpuHour.filter(r, !(r in self.resources))[0]",
+                "self.resources.join(', ')",
+            ),
+            holds=lambda it: it.cost is None or set(it.cost.per_gpu_hour) <= set(it.resources),
+            field="cost.perGpuHour",
         ),
         Rule(
             cel=f"!has(self.shares) || self.shares.all(s, {_NAMES_LATER_RESOURCES})",

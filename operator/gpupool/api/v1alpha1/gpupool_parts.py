@@ -202,6 +202,48 @@ class RecallSpec(ApiModel):
         return None if self.within is None or self.notice is None else self.within - self.notice
 
 
+class SloGate(StrEnum):
+    """What becomes of GPUs that would not help an endpoint under an InferenceSLO."""
+
+    OFF = "Off"
+    WARN = "Warn"
+    ENFORCE = "Enforce"
+
+
+class AdmissionSpec(ApiModel):
+    """Gates that a request passes beside the rules of its share."""
+
+    slo: SloGate = SloGate.ENFORCE
+    """More GPUs for an endpoint whose InferenceSLO is met with head-room, or missed for a cause that replicas
+    do not cure: Enforce refuses them, Warn grants them and says so, Off does not look. What was granted
+    stays. Where it is not known how the endpoint fares, Enforce grants within the guarantee only."""
+
+
+_PRICE = r"^[0-9]{1,7}([.][0-9]{1,4})?$"
+Price = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=12, pattern=_PRICE),
+    Rule(
+        cel=f"!self.matches('{_PRICE}') || double(self) > 0.0",
+        message="a price of 0 says nothing: write what a GPU-hour costs, or leave cost out",
+        shows=(
+            "price %s says nothing: write what a GPU-hour costs, such as 2.50, or leave cost out",
+            "self",
+        ),
+        holds=lambda price: float(price) > 0,
+    ),
+]
+
+
+class CostSpec(ApiModel):
+    """What GPUs cost."""
+
+    per_gpu_hour: Annotated[dict[ResourceName, Price], Field(min_length=1, max_length=MAX_RESOURCES)]
+    """Price of a GPU for an hour by resource, a decimal number in quotes such as "2.50"."""
+    currency: Annotated[str, StringConstraints(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$")]
+    """Three letters (ISO 4217), such as USD or EUR."""
+
+
 class TelemetrySpec(ApiModel):
     """What is believed about the use of GPUs."""
 

@@ -15,7 +15,7 @@ from gpupool.api.v1alpha1.common import (
     Visibility,
 )
 from gpupool.api.v1alpha1.durations import Duration
-from gpupool.api.v1alpha1.gpupool_parts import TelemetrySpec
+from gpupool.api.v1alpha1.gpupool_parts import AdmissionSpec, TelemetrySpec
 from gpupool.api.v1alpha1.names import DnsName, TeamName
 from gpupool.api.v1alpha1.rules import Distinct
 
@@ -96,6 +96,8 @@ class EffectivePolicy(ApiModel):
     """The reclaim layer."""
     recall: EffectiveRecall
     """The recall of what was lent."""
+    admission: AdmissionSpec = Field(default_factory=AdmissionSpec)
+    """Gates that a request passes beside the rules of its share."""
     visibility: Visibility
     """How much of others a decision record shows."""
     telemetry: TelemetrySpec

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from gpupool.api.v1alpha1.base import ApiModel, Timestamp
 from gpupool.api.v1alpha1.common import MAX_CONDITIONS, Condition
 from gpupool.api.v1alpha1.durations import Duration
+from gpupool.api.v1alpha1.inferenceslo_economics import EconomicsStatus
 from gpupool.api.v1alpha1.inferenceslo_findings import (
     MAX_ADVICE,
     MAX_EFFECTS,
@@ -199,6 +200,8 @@ class InferenceSLOStatus(ApiModel):
     """What may bring more than another GPU."""
     effects: Annotated[tuple[EffectStatus, ...], Field(max_length=MAX_EFFECTS)] = Field(default_factory=tuple)
     """What became of advice: predicted against real."""
+    economics: EconomicsStatus | None = None
+    """GPU-hours, tokens, money and energy over the window."""
     decision: SteeringDecision | None = None
     """How many replicas there may be."""
     rollout: RolloutStatus | None = None

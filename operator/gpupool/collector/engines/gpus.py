@@ -16,12 +16,14 @@ SLOWING: Final = frozenset({"power_cap", "hw_slowdown", "sw_thermal", "hw_therma
 LARGEST_RATIO: Final = 1.01
 HOTTEST: Final = 200.0
 """°C: what is above is a value that means `unknown`."""
+POWER: Final = "DCGM_FI_DEV_POWER_USAGE"
 XID, REMAP = GPU_HIGHS[:2]
 
 
 @dataclass(slots=True)
 class _Device:
     model: str = ""
+    sliced: bool = False
     means: dict[str, float] = field(default_factory=dict)
     highs: dict[str, float] = field(default_factory=dict)
     events: dict[str, float] = field(default_factory=dict)
@@ -55,6 +57,7 @@ def gpus_by_pod(
 def _put(device: _Device, sample: Sample, *, is_mean: bool) -> None:
     name = sample.labels.get(NAME, "")
     device.model = sample.labels.get("modelName", device.model)
+    device.sliced = device.sliced or bool(sample.labels.get("GPU_I_ID"))
     if name == EVENTS:
         device.events[sample.labels.get("clock_event", "")] = sample.value
     elif is_mean:
@@ -76,7 +79,7 @@ def _gpu(devices: Sequence[_Device], full: Mapping[str, float]) -> Gpu:
         sm=_ratio(devices, "DCGM_FI_PROF_SM_ACTIVE"),
         clock=min(clocks, default=None),
         heat=max(heats, default=None),
-        power=max((p for d in devices if (p := d.means.get("DCGM_FI_DEV_POWER_USAGE"))), default=None),
+        power=max((p for d in devices if (p := d.means.get(POWER))), default=None),
         slowed=tuple(sorted({n for e in seen for n, count in e.items() if count > 0 and n in SLOWING}))
         if seen
         else None,
@@ -84,7 +87,16 @@ def _gpu(devices: Sequence[_Device], full: Mapping[str, float]) -> Gpu:
         remap_failed=any(d.highs.get(REMAP, 0.0) == 1 for d in devices),
         memory=sum(memory) if memory else None,
         model=next((d.model for d in devices if d.model), ""),
+        watts=_watts(devices),
+        devices=len(devices),
     )
+
+
+def _watts(devices: Sequence[_Device]) -> float | None:
+    """What all of them draw; of a slice the whole card is told, which is nobody's part."""
+    found = [d.means.get(POWER) for d in devices if not d.sliced]
+    known = [watts for watts in found if watts]
+    return sum(known) if len(known) == len(devices) else None
 
 
 def _ratio(devices: Sequence[_Device], name: str) -> float | None:

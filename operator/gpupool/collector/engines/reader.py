@@ -8,7 +8,7 @@ from typing import Final
 from gpupool.collector.engines import custom
 from gpupool.collector.engines import questions as ask
 from gpupool.collector.engines.judge import Workload, judge, unmatched
-from gpupool.collector.engines.meter import Meter, PodName
+from gpupool.collector.engines.meter import Counter, Meter, PodName
 from gpupool.collector.engines.names import ENGINES
 from gpupool.collector.engines.revisions import by_revision
 from gpupool.collector.engines.sight import Sight, by_name, by_pod, names_of, pod_of
@@ -198,10 +198,20 @@ def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
         interval=max((sight.intervals.get(pod, 0.0) for pod in workload.ready), default=0.0),
         resolved=() if workload.metrics is None else custom.resolved(workload.metrics, workload.ready, sight),
         revisions=by_revision(objectives, readings, workload, subject.revisions, sight),
+        tokens=_tokens(workload, sight),
+        seconds=sight.seconds,
     )
 
 
-def _thresholds(subjects: Sequence[Subject]) -> set[float]:
+def _tokens(workload: Workload, sight: Sight) -> float | None:
+    """Tokens written since the reading before; None where nobody tells."""
+    names = ENGINES[workload.engine].tokens if workload.engine in ENGINES else ()
+    counts = [sight.counts.get(pod, {}) for pod in workload.pods]
+    told = [own[Counter(name)] for own in counts for name in names if Counter(name) in own]
+    return sum(told) if told else None
+
+
+def _thresholds(subjects: Iterable[Subject]) -> set[float]:
     """All thresholds, in the units of every histogram."""
     units = {h.unit for names in ENGINES.values() for own in names.latencies.values() for h in own}
     units |= {s.slo.metrics.unit for s in subjects if s.slo.metrics is not None}

@@ -44,10 +44,11 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What our own series remember of a pool."""
+    """What our own series remember of a pool; `week` is the most that requests of endpoints used in one."""
 
     pods: Mapping[Key, OwnPod] = field(default_factory=dict)
     past: Past = field(default_factory=Past)
+    week: Mapping[Key, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -88,6 +89,15 @@ def _own_pod(record: _Record) -> OwnPod:
     return OwnPod(record.gpus, max(record.jobs.values()), frozenset(record.nodes), request)
 
 
+def most_used(samples: Iterable[Sample]) -> dict[Key, int]:
+    """The most GPUs that each request used."""
+    used: dict[Key, int] = {}
+    for sample in samples:
+        key = own_key(sample.labels, "request")
+        used[key] = max(used.get(key, 0), round(sample.value))
+    return used
+
+
 def past(
     peak: Iterable[Sample], history: Iterable[Sample], recent: Iterable[Sample], *, unit: float, step: float
 ) -> Past:
@@ -100,10 +110,7 @@ def past(
         unit: seconds.
         step: seconds.
     """
-    used: dict[Key, int] = {}
-    for sample in peak:
-        key = own_key(sample.labels, "request")
-        used[key] = max(used.get(key, 0), round(sample.value))
+    used = most_used(peak)
     reach: dict[Key, float] = {}
     lately: dict[Key, float] = {}
     recorded = 0.0

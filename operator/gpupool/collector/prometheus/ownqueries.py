@@ -14,6 +14,12 @@ OWN_STEPS: Final = 240
 RECENT: Final = timedelta(minutes=15)
 """What a recording rule may not have told yet, with room for a missed evaluation."""
 
+WEEK: Final = timedelta(days=7)
+"""The least time whose peak is kept for an endpoint that users were promised something of."""
+
+MOST_NAMESPACES: Final = 200
+"""Namespaces that a question names; of more it reads all."""
+
 RECENT_STEP: Final = 15.0
 """Seconds between two looks at it."""
 
@@ -72,6 +78,24 @@ def own_queries(pool: str, window: timedelta, lookback: timedelta, jobs: Sequenc
         matcher, window, lookback
     )
     return OwnQueries(held, size, peak, history, _recent(matcher, window))
+
+
+def week_query(pool: str, namespaces: Sequence[str], jobs: Sequence[str] = ()) -> str:
+    """The most GPUs that requests of some namespaces used in a week, from what the rules kept of it.
+
+    Args:
+        pool: name of the pool.
+        namespaces: those with endpoints that users were promised something of.
+        jobs: as in `own_queries`.
+    """
+    named = sorted(set(namespaces))
+    where = [one_of(label, named) for label in ("namespace", "exported_namespace")]
+    matcher = ",".join([f"pool={quoted(pool)}", *([one_of("job", jobs)] if jobs else [])])
+    over, by = duration(WEEK.total_seconds()), f"max by {labels(REQUEST_LABELS)}"
+    return " or ".join(
+        f"{by} (max_over_time(gpupool:request_used_gpus:max5m{{{matcher}{more}}}[{over}]))"
+        for more in ([f",{w}" for w in where] if len(named) <= MOST_NAMESPACES else [""])
+    )
 
 
 def _recent(matcher: str, window: timedelta) -> Ranged:

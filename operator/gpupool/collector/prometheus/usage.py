@@ -1,4 +1,4 @@
-"""Use of a pool's GPUs, read in one go: fourteen questions, whatever the pool holds."""
+"""Use of a pool's GPUs, read in one go: fifteen questions at most, whatever the pool holds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from gpupool.collector.prometheus.combine import combine
 from gpupool.collector.prometheus.devices import Readings
 from gpupool.collector.prometheus.errors import PrometheusError
 from gpupool.collector.prometheus.findings import findings
-from gpupool.collector.prometheus.own import Own, own_pods, past
-from gpupool.collector.prometheus.ownqueries import own_queries
+from gpupool.collector.prometheus.own import Own, most_used, own_pods, past
+from gpupool.collector.prometheus.ownqueries import WEEK, own_queries, week_query
 from gpupool.collector.prometheus.problem import Problem
 from gpupool.collector.prometheus.series import Answers, gpu_series
 from gpupool.collector.prometheus.targets import Rhythm, Target, Targets, read_targets
@@ -35,12 +35,14 @@ class Subject:
         pods: non-terminal pods on the pool's nodes or in its namespaces.
         now: the API server's time.
         nodes: names of the pool's nodes; questions are narrowed to them where it pays.
+        promised: namespaces with endpoints under an InferenceSLO: of their requests a week's peak is asked.
     """
 
     pool: Pool
     pods: Sequence[Pod]
     now: datetime
     nodes: Sequence[str] = ()
+    promised: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,19 @@ class UsageReader:
         self._allowed = frozenset(exporter_namespaces)
         self._patience = patience
 
-    async def read(self, pool: Pool, pods: Sequence[Pod], now: datetime, nodes: Sequence[str] = ()) -> Usage:
+    async def read(
+        self,
+        pool: Pool,
+        pods: Sequence[Pod],
+        now: datetime,
+        nodes: Sequence[str] = (),
+        *,
+        promised: Sequence[str] = (),
+    ) -> Usage:
         """Ask for the use of a pool; the arguments are those of Subject."""
         try:
             async with asyncio.timeout(self._patience):
-                return await self._read(Subject(pool, pods, now, nodes))
+                return await self._read(Subject(pool, pods, now, nodes, promised))
         except TimeoutError:
             silence = (
                 f"Prometheus at {self._client.url} needs more than {self._patience:g}s: it is overloaded"
@@ -107,7 +117,7 @@ class UsageReader:
         scene = await self._scene(subject.pool)
         if problem := scene.blind(subject):
             return Usage(problem=problem.message, reason=problem.reason)
-        answers, own = await asyncio.gather(self._use(subject, scene), self._own(subject.pool, scene.at))
+        answers, own = await asyncio.gather(self._use(subject, scene), self._own(subject, scene.at))
         pool, pods, now, slowest = subject.pool, subject.pods, subject.now, scene.rhythm.slowest
         lag = queries.RESOLUTION if queries.is_long(pool.reclaim.window) else 0.0
         readings = Readings(slowest, scene.targets.believed(gpu_series(answers)), own.pods, lag)
@@ -124,6 +134,7 @@ class UsageReader:
             scrape_interval=slowest,
             pods=found,
             peaks=own.past.peaks,
+            week=own.week,
             reason=problem.reason if problem else "Fresh",
             findings=findings(pool, pods, found, readings, scene.targets),
             asked=now,
@@ -160,14 +171,16 @@ class UsageReader:
         seen, busy, mean, age, crowded, still = answers
         return Answers(seen, busy, mean, age, crowded, still, ask.seen.unit)
 
-    async def _own(self, pool: Pool, at: float) -> Own:
-        reclaim = pool.reclaim
+    async def _own(self, subject: Subject, at: float) -> Own:
+        pool, reclaim = subject.pool, subject.pool.reclaim
         ask = own_queries(pool.name, reclaim.window, reclaim.lookback, self._own_jobs)
-        held, size, peak, history, recent = await self._all(
-            (ask.held.promql, ask.size, ask.peak, ask.history.promql, ask.recent.promql), at
+        wanted = subject.promised and reclaim.lookback < WEEK
+        week = [week_query(pool.name, subject.promised, self._own_jobs)] if wanted else []
+        held, size, peak, history, recent, *kept = await self._all(
+            (ask.held.promql, ask.size, ask.peak, ask.history.promql, ask.recent.promql, *week), at
         )
         told = past(peak, history, recent, unit=ask.history.unit, step=ask.recent.unit)
-        return Own(own_pods(held, size, ask.held.unit), told)
+        return Own(own_pods(held, size, ask.held.unit), told, most_used(s for found in kept for s in found))
 
     async def _all(self, questions: Sequence[str], at: float) -> list[list[Sample]]:
         return list(await asyncio.gather(*(self._client.query(q, at) for q in questions)))

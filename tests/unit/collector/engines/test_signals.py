@@ -168,7 +168,17 @@ def test_gpus_of_a_pod_are_a_mean_and_what_goes_wrong_the_worst() -> None:
 def test_values_that_mean_unknown_are_unknown() -> None:
     means = [gpu(ACTIVE, 9.2e18), gpu("DCGM_FI_DEV_GPU_TEMP", 9.2e18), gpu(CLOCK, 1900)]
     found = gpus_by_pod(means, (), ())[CHAT]
-    assert found == Gpu(model="H100")
+    assert found == Gpu(model="H100", devices=1)
+
+
+def test_power_is_told_where_every_whole_gpu_tells_it() -> None:
+    power = "DCGM_FI_DEV_POWER_USAGE"
+    both = gpus_by_pod([gpu(power, 500), gpu(power, 300, "GPU-2")], (), ())[CHAT]
+    assert (both.watts, both.devices) == (800, 2)
+    one = gpus_by_pod([gpu(power, 500), gpu(ACTIVE, 0.5, "GPU-2")], (), ())[CHAT]
+    assert (one.watts, one.devices) == (None, 2)
+    slice_ = gpus_by_pod([gpu(power, 500, GPU_I_ID="1")], (), ())[CHAT]
+    assert slice_.watts is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ TRUSTED: Final = 3
 """Windows from which on a profile decides."""
 SURE: Final = 0.9
 """Part of the known load below which load cannot be the reason."""
+NEEDS: Final = "replicas that this load needs"
+"""The signal that counts them."""
 BY_LOAD: Final = frozenset(
     {
         Cause.QUEUE_BOUND,
@@ -45,7 +47,7 @@ def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Ev
         return Help.NO, (Evidence("requests a second at a pod", load, f"< {known.value:.3g} that were met"),)
     needed = ceil(load * replicas / known.value)
     answer = Help.YES if needed <= replicas + 1 else Help.PARTLY
-    return answer, (Evidence("replicas that this load needs", needed, f"> {replicas}"),)
+    return answer, (Evidence(NEEDS, needed, f"> {replicas}"),)
 
 
 def _without_profile(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
