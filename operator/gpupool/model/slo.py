@@ -164,8 +164,8 @@ class Endpoint:
 class Slo:
     """An InferenceSLO, with its memory as it was left.
 
-    Memory is `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` and `ledger`. `request` is
-    the CapacityRequest that its spec names; `standing` is what its status says.
+    Memory is `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` and `ledger`. `request`
+    is the CapacityRequest that its spec names; `standing` is what its status says.
     """
 
     key: Key
