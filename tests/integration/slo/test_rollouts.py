@@ -284,7 +284,7 @@ def test_a_revision_that_nobody_asks_waits(yard: Yard) -> None:
     assert not paused(yard.deployment("quiet"))
 
 
-def test_requests_that_change_are_told_and_what_is_back_is_none(yard: Yard) -> None:
+def test_requests_that_change_are_told(yard: Yard) -> None:
     """The endpoint is learned while the others roll."""
     learned = eventually(
         lambda: (found := yard.traits()).get("prompt tokens", {}).get("samples", 0) >= 5 and found,
@@ -301,12 +301,6 @@ def test_requests_that_change_are_told_and_what_is_back_is_none(yard: Yard) -> N
     )
     assert "when it was learned (+" in yard.drift()
     eventually(lambda: "DriftPromptTokens" in yard.events(DRIFTER), "it is told by an Event")
-    yard.say()
-    eventually(
-        lambda: "prompt tokens are" not in yard.drift(),
-        lambda: f"it is back: {yard.traits()}",
-        SECONDS,
-    )
 
 
 def test_what_advice_brought_stands_beside_what_was_predicted(yard: Yard) -> None:

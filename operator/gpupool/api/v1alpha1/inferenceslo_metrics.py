@@ -46,7 +46,7 @@ class MetricMap(ApiModel):
     """Histogram: time between two tokens."""
     tpot: Family | None = None
     """Histogram: mean time per token of a request."""
-    e2e: Family | None = None
+    e2e: Annotated[Family | None, Field(alias="e2e")] = None
     """Histogram: time until a request is answered whole."""
     queue: Family | None = None
     """Histogram: time until a request is taken."""

@@ -81,17 +81,15 @@ def _measured(effect: Effect, it: Situation, now: float) -> Effect:
 
 
 def _moved(forecast: Forecast, it: Situation) -> bool:
-    match forecast.lever:
-        case Lever.RECIPE:
-            return bool(it.signals.recipe) and it.signals.recipe != forecast.recipe
-        case Lever.REPLICAS:
-            return 0 < len(it.signals.pods) < forecast.level
-        case Lever.CACHE_HITS:
-            now = hits(it)
-            return now is not None and now >= forecast.level + HITS
-        case Lever.SPREAD:
-            most = it.signals.most(lambda p: p.engine.waiting)
-            return most is not None and most <= FLATTER * forecast.level
+    if forecast.lever is Lever.RECIPE:
+        return bool(it.signals.recipe) and it.signals.recipe != forecast.recipe
+    if forecast.lever is Lever.REPLICAS:
+        return 0 < len(it.signals.pods) < forecast.level
+    if forecast.lever is Lever.CACHE_HITS:
+        now = hits(it)
+        return now is not None and now >= forecast.level + HITS
+    most = it.signals.most(lambda p: p.engine.waiting)
+    return most is not None and most <= FLATTER * forecast.level
 
 
 def hits(it: Situation) -> float | None:

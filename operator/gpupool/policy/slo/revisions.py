@@ -116,23 +116,20 @@ def _begun(stable: Revision, newest: str, now: float) -> Rollout:
 
 def _counted(memory: Rollout, seen: Seen) -> Rollout:
     stable, candidate = memory.stable, memory.candidate
-    if stable is None:
-        return memory
-    newest = seen.release.newest
-    beside = candidate is not None and newest == candidate.name and not memory.settled
-    stable = _added(stable, seen, fading=not beside)
-    if beside and candidate is not None:
-        began = any(t.total or t.silent for t in candidate.tallies)
-        if began:
-            stable = replace(stable, beside=_tallied(stable.beside, stable.name, seen, fading=False))
-        candidate = _added(candidate, seen, fading=False)
-    elif memory.settled and candidate is not None:
-        candidate = _added(candidate, seen, fading=True)
+    rolling = candidate is not None and seen.release.newest == candidate.name and not memory.settled
+    asked = candidate is not None and any(t.total or t.silent for t in candidate.tallies)
+    if rolling or memory.settled:
+        candidate = _added(candidate, seen, fading=memory.settled)
+    stable = _added(stable, seen, fading=not rolling)
+    if stable is not None and rolling and asked:
+        stable = replace(stable, beside=_tallied(stable.beside, stable.name, seen, fading=False))
     return replace(memory, stable=stable, candidate=candidate)
 
 
-def _added(revision: Revision, seen: Seen, *, fading: bool) -> Revision:
-    return replace(revision, tallies=_tallied(revision.tallies, revision.name, seen, fading=fading))
+def _added(revision: Revision | None, seen: Seen, *, fading: bool) -> Revision | None:
+    return revision and replace(
+        revision, tallies=_tallied(revision.tallies, revision.name, seen, fading=fading)
+    )
 
 
 def _tallied(before: Sequence[Tally], name: str, seen: Seen, *, fading: bool) -> tuple[Tally, ...]:
