@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.slo import attainment
-from benchmarks.slo.trace import DAY, STEP, Counts, Tenant, Trace
+from benchmarks.slo.trace import DAY, STEP, Counts, Tenant, Trace, TraceError
 from localplane.engines.lengths import Mix
 
 SET: Final = "hour"
@@ -70,11 +70,18 @@ def choose(trace: Trace, drawn: Counts, tenant: str = "", number: int | None = N
         tenant: its name; the largest one by default.
         number: of the hour; by default the one that moves most without leaps, of the days that nothing was
             fitted on: what comes sooner than replicas start is decided by chance, and an hour is one draw.
+
+    Raises:
+        TraceError: there is no such tenant, or it has no requests then.
     """
     names = [t.name for t in trace.tenants]
+    if tenant and tenant not in names:
+        raise TraceError(f"{trace.family} has no tenant {tenant} among its largest: {', '.join(names)}")
     place = names.index(tenant) if tenant else 0
     hours = drawn[place].reshape(-1, STEPS) / STEP
     chosen = _liveliest(hours, trace.days) if number is None else number
+    if not 0 <= chosen < len(hours) or not hours[chosen].any():
+        raise TraceError(f"tenant {names[place]} has no requests in hour {chosen} of {len(hours)}")
     kernel = np.ones(SMOOTH) / SMOOTH
     padded = np.pad(hours[chosen], (SMOOTH // 2, SMOOTH - 1 - SMOOTH // 2), mode="edge")
     rates = np.convolve(padded, kernel, mode="valid")

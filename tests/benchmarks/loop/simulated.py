@@ -117,6 +117,6 @@ class Flow:
     def serve(self, step: int, arrived: float, fleet: Fleet) -> Felt:
         """The queue is the same for both objectives: what waits is late for its first token only."""
         arrivals, before = (step, one(arrived)), self._waiting
-        soon, self._waiting = served(self._lanes, self._lookups[0], fleet, arrivals, before, TTFT)
-        fluent, _ = served(self._lanes, self._lookups[1], fleet, arrivals, before, _FOREVER)
+        soon, self._waiting = served(self._lanes, self._lookups[0], fleet, arrivals, before, patience=TTFT)
+        fluent, _ = served(self._lanes, self._lookups[1], fleet, arrivals, before, patience=_FOREVER)
         return Felt(soon, (float(soon.good[0]), float(fluent.good[0])), (arrived, arrived))

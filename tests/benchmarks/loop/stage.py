@@ -38,6 +38,7 @@ class Script:
     """What is played, and how.
 
     Attributes:
+        policy: who decides on replicas.
         play: the lead and the hour.
         speed: seconds of the engines in one of the world.
         startup: seconds of the engines until a replica is Ready.
@@ -47,6 +48,7 @@ class Script:
         percent: that is promised of each.
     """
 
+    policy: str
     play: Play
     speed: float
     startup: float

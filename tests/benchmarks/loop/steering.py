@@ -1,14 +1,13 @@
-"""Who decides in the simulated hour: the operator's own rule and pace, or the HPA as the benchmark has it.
+"""Who decides in the simulated hour: the operator's own planner, or the HPA as the benchmark has it.
 
 The plane's world is slower than its engines: a second there is `speed` seconds of theirs. The operator lives
-in the world's time and sees engines that do everything so many times as fast; so does the rule here, with
+in the world's time and sees engines that do everything so many times as fast; so does the planner here, with
 the same numbers.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import numpy as np
@@ -16,19 +15,26 @@ import numpy as np
 from benchmarks.slo.fluid import SYNC, Floats, Ints, Seen
 from benchmarks.slo.policies import Hpa
 from benchmarks.slo.trace import STEP
+from gpupool.model.objects import Key
+from gpupool.model.profile import ColdStart, Profile, Stat
 from gpupool.model.slo import Objective, Reading, SloState, Sums
-from gpupool.model.steering import Pace
+from gpupool.model.steering import Pace, Scaling
+from gpupool.planner.diagnosing import Findings
+from gpupool.planner.endpoints import ObjectiveFound, SloStatus
+from gpupool.planner.sizing import SizingScene, size_endpoint
+from gpupool.policy.slo.arrivals import Count, Record, arrivals, begun, fold
 from gpupool.policy.slo.budget import budget
-from gpupool.policy.slo.demand import Arrivals, Bounds, Budget, Demand, Need, Profile, Tuning
+from gpupool.policy.slo.demand import Need, Tuning
 from gpupool.policy.slo.pace import pace
-from gpupool.policy.slo.sizing import burn, size
-from gpupool.policy.slo.sums import fold, over
+from gpupool.policy.slo.sums import fold as summed
 
 LOOK: Final = SYNC * STEP
 """Seconds of the engines between two looks."""
-STEPS: Final = 120
-"""Steps of arrivals that the rule sees."""
-DAY: Final = 86_400.0
+EPOCH: Final = 1_000_000_000
+"""Unix seconds of the engines' second 0: any."""
+SAMPLES: Final = 1_000
+PODS: Final = "all"
+"""Under which requests are counted: those of all pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Learned:
 
 @dataclass(slots=True)
 class Steered:
-    """The operator: its sizing rule, its budgets and its pace; an HPA follows the floor at once.
+    """The operator's planner over one endpoint; an HPA that follows its floor at once.
 
     Attributes:
         objectives: of the endpoint.
@@ -80,6 +86,7 @@ class Steered:
         learned: what is known of a replica.
         most: replicas.
         before: replicas until it is known.
+        paces: of every look.
     """
 
     objectives: tuple[Objective, ...]
@@ -90,73 +97,74 @@ class Steered:
     most: int
     before: int
     paces: list[Pace] = field(default_factory=list)
-    _rates: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS))
+    _came: float = 0.0
+    _record: Record | None = None
     _sums: list[Sums] = field(default_factory=list)
-    _needs: tuple[Need, ...] = ()
+    _needs: tuple[Need, ...] | None = None
 
     def want(self, felt: Sequence[Felt], at: float) -> int:
         """The floor; none goes while the budget burns."""
-        now, present = EPOCH + at / self.speed, int(felt[-1].seen.ready[0] + felt[-1].seen.starting[0])
-        self._note(felt, now)
+        step, now = LOOK / self.speed, EPOCH + at / self.speed
+        record = self._arrived(felt, now, step)
+        found = self._judged(felt, now, step)
         if at < self.learned.since:
             return self.before
-        found = size(self._demand(felt[-1].seen, now, present), self.tuning)
-        self._needs = found.needs
-        self.paces.append(self._pace(now))
-        return max(found.floor, present) if self.paces[-1] is Pace.PROTECT else found.floor
+        seen = felt[-1].seen
+        present = int(seen.ready[0] + seen.starting[0])
+        scene = SizingScene(
+            status=self._status(found, int(seen.ready[0]), present),
+            scaling=Scaling(1, self.most),
+            arrivals=arrivals(record, now, step),
+            waiting=float(seen.waiting[0]),
+            replicas=present,
+            needs=self._needs,
+        )
+        sizing = size_endpoint(scene, datetime.fromtimestamp(now, UTC), self.tuning)
+        self._needs = sizing.needs
+        self.paces.append(pace(SloState.OK, [o.budget for o in found]))
+        return max(sizing.floor, present) if self.paces[-1] is Pace.PROTECT else sizing.floor
 
-    def _note(self, felt: Sequence[Felt], now: float) -> None:
-        seconds = LOOK / self.speed
-        self._rates.append(sum(float(f.seen.arrived[0]) for f in felt) / seconds)
-        self._sums = self._sums or [Sums(until=now - seconds) for _ in self.objectives]
+    def _arrived(self, felt: Sequence[Felt], now: float, step: float) -> Record:
+        self._came += sum(float(f.seen.arrived[0]) for f in felt)
+        number = round(now / step)
+        before = self._record or begun(step, number - 1)
+        self._record = fold(before, number, {PODS: Count(self._came, coming=True)}, {}, self.tuning)
+        return self._record
+
+    def _judged(self, felt: Sequence[Felt], now: float, seconds: float) -> tuple[ObjectiveFound, ...]:
         window = timedelta(seconds=self.window)
-        for place, sums in enumerate(self._sums):
+        self._sums = self._sums or [Sums(until=now - seconds) for _ in self.objectives]
+        found = []
+        for place, objective in enumerate(self.objectives):
             good, total = sum(f.good[place] for f in felt), sum(f.total[place] for f in felt)
             reading = Reading(SloState.OK, min(good, total), total, seconds)
-            self._sums[place] = fold(sums, reading, now, window, seconds)
+            sums = self._sums[place] = summed(self._sums[place], reading, now, window, seconds)
+            found.append(
+                ObjectiveFound(objective, reading, sums, budget(objective, sums, now, window, seconds))
+            )
+        return tuple(found)
 
-    def _demand(self, seen: Seen, now: float, present: int) -> Demand:
-        found, objective = self._budget(now)
-        profile = Profile(self.learned.rate * self.speed, 1_000, self.learned.startup / self.speed)
-        return Demand(
-            now=now,
-            profile=profile,
-            arrivals=Arrivals(LOOK / self.speed, tuple(self._rates)),
-            budget=found,
-            bounds=Bounds(1, self.most),
-            present=present,
-            objective=objective,
-            needs=self._needs,
-            ready=int(seen.ready[0]),
-            waiting=float(seen.waiting[0]),
+    def _status(self, found: tuple[ObjectiveFound, ...], ready: int, present: int) -> SloStatus:
+        stat = Stat(self.learned.rate * self.speed, SAMPLES, float(EPOCH))
+        starts = ColdStart((self.learned.startup / self.speed,))
+        profile = Profile("H100", "", float(EPOCH), requests=stat, cold_start=starts)
+        key = Key("loop", "bench")
+        return SloStatus(
+            key, "", 1, "vLLM", present, ready, found, (), findings=Findings(profiles=(profile,))
         )
-
-    def _budget(self, now: float) -> tuple[Budget, float]:
-        """Of the objective whose budget goes fastest."""
-        days = [over(sums, now, DAY) for sums in self._sums]
-        found = [
-            (Budget(day.good, day.total), objective.percent)
-            for objective, day in zip(self.objectives, days, strict=True)
-        ]
-        return max(found, key=lambda pair: burn(*pair, self.tuning))
-
-    def _pace(self, now: float) -> Pace:
-        window, interval = timedelta(seconds=self.window), LOOK / self.speed
-        pairs = zip(self.objectives, self._sums, strict=True)
-        return pace(SloState.OK, [budget(o, sums, now, window, interval) for o, sums in pairs])
-
-
-EPOCH: Final = 1_000_000_000.0
-"""Unix seconds of the engines' second 0: any."""
 
 
 class Scaled:
-    """The HPA of the benchmark, on running requests."""
+    """The HPA of the benchmark, on running requests.
 
-    def __init__(self, target: float, most: int, before: int) -> None:
+    Args:
+        target: running requests of a replica.
+        most: replicas.
+    """
+
+    def __init__(self, target: float, most: int) -> None:
         self._hpa = Hpa(lambda seen: seen.running, target)
         self._most = most
-        self._before = before
 
     def want(self, felt: Sequence[Felt], at: float) -> int:
         """From what ran in the newest step."""

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 import httpx
 
 from benchmarks.loop.hour import HOUR
-from benchmarks.loop.stage import APP, DEPLOYMENT, PATH, TEAM
+from benchmarks.loop.stage import APP, PATH, TEAM
 from benchmarks.slo.trace import STEP
 from localplane.kube import Kube
 
@@ -69,7 +70,7 @@ class Watched:
     def changes(self) -> int:
         """Of the number of replicas."""
         looks = self.hour
-        return sum(a.present != b.present for a, b in zip(looks, looks[1:], strict=False))
+        return sum(a.present != b.present for a, b in pairwise(looks))
 
     @property
     def replicas(self) -> tuple[int, ...]:
@@ -92,9 +93,7 @@ class Watched:
         return None if since is None else (since, rate)
 
 
-def watch(
-    kube: Kube, epoch: float, speed: float, show: Callable[[Look], None] = lambda _: None
-) -> Watched:
+def watch(kube: Kube, epoch: float, speed: float, show: Callable[[Look], None] = lambda _: None) -> Watched:
     """Look until the hour is over.
 
     Args:
@@ -121,15 +120,16 @@ def look(at: float, pods: Sequence[Mapping[str, Any]], status: Mapping[str, Any]
     """One look, from objects of the API server."""
     here = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     decision = status.get("decision", {})
-    profile = next(iter(status.get("profiles", ())), {})
+    profiles = status.get("profile", [])
+    learned = profiles[0].get("requestsPerSecond", {}) if profiles else {}
     return Look(
         at=at,
         present=len(here),
         ready=sum(map(_ready, here)),
         floor=decision.get("floor"),
         pace=str(decision.get("pace", "")),
-        samples=int(profile.get("samples", 0)),
-        rate=float(profile.get("requestsPerSecond", 0.0)) / speed,
+        samples=int(learned.get("samples", 0)),
+        rate=float(learned.get("value", 0.0)) / speed,
     )
 
 
@@ -177,7 +177,7 @@ class Counted:
         given = {"query": query, "start": end - steps * width, "end": end, "step": width}
         rows = self._ask("query_range", given)
         values = [float(value) for _, value in rows[0]["values"]] if rows else []
-        grown = [max(0.0, b - a) for a, b in zip(values, values[1:], strict=False)]
+        grown = [max(0.0, b - a) for a, b in pairwise(values)]
         return [0.0] * (steps - len(grown)) + grown[-steps:]
 
     def _grown(self, series: str) -> float:

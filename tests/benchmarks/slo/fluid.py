@@ -222,6 +222,7 @@ def served(
     fleet: Fleet,
     arrivals: tuple[int, Floats],
     waiting: Floats,
+    *,
     patience: float = TTFT,
 ) -> tuple[Seen, Floats]:
     """One step: what was measured, and who waits after it; longer than `patience` (seconds) is bad."""
