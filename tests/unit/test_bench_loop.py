@@ -34,7 +34,7 @@ OBJECTIVES = tuple(Objective(Sli(sli), 99.0, limit) for sli, limit in LIMITS.ite
 
 @pytest.fixture(scope="module")
 def measured() -> Tables:
-    return tables(MIX, 1_500)
+    return tables(MIX, 2, 1_500)
 
 
 def steps(*rates: float) -> tuple[float, ...]:
@@ -172,17 +172,25 @@ def test_they_agree_within_five_percent_and_a_point(hours: float, tpot: float, w
 
 
 def test_where_they_differ_is_said_part_by_part(tmp_path: Path) -> None:
-    sides = (agreement.PLANE, agreement.SIMULATOR, agreement.ONE_BY_ONE, agreement.BY_TABLES)
+    sides = (
+        agreement.PLANE,
+        agreement.SIMULATOR,
+        agreement.SPREAD,
+        agreement.ONE_BY_ONE,
+        agreement.BY_TABLES,
+    )
     rows = [row(side, 10.0 + n, carried=8.0 + n) for n, side in enumerate(sides)]
     lines = agreement.why(rows, 0.25, (99.5, 99.25))
-    assert "request by request it is +9.1% replica-hours" in lines[0]
-    assert "learned 9.00 requests/s of a replica, the tables say 11.00" in lines[1]
-    assert "no replica answered 0.250 %" in lines[2]
-    assert "99.50 and 99.25 %" in lines[3]
+    assert "the plane's way it would be +9.1% replica-hours" in lines[0]
+    assert "request by request it would be +18.2% replica-hours" in lines[1]
+    assert "that is +30.0% replica-hours" in lines[1]
+    assert "learned 9.00 requests/s of a replica, the tables say 12.00" in lines[2]
+    assert "no replica answered 0.250 %" in lines[3]
+    assert "99.50 and 99.25 %" in lines[4]
     agreement.save(rows, tmp_path / "out" / "rows.json")
     found = json.loads((tmp_path / "out" / "rows.json").read_text())
     assert [each["side"] for each in found] == list(sides)
-    assert agreement.table(rows, "an hour", "told").row_count == 4
+    assert agreement.table(rows, "an hour", "told").row_count == 5
 
 
 def test_bad_input_is_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

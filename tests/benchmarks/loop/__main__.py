@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks.loop import agreement
 from benchmarks.loop.agreement import Row
-from benchmarks.loop.hour import HOUR, choose, play
+from benchmarks.loop.hour import choose, play
 from benchmarks.loop.plane import Played, on_plane
 from benchmarks.loop.sides import compare
 from benchmarks.loop.simulated import LIMITS
@@ -26,7 +26,6 @@ from benchmarks.loop.steering import LOOK
 from benchmarks.loop.tables import Tables, tables
 from benchmarks.slo import trace
 from benchmarks.slo.policies import OBJECTIVE
-from benchmarks.slo.trace import STEP
 from gpupool.policy.slo.arrivals import PLAIN
 from localplane.errors import PlaneError
 from localplane.progress import say, step
@@ -36,7 +35,7 @@ FAMILY: Final = "servegen_m-large"
 OURS: Final = "gpupool"
 HPA: Final = "hpa-running-"
 WIDTH: Final = 160
-LEARNING: Final = 13
+LEARNING: Final = 12
 """Evaluation windows before the hour: the profile counts from its tenth on."""
 WARM: Final = 600
 """Seconds before the hour where nothing is learned."""
@@ -142,8 +141,7 @@ def tell(rows: Sequence[Row], script: Script, played: Played) -> bool:
         f" {LOOK} s of theirs"
     )
     console.print(agreement.table(rows, f"an hour of {rows[0].policy}", caption))
-    total = sum(played.arrived[-HOUR // STEP :])
-    lost = 100 * played.lost / total if total else 0.0
+    lost = 100 * played.lost / played.arrived if played.arrived else 0.0
     for line in agreement.why(rows, lost, played.said):
         console.print(f"  {line}", highlight=False)
     good, text = agreement.verdict(rows)

@@ -13,6 +13,7 @@ POINTS: Final = 1.0
 """How far apart replica-hours (as a part) and attainments may be."""
 PLANE: Final = "plane"
 SIMULATOR: Final = "simulator"
+SPREAD: Final = "simulator, to the least busy"
 ONE_BY_ONE: Final = "simulator, request by request"
 BY_TABLES: Final = "simulator, profile of the tables"
 TENTHS: Final = 10
@@ -88,11 +89,15 @@ def why(rows: Sequence[Row], lost: float, said: Sequence[float]) -> list[str]:
     plane, simulator = _named(rows, PLANE), _named(rows, SIMULATOR)
     lines = []
     for row in rows:
+        if row.side == SPREAD:
+            lines.append(
+                "the plane sends a request to the least busy replica, `make bench-slo` has them come at random:"
+                f" with tables of the plane's way it would be {distance(row, simulator)}"
+            )
         if row.side == ONE_BY_ONE:
             lines.append(
-                "the plane sends each request to the least busy replica, the tables have them come at random,"
-                f" and the flow knows no single request: request by request it is {distance(row, simulator)}"
-                f" from the flow, and {distance(row, plane)} from the plane"
+                "the flow knows no single request: request by request it would be"
+                f" {distance(row, simulator)}; that is {distance(row, plane)} from the plane"
             )
         if row.side == BY_TABLES:
             lines.append(

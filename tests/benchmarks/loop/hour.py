@@ -131,6 +131,11 @@ class Play:
         """Requests/s of each step, from the beginning of the lead."""
         return (self.rate,) * (self.lead // STEP) + self.hour.rates
 
+    def drawn(self, seed: int = 0) -> list[float]:
+        """Requests of each step, drawn from the rates as the engines draw theirs."""
+        rng = np.random.default_rng(seed)
+        return [float(n) for n in rng.poisson(np.array(self.rates) * STEP)]
+
     def write(self, folder: Path) -> Path:
         """The trace for the engines, whose second 0 is the beginning of the lead."""
         file = folder / f"{SET}.csv.gz"

@@ -25,14 +25,14 @@ class Played:
     Attributes:
         watched: its replicas.
         counted: good requests and all, by objective.
-        arrived: requests of every step, the lead's included.
+        arrived: requests of the hour.
         lost: requests that no replica answered.
         said: attainments that the operator told at the end.
     """
 
     watched: Watched
     counted: tuple[tuple[float, float], ...]
-    arrived: list[float]
+    arrived: float
     lost: float
     said: tuple[float, ...]
 
@@ -58,7 +58,7 @@ def on_plane(cluster: Cluster, script: Script) -> Played:
         return Played(
             watched,
             tuple(counted.requests(sli, limit) for sli, limit in LIMITS.items()),
-            counted.arrived(len(script.play.rates)),
+            counted.arrived(),
             counted.lost(),
             tuple(float(row["attainment"]) for row in rows if "attainment" in row),
         )

@@ -1,5 +1,7 @@
 """All ways to play the hour: the plane, the simulator, and the simulator with one thing changed at a time."""
 
+from typing import Final
+
 from benchmarks.loop import agreement
 from benchmarks.loop.agreement import Row
 from benchmarks.loop.onebyone import OneByOne
@@ -7,37 +9,47 @@ from benchmarks.loop.plane import Played
 from benchmarks.loop.simulated import LIMITS, Flow, Server, Went, simulate
 from benchmarks.loop.stage import GRACE, KEY, Script, window
 from benchmarks.loop.steering import Decider, Learned, Scaled, Steered
-from benchmarks.loop.tables import Tables
+from benchmarks.loop.tables import Tables, tables
 from benchmarks.slo.policies import OBJECTIVE
 from gpupool.model.slo import Objective, Sli
 from gpupool.policy.slo.arrivals import PLAIN, paced, tempo
 from gpupool.policy.slo.sizing import TUNING
 from localplane.progress import step
 
+SPREAD: Final = 2_000
+"""Requests of each of the replicas that share them, at each load of their tables."""
+
 
 def compare(script: Script, found: Tables, played: Played) -> list[Row]:
-    """The plane, the simulator, and the simulator with one thing changed at a time."""
+    """The plane, the simulator, and the simulator with one thing changed at a time.
+
+    Args:
+        script: what was played.
+        found: tables of a replica to which requests come at random, as in `make bench-slo`.
+        played: what the plane made of it.
+    """
     startup = played.watched.startup or script.startup
     known = played.watched.learned(TUNING.learned)
     carried = found.carried(OBJECTIVE)
     learned = Learned(known[1], startup, known[0]) if known else Learned(carried, startup, 0.0)
-    sides: dict[str, tuple[Server, Decider, float]] = {
-        agreement.SIMULATOR: (Flow(found), _decider(script, learned), learned.rate),
-        agreement.ONE_BY_ONE: (
-            OneByOne(script.play, script.annotations(), KEY, GRACE * script.speed),
-            _decider(script, learned),
-            learned.rate,
-        ),
+    with step("tables as the plane spreads requests") as progress:
+        spread = tables(script.play.hour.mix, script.play.replicas, SPREAD)
+        progress.result = f"a replica carries {spread.carried(OBJECTIVE):.2f} requests/s"
+    single = OneByOne(script.play, script.annotations(), KEY, GRACE * script.speed)
+    sides: dict[str, tuple[Server, Learned]] = {
+        agreement.SIMULATOR: (Flow(found), learned),
+        agreement.SPREAD: (Flow(spread), learned),
+        agreement.ONE_BY_ONE: (single, learned),
     }
     if script.steered:
-        ideal = Learned(carried, startup, learned.since)
-        sides[agreement.BY_TABLES] = (Flow(found), _decider(script, ideal), carried)
+        sides[agreement.BY_TABLES] = (Flow(found), Learned(carried, startup, learned.since))
     rows = [_plane(script, played, startup, learned.rate)]
-    for side, (server, decider, rate) in sides.items():
+    for side, (server, knows) in sides.items():
         with step(side) as progress:
-            went = simulate(script.play, played.arrived, server, decider, startup=startup)
+            drawn = script.play.drawn()
+            went = simulate(script.play, drawn, server, _decider(script, knows), startup=startup)
             progress.result = f"{went.replica_hours:.2f} replica-hours"
-        rows.append(_row(side, script, went, startup, rate))
+        rows.append(_row(side, script, went, startup, knows.rate))
     return rows
 
 

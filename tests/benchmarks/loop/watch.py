@@ -10,7 +10,6 @@ import httpx
 
 from benchmarks.loop.hour import HOUR
 from benchmarks.loop.stage import APP, PATH, TEAM
-from benchmarks.slo.trace import STEP
 from localplane.kube import Kube
 
 TICK: Final = 0.25
@@ -169,16 +168,9 @@ class Counted:
         """Requests that found no replica, or were under way when theirs ended."""
         return self._grown(f'fake_gateway_requests_total{{workload="{APP}",code="503"}}')
 
-    def arrived(self, steps: int) -> list[float]:
-        """Requests of every step of 10 s that ends with the hour, as the gateway counted them."""
-        end = self._epoch + HOUR / self._speed
-        width = STEP / self._speed
-        query = f'sum(fake_gateway_requests_total{{workload="{APP}"}})'
-        given = {"query": query, "start": end - steps * width, "end": end, "step": width}
-        rows = self._ask("query_range", given)
-        values = [float(value) for _, value in rows[0]["values"]] if rows else []
-        grown = [max(0.0, b - a) for a, b in pairwise(values)]
-        return [0.0] * (steps - len(grown)) + grown[-steps:]
+    def arrived(self) -> float:
+        """Requests that came to the gateway."""
+        return self._grown(f'fake_gateway_requests_total{{workload="{APP}"}}')
 
     def _grown(self, series: str) -> float:
         """How much counters grew: the last that was seen of each, less what they were at the beginning."""
@@ -187,12 +179,10 @@ class Counted:
         return last - self._one(f"sum(last_over_time({series}[{BEFORE}s]))", self._epoch)
 
     def _one(self, query: str, at: float) -> float:
-        rows = self._ask("query", {"query": query, "time": at})
+        asked: dict[str, str | float] = {"query": query, "time": at}
+        answer = httpx.get(f"{self._url}/api/v1/query", params=asked, trust_env=False, timeout=30)
+        rows = answer.raise_for_status().json()["data"]["result"]
         return float(rows[0]["value"][1]) if rows else 0.0
-
-    def _ask(self, how: str, given: Mapping[str, Any]) -> list[Any]:
-        answer = httpx.get(f"{self._url}/api/v1/{how}", params=dict(given), trust_env=False, timeout=30)
-        return list(answer.raise_for_status().json()["data"]["result"])
 
 
 def until_scraped(epoch: float, speed: float) -> None:
