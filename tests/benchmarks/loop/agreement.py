@@ -91,7 +91,7 @@ def why(rows: Sequence[Row], lost: float, said: Sequence[float]) -> list[str]:
     for row in rows:
         if row.side == SPREAD:
             lines.append(
-                "the plane sends a request to the least busy replica, `make bench-slo` has them come at random:"
+                "the plane sends a request to the least busy replica, `make bench-slo` to any one at random:"
                 f" with tables of the plane's way it would be {distance(row, simulator)}"
             )
         if row.side == ONE_BY_ONE:

@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.slo.engine import CHUNK, Chunked, serve
 from benchmarks.slo.trace import QUANTILES, Lengths, Mix, Tenant
-from gpupool.simulator.replica import SPEEDS, Ask, Replica, Served, Speed
+from gpupool.simulator.replica import SPEEDS, Ask, Served, Speed
 
 MODEL: Final = "llama-70b-fp8/4xH100"
 SPEED: Final = SPEEDS[MODEL]
@@ -79,27 +79,9 @@ def table(tenant: Tenant, requests: int = REQUESTS, speed: Speed = SPEED) -> Tab
     """Measure one tenant."""
     rng = random.Random(f"lengths {tenant.name}")  # noqa: S311 - the same again
     tokens = lengths(tenant.mixes, requests, rng)
-    return measured(tokens, tenant.name, lambda: Chunked(speed), good)
-
-
-def measured(
-    tokens: Sequence[tuple[int, int]],
-    name: str,
-    make: Callable[[], Replica],
-    judge: Callable[[Served], bool],
-) -> Table:
-    """Serve these requests at every load.
-
-    Args:
-        tokens: of prompts and answers.
-        name: the seed of the arrivals.
-        make: a replica that has served nothing.
-        judge: whether a request is good.
-    """
-    speed = make().speed
-    saturation = len(tokens) / sum(speed.load(1, p, a) for p, a in tokens)
-    rows = [_served(tokens, load * saturation, f"{name} {load}", make, judge) for load in LOADS]
-    prompt, answer = (sum(side) / len(tokens) for side in zip(*tokens, strict=True))
+    saturation = requests / sum(speed.load(1, p, a) for p, a in tokens)
+    rows = [_served(tokens, load * saturation, f"{tenant.name} {load}", speed) for load in LOADS]
+    prompt, answer = (sum(side) / requests for side in zip(*tokens, strict=True))
     return Table(saturation, prompt, answer, *(tuple(column) for column in zip(*rows, strict=True)))
 
 
@@ -119,11 +101,7 @@ def cached(tenant: Tenant, folder: Path, requests: int = REQUESTS) -> Table:
 
 
 def _served(
-    tokens: Sequence[tuple[int, int]],
-    rate: float,
-    seed: str,
-    make: Callable[[], Replica],
-    judge: Callable[[Served], bool],
+    tokens: Sequence[tuple[int, int]], rate: float, seed: str, speed: Speed
 ) -> tuple[float, float, float]:
     """Good part, mean running, busy part at one rate."""
     rng = random.Random(seed)  # noqa: S311 - the same again
@@ -131,11 +109,11 @@ def _served(
     for prompt, answer in tokens:
         at += rng.expovariate(rate)
         asks.append(Ask(at, prompt, answer))
-    served, seconds, busy = serve(make(), asks)
+    served, seconds, busy = serve(Chunked(speed), asks)
     if not served:
         return 0.0, 0.0, 0.0
     running = sum(s.ended - s.admitted for s in served) / seconds
-    return sum(map(judge, served)) / len(asks), running, busy / seconds
+    return sum(map(good, served)) / len(asks), running, busy / seconds
 
 
 def _quantile(found: Lengths) -> Callable[[float], float]:
