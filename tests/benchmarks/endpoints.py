@@ -26,6 +26,7 @@ from support.gpupods import pod_spec
 
 ENDPOINTS: Final = 1_000
 NAMESPACES: Final = 50
+FEW: Final = 10
 REPLICAS: Final = 2
 NAME: Final = "endpoints"
 SECONDS: Final = 120.0
@@ -43,27 +44,51 @@ HISTOGRAMS: Final = (
 
 
 def endpoints(rig: Rig, kube: Kube, size: float) -> list[Figure]:
-    """Build them, and watch a while."""
+    """Build a few of them and count the questions, then all, and watch a while."""
     count = max(10, round(ENDPOINTS * size))
-    with step(f"{count:,} endpoints") as progress, _pages() as port:
-        _build(rig, kube, count, port)
-        if not wait_until(lambda: _known(kube) == count, READY_SECONDS, every=2.0):
-            raise TimeoutError(
-                f"{_known(kube)} of {count} endpoints are measured after {READY_SECONDS:.0f} s"
-            )
-        progress.result = "measured"
-        return _watch(rig, count)
+    few = min(FEW, count)
+    with _pages() as port:
+        with step(f"{few} endpoints") as progress:
+            _namespaces(kube)
+            _nodes(kube, count)
+            _build(rig, kube, range(few), port)
+            asked = max(questions_per_reading(rig), default=0)
+            progress.result = f"{asked} questions a look"
+        with step(f"{count:,} endpoints") as progress:
+            _build(rig, kube, range(few, count), port)
+            progress.result = "measured"
+        return _watch(rig, count, (few, asked))
 
 
-def _build(rig: Rig, kube: Kube, count: int, port: int) -> None:
-    teams = [namespace(kube, f"serve-{number}") for number in range(NAMESPACES)]
-    nodes = [node_manifest(f"{NAME}-{n}", 8, labels={GROUP: NAME}) for n in range(count * REPLICAS // 8 + 1)]
-    create_nodes(kube, nodes)
-    where = [(teams[n % NAMESPACES], f"chat-{n}") for n in range(count)]
+def _namespaces(kube: Kube) -> None:
+    for number in range(NAMESPACES):
+        namespace(kube, _team(number))
+
+
+def _team(number: int) -> str:
+    return f"serve-{number % NAMESPACES}"
+
+
+def _nodes(kube: Kube, count: int) -> None:
+    names = (f"{NAME}-{n}" for n in range(count * REPLICAS // 8 + 1))
+    create_nodes(kube, [node_manifest(name, 8, labels={GROUP: NAME}) for name in names])
+
+
+def _build(rig: Rig, kube: Kube, numbers: range, port: int) -> None:
+    """Make these endpoints beside those that are there, and wait until all are measured."""
+    where = [(_team(n), f"chat-{n}") for n in numbers]
     create_all(kube, [_deployment(team, name) for team, name in where])
     create_all(kube, [_promise(team, name) for team, name in where])
-    wait_until(lambda: _pods(kube) == count * REPLICAS, READY_SECONDS, every=2.0)
-    pods = kube.list("/api/v1/pods", labels=f"app={NAME}")
+    wait_until(lambda: _pods(kube) == numbers.stop * REPLICAS, READY_SECONDS, every=2.0)
+    _targets(rig, kube, port)
+    if not wait_until(lambda: _known(kube) == numbers.stop, READY_SECONDS, every=2.0):
+        raise TimeoutError(
+            f"{_known(kube)} of {numbers.stop} endpoints are measured after {READY_SECONDS:.0f} s"
+        )
+
+
+def _targets(rig: Rig, kube: Kube, port: int) -> None:
+    """Every pod is a target of its own."""
     targets = [
         {
             "targets": [f"127.0.0.1:{port}"],
@@ -74,13 +99,14 @@ def _build(rig: Rig, kube: Kube, count: int, port: int) -> None:
                 "instance": pod["metadata"]["name"],
             },
         }
-        for pod in pods
+        for pod in kube.list("/api/v1/pods", labels=f"app={NAME}")
     ]
     (rig.cluster.layout.targets / "endpoints.json").write_text(json.dumps(targets))
 
 
-def _watch(rig: Rig, count: int) -> list[Figure]:
-    """Two minutes of looks."""
+def _watch(rig: Rig, count: int, before_all: tuple[int, int]) -> list[Figure]:
+    """Two minutes of looks; before them so many endpoints asked so many questions."""
+    few, fewer = before_all
     asked = max(questions_per_reading(rig), default=0)
     before = [rig.metric(name) for name in (QUERIES, SAMPLES)]
     _, position = rig.writes()
@@ -93,7 +119,7 @@ def _watch(rig: Rig, count: int) -> list[Figure]:
     part = f"{count:,} endpoints of {REPLICAS} pods"
     each = samples / max(1.0, questions)
     return [
-        Figure(part, "questions of a look at all of them", asked, "queries"),
+        Figure(part, "questions of a look at all of them", asked, "queries", fewer, f"{few} endpoints"),
         Figure(part, "samples of a question, mean", each, "samples"),
         Figure(
             part, "samples of a look, per endpoint", samples / max(1.0, questions) * asked / count, "samples"
