@@ -23,6 +23,9 @@ _numbers = itertools.count(1)
 SECONDS = 90.0
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
 
+OTHERS = (("kueue.x-k8s.io", "v1beta1", "LocalQueue"), ("keda.sh", "v1alpha1", "ScaledObject"))
+"""Kinds of others that the operator reads where they are served: group, version, kind."""
+
 
 class EnoughError(Exception):
     """A step is ended early, because what it was to show was seen."""
@@ -95,8 +98,9 @@ def stage(cluster: Cluster, kube: Kube) -> Stage:
 
 
 def start(stage: Stage) -> None:
-    """The operator starts, mirrors everything and becomes ready; Kueue's queues are there to be read."""
-    stage.kube.apply(crd("kueue.x-k8s.io", "v1beta1", "LocalQueue"))
+    """The operator starts, mirrors everything and becomes ready; kinds of others are there to be read."""
+    for group, version, kind in OTHERS:
+        stage.kube.apply(crd(group, version, kind))
     stage.cluster.stop("operator", "KILL")
     stage.cluster.start("operator")
 
@@ -132,7 +136,7 @@ def recall(stage: Stage) -> None:
 
 
 def steer(stage: Stage) -> None:
-    """The owner's endpoint lets its HPA be adopted."""
+    """The owner's endpoint lets its HPA be adopted, and the ScaledObject that comes in its place."""
     story, place = stage.story, {"name": "serve", "namespace": stage.owner}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
     story.deploy(stage.owner, "serve", 1)
@@ -156,6 +160,12 @@ def steer(stage: Stage) -> None:
     )
     path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
     stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
+    stage.kube.delete(path)
+    scaled = {"scaleTargetRef": {"name": "serve"}, "maxReplicaCount": 9, "triggers": [{"type": "cron"}]}
+    path = f"/apis/keda.sh/v1alpha1/namespaces/{stage.owner}/scaledobjects"
+    body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": place, "spec": scaled}
+    stage.kube.create(body, path=path)
+    stage.until(lambda: stage.kube.get(f"{path}/serve")["spec"]["maxReplicaCount"] < 9, "it is adopted too")
 
 
 def mend(stage: Stage) -> None:

@@ -57,6 +57,7 @@ def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
         ("pods/eviction", {"create"}),
         ("deployments", {"list", "watch"}),
         ("horizontalpodautoscalers", {"list", "watch", "patch"}),
+        ("scaledobjects", {"list", "watch", "patch"}),
         ("jobs", {"list", "watch"}),
         ("secrets", set()),
         ("configmaps", set()),

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
 from gpupool.applier.serverside import Writer
 from gpupool.kube.client import FIELD_MANAGER
-from gpupool.kube.resources import AUTOSCALERS, Json, ObjectKey
-from gpupool.model.hpanote import ORIGINALS, fields_of, write_note
-from gpupool.model.objects import Key
-from gpupool.model.steering import Adopt, GiveBack, Limits, Originals
-
-_PATH = "/metadata/annotations/" + ORIGINALS.replace("~", "~0").replace("/", "~1")
+from gpupool.kube.resources import AUTOSCALERS, SCALED_OBJECTS, Json, ObjectKey, Resource
+from gpupool.model import hpanote, kedanote
+from gpupool.model.hpanote import write_note
+from gpupool.model.steering import Adopt, GiveBack, Limits, ScalerKind, ScalerWrite
 
 
-def body(key: Key, uid: str, limits: Limits, note: Originals, version: str = "") -> Json:
-    """The fields that we own while an HPA is adopted, and nothing else."""
-    metadata: Json = {"name": key.name, "namespace": key.namespace, "uid": uid}
-    metadata["annotations"] = {ORIGINALS: write_note(note)}
+class _Form(NamedTuple):
+    """How a scaler is written: its kind, the note's annotation, our fields, and what they lie in."""
+
+    resource: Resource
+    note: str
+    fields: Callable[[Limits], Json]
+    around: tuple[str, ...] = ()
+
+
+FORMS: Final[Mapping[ScalerKind, _Form]] = {
+    ScalerKind.HPA: _Form(AUTOSCALERS, hpanote.ORIGINALS, hpanote.fields_of),
+    ScalerKind.SCALED_OBJECT: _Form(
+        SCALED_OBJECTS, kedanote.ORIGINALS, kedanote.fields_of, ("spec", *kedanote.CONFIG)
+    ),
+}
+
+
+def body(action: ScalerWrite, version: str = "") -> Json:
+    """The fields that we own while a scaler is adopted, and nothing else."""
+    form, key = FORMS[action.kind], action.scaler
+    metadata: Json = {"name": key.name, "namespace": key.namespace, "uid": action.uid}
+    metadata["annotations"] = {form.note: write_note(action.note)}
     if version:
         metadata["resourceVersion"] = version
-    return {"metadata": metadata, "spec": fields_of(limits)}
+    return {"metadata": metadata, "spec": form.fields(action.limits)}
 
 
 async def adopt(writer: Writer, action: Adopt, *, epoch: int) -> Json:
     """Write our limits.
 
     Raises:
-        Conflict: the HPA is another version, or fields of it have another owner; look again.
+        Conflict: the scaler is another version, or fields of it have another owner; look again.
         Invalid: the server refuses the values.
     """
-    made = body(action.scaler, action.uid, action.limits, action.note, action.version)
-    return await writer.apply(AUTOSCALERS, made, epoch=epoch, force=action.force)
+    made = body(action, action.version)
+    return await writer.apply(FORMS[action.kind].resource, made, epoch=epoch, force=action.force)
 
 
 async def give_back(writer: Writer, action: GiveBack, *, epoch: int) -> Json:
@@ -41,17 +60,49 @@ async def give_back(writer: Writer, action: GiveBack, *, epoch: int) -> Json:
     Raises:
         Conflict: somebody wrote meanwhile; look again.
     """
-    made = body(action.scaler, action.uid, action.limits, action.note)
-    stands = await writer.apply(AUTOSCALERS, made, epoch=epoch, force=True)
+    form = FORMS[action.kind]
+    stands = await writer.apply(form.resource, body(action), epoch=epoch, force=True)
     metadata = stands["metadata"]
     foreign = [
         entry
         for entry in metadata.get("managedFields", [])
         if entry.get("manager") != FIELD_MANAGER or entry.get("subresource")
     ]
-    operations: list[Json] = [{"op": "remove", "path": _PATH}]
+    operations: list[Json] = [{"op": "remove", "path": _path(("metadata", "annotations", form.note))}]
+    operations += [{"op": "remove", "path": _path(path)} for path in _hollow(stands, form.around, foreign)]
     if foreign:  # an empty list would be taken as: reset what is known of all owners
         operations.append({"op": "replace", "path": "/metadata/managedFields", "value": foreign})
     key = ObjectKey(action.scaler.namespace, action.scaler.name)
     version = int(metadata["resourceVersion"])
-    return await writer.json_patch(AUTOSCALERS, key, operations, version=version, epoch=epoch)
+    return await writer.json_patch(form.resource, key, operations, version=version, epoch=epoch)
+
+
+def _hollow(stands: Json, around: tuple[str, ...], foreign: list[Json]) -> Iterable[tuple[str, ...]]:
+    """The outermost object that only our field lay in, and that nobody else wrote."""
+    for end in range(2, len(around) + 1):
+        path, found = around[:end], _within(stands, around[:end])
+        owned = any(_owned(entry.get("fieldsV1", {}), path) for entry in foreign)
+        if found is not None and not _filled(found) and not owned:
+            yield path
+            return
+
+
+def _within(found: Json, path: Iterable[str]) -> Json | None:
+    for name in path:
+        if not isinstance(found, dict) or name not in found:
+            return None
+        found = found[name]
+    return found
+
+
+def _filled(found: Json | None) -> bool:
+    """Whether there is more in an object than empty objects."""
+    return any(_filled(v) if isinstance(v, dict) else True for v in (found or {}).values())
+
+
+def _owned(fields: Json, path: tuple[str, ...]) -> bool:
+    return _within(fields, (f"f:{name}" for name in path)) is not None
+
+
+def _path(names: Iterable[str]) -> str:
+    return "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)

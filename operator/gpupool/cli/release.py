@@ -1,9 +1,9 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
 In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, the limits of
-adopted HPAs, taints and labels of nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs
-by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile, so that one that
-could not be stopped does not write again.
+adopted HPAs and ScaledObjects, taints and labels of nodes, quotas, labels of namespaces. Objects are found by
+our labels, scalers by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile,
+so that one that could not be stopped does not write again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 from gpupool.applier import autoscalers, bodies
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.serverside import Writer
+from gpupool.collector.scaledobjects import scaled_object
 from gpupool.collector.scaling import autoscaler
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube import resources as kinds
@@ -34,6 +36,8 @@ LAST = (1 << 31) - 1
 LEASE_WAIT = 20.0
 """Seconds that a Lease which a killed operator left behind is waited for; it runs out after ten."""
 Say = Callable[[str], None]
+SCALERS: Final = ((kinds.AUTOSCALERS, autoscaler), (kinds.SCALED_OBJECTS, scaled_object))
+"""What may carry a note of ours."""
 
 
 class _Nobody:
@@ -156,13 +160,17 @@ class _Release:
         await self._writer.delete(resource, key_of(raw), epoch=LAST, options=options)
 
     async def autoscalers(self) -> None:
-        """Give every HPA that we adopted back to its owner."""
-        for raw in await self._client.list_all(Selection(kinds.AUTOSCALERS)):
-            scaler = autoscaler(raw)
-            if scaler.originals is not None:
-                action = give_back(scaler, scaler.originals)
-                what = f"give back HPA {scaler.key}"
-                await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
+        """Give every HPA and ScaledObject that we adopted back to its owner, a paused one too."""
+        for resource, project in SCALERS:
+            try:
+                found = await self._client.list_all(Selection(resource))
+            except NotFound:  # this server does not serve the kind
+                continue
+            for scaler in filter(None, map(project, found)):
+                if scaler.originals is not None:
+                    action = give_back(scaler, scaler.originals)
+                    what = f"give back {scaler.kind.value} {scaler.key}"
+                    await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
 
     async def nodes(self) -> None:
         """Remove our label and taint from every node that carries one of them."""

@@ -58,18 +58,39 @@ class Target:
     rolling: bool = False
 
 
+class ScalerKind(StrEnum):
+    """What scales a workload: an HPA, or KEDA's ScaledObject, which makes and owns one."""
+
+    HPA = "HPA"
+    SCALED_OBJECT = "ScaledObject"
+
+    @property
+    def low(self) -> str:
+        """Its field of the fewest replicas."""
+        return "minReplicas" if self is ScalerKind.HPA else "minReplicaCount"
+
+    @property
+    def high(self) -> str:
+        """Its field of the most replicas."""
+        return "maxReplicas" if self is ScalerKind.HPA else "maxReplicaCount"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What we steer of an HPA; `behavior` is empty where it has none."""
+    """What we steer of a scaler; `behavior` is empty where it has none.
+
+    `unsaid` names the numbers that are not written, so that giving them back leaves them out again.
+    """
 
     low: int
     high: int
     behavior: str = ""
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """What stands on an HPA that we adopted.
+    """What stands on a scaler that we adopted.
 
     Attributes:
         theirs: the limits before us, or as somebody else has written them since.
@@ -84,13 +105,15 @@ class Originals:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """A HorizontalPodAutoscaler.
+    """A HorizontalPodAutoscaler, or a ScaledObject.
 
     Attributes:
-        keda: the ScaledObject that owns it; else empty.
+        keda: the ScaledObject that owns an HPA; else empty.
         originals: what we noted on it; None where we did not adopt it.
         writers: managers beside us that own one of the fields which we steer.
         noted: the note stands on it; else it was taken off by somebody, and we remember it.
+        paused: the annotation with which its owner paused it; else empty.
+        idle: replicas of a ScaledObject while nothing triggers it; None where its owner has none.
     """
 
     key: Key
@@ -102,6 +125,9 @@ class Scaler:
     originals: Originals | None = None
     writers: tuple[str, ...] = ()
     noted: bool = True
+    kind: ScalerKind = ScalerKind.HPA
+    paused: str = ""
+    idle: int | None = None
 
 
 class Pace(StrEnum):
@@ -149,7 +175,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Write our limits to an HPA, with what is noted on it.
+    """Write our limits to a scaler, with what is noted on it.
 
     `force` takes the fields over from others; then it is exactly the version that was seen.
     """
@@ -160,6 +186,7 @@ class Adopt:
     version: str
     note: Originals
     force: bool
+    kind: ScalerKind = ScalerKind.HPA
 
     @property
     def limits(self) -> Limits:
@@ -169,12 +196,13 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Put the limits of an HPA back as its owner had them, and leave no trace."""
+    """Put the limits of a scaler back as its owner had them, and leave no trace."""
 
     scaler: Key
     uid: str
     limits: Limits
     note: Originals
+    kind: ScalerKind = ScalerKind.HPA
 
 
 ScalerWrite = Adopt | GiveBack

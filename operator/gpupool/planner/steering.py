@@ -18,6 +18,7 @@ from gpupool.model.steering import (
     HpaMode,
     Limits,
     Scaler,
+    ScalerKind,
     ScalerWrite,
     Target,
 )
@@ -25,6 +26,7 @@ from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight, adopt, give_back
 from gpupool.policy.slo.grant import NOWHERE, Grant, Place, grant, resource_of
+from gpupool.policy.slo.keda import asleep, fewest, idle_too_high, in_the_way
 from gpupool.policy.slo.pace import behaviour, pace
 from gpupool.policy.slo.rollout import deadlock
 from gpupool.policy.slo.steering import Situation, decide
@@ -37,7 +39,7 @@ class Scene:
     Attributes:
         slo: the promise.
         target: its workload; None where it is not there, or asks for no GPUs.
-        scalers: the HPAs of the workload.
+        scalers: the HPAs of the workload; of KEDA's HPAs the ScaledObjects that own them.
         place: what surrounds it.
         kept: replicas that run and are Ready, now or a moment ago.
         needed: replicas that the objectives need; None while the profile is not learned.
@@ -60,11 +62,12 @@ class SteeringSnapshot:
     Attributes:
         now: the server's time.
         scenes: the endpoints.
-        adopted: HPAs that carry a note of ours.
+        adopted: HPAs and ScaledObjects that carry a note of ours.
         metric: whether a metrics API serves what a created HPA would scale on.
         blind: why nothing may be written now; else empty.
         disputed: namespaces that two pools claim.
         unread: an InferenceSLO cannot be read, so an HPA without one may have one: nothing is given back.
+        keda: it is known which ScaledObjects there are.
     """
 
     now: datetime
@@ -74,6 +77,7 @@ class SteeringSnapshot:
     blind: str = ""
     disputed: frozenset[str] = frozenset()
     unread: bool = False
+    keda: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> 
     """Decide for every endpoint; whoever was adopted and is no longer steered gets its own back."""
     told: list[SloStatus] = []
     writes: list[ScalerWrite] = []
-    steered: set[Key] = set()
+    steered: set[str] = set()
     for status in statuses:
         scene = snapshot.scenes.get(status.key)
         if scene is None:
@@ -111,18 +115,18 @@ def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> 
     return SteeringPlan(tuple(told), tuple(writes))
 
 
-def _given_back(snapshot: SteeringSnapshot, steered: set[Key]) -> Iterable[GiveBack]:
+def _given_back(snapshot: SteeringSnapshot, steered: set[str]) -> Iterable[GiveBack]:
     for scaler in snapshot.adopted:
-        if scaler.key not in steered and scaler.originals is not None:
+        if scaler.uid not in steered and scaler.originals is not None and not scaler.paused:
             yield give_back(scaler, scaler.originals)
 
 
 class _Found(NamedTuple):
-    """What one endpoint comes to; `steered` are HPAs that keep what we wrote."""
+    """What one endpoint comes to; `steered` are scalers, by uid, that keep what we wrote."""
 
     status: SloStatus
     writes: tuple[Adopt, ...] = ()
-    steered: frozenset[Key] = frozenset()
+    steered: frozenset[str] = frozenset()
 
 
 def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _Found:
@@ -139,7 +143,7 @@ def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _F
     if consented:
         decision = replace(decision, reason=reason, message=f"{decision.message} {message}")
     steering = Condition("Steering", Status.FALSE, reason, message)
-    held = frozenset(s.key for s in scene.scalers) if holds else frozenset[Key]()
+    held = frozenset(s.uid for s in scene.scalers) if holds else frozenset[str]()
     conditions = (*status.conditions, *conditions, steering)
     return _Found(replace(status, decision=decision, conditions=conditions), steered=held)
 
@@ -159,6 +163,7 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         target=scene.target,
         gpus=_gpus(scene),
         grant=granted,
+        kind=ScalerKind.HPA if scaler is None else scaler.kind,
         theirs=theirs if note is None else note.theirs,
         written=None if note is None else note.written,
         kept=scene.kept if scene.target is None else min(scene.kept, scene.target.replicas),
@@ -193,7 +198,7 @@ def _obstacle(
         return _Obstacle("PoolNotEnforced", text)
     if asked is HpaMode.CREATE:
         return _Obstacle("NoMetricSource", _no_metric(snapshot))
-    return _missing(scene, granted)
+    return _missing(snapshot, scene, granted)
 
 
 def _disputed(snapshot: SteeringSnapshot, scene: Scene) -> str:
@@ -210,19 +215,18 @@ def _no_metric(snapshot: SteeringSnapshot) -> str:
     )
 
 
-def _missing(scene: Scene, granted: Grant | None) -> _Obstacle | None:
+def _missing(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) -> _Obstacle | None:
     if scene.target is None:
         text = f"{scene.slo.target} is not there, or its pods ask for no GPUs."
         return _Obstacle("NoTarget", text, holds=True)
     if not scene.scalers:
         return _Obstacle("NoHpa", f"No HorizontalPodAutoscaler scales {scene.target.ref}: make one.")
     if len(scene.scalers) > 1:
-        names = some(s.key.name for s in scene.scalers)
-        text = f"Several HorizontalPodAutoscalers scale {scene.target.ref}: {names}. Keep one of them."
+        names = some(f"{s.kind.value} {s.key.name}" for s in scene.scalers)
+        text = f"Several autoscalers scale {scene.target.ref}: {names}. Keep one of them."
         return _Obstacle("SeveralHpas", text, holds=True)
-    if owner := scene.scalers[0].keda:
-        text = f"ScaledObject {owner} of KEDA owns the HPA and would write over it: set its own bounds there."
-        return _Obstacle("OwnedByKeda", text)
+    if found := in_the_way(scene.scalers[0], known=snapshot.keda):
+        return _Obstacle(*found, holds=True)
     return None if granted is None else _undecided(scene, granted)
 
 
@@ -241,21 +245,26 @@ def _undecided(scene: Scene, granted: Grant) -> _Obstacle | None:
 
 def _written(snapshot: SteeringSnapshot, status: SloStatus, scaler: Scaler, decision: Decision) -> _Found:
     theirs = scaler.limits if scaler.originals is None else scaler.originals.theirs
+    kind, steered = scaler.kind, frozenset({scaler.uid})
     wanted = Limits(
-        low=max(1, decision.floor),
+        low=fewest(scaler, theirs, decision.floor),
         high=max(1, decision.ceiling),
         behavior=behaviour(decision.pace, theirs.behavior),
     )
+    if text := idle_too_high(scaler, wanted):
+        stopped = Condition("Steering", Status.FALSE, "IdleReplicas", text)
+        told = replace(decision, reason="IdleReplicas", message=f"{decision.message} {text}")
+        conditions = (*status.conditions, stopped)
+        return _Found(replace(status, decision=told, conditions=conditions), steered=steered)
     found = adopt(status.key, scaler, wanted, snapshot.now)
-    steered = frozenset({scaler.key})
     if isinstance(found, Fight):
         fight = Condition("Conflict", Status.TRUE, "Rewritten", found.message)
-        stopped = Condition("Steering", Status.FALSE, "Conflict", "Somebody else rewrites the HPA.")
+        stopped = Condition("Steering", Status.FALSE, "Conflict", f"Somebody else rewrites the {kind.value}.")
         told = replace(decision, reason="Conflict")
         conditions = (*status.conditions, fight, stopped)
         return _Found(replace(status, decision=told, conditions=conditions), steered=steered)
-    text = f"HPA {scaler.key.name}: minReplicas {wanted.low}, maxReplicas {wanted.high}."
-    adopted = Condition("Steering", Status.TRUE, "Adopted", text)
+    text = f"{kind.value} {scaler.key.name}: {kind.low} {wanted.low}, {kind.high} {wanted.high}."
+    adopted = Condition("Steering", Status.TRUE, "Adopted", f"{text}{asleep(scaler, wanted)}")
     told_status = replace(status, decision=decision, conditions=(*status.conditions, adopted))
     return _Found(told_status, () if found is None else (found,), steered)
 

@@ -16,7 +16,7 @@ from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, HpaMode, Originals, Scaler, ScalerWrite, Target
+from gpupool.model.steering import Adopt, HpaMode, Originals, Scaler, ScalerKind, ScalerWrite, Target
 from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
@@ -84,7 +84,7 @@ class Steering:
     ) -> SteeringSnapshot:
         mirror, targets, scalers = self._context.mirror.slos, self._targets(), self._scalers()
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
-        for scaler in scalers:
+        for scaler in _writable(scalers):
             by_target[scaler.key.namespace, _bare(scaler.target)].append(scaler)
         around = places(world, found, {s.key.namespace for s in slos})
         ready = self._kept(slos, world.pods, targets)
@@ -108,6 +108,7 @@ class Steering:
             blind=_blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
+            keda=self._context.mirror.scaled_objects.heard,
         )
 
     def _targets(self) -> Mapping[Workload, Target]:
@@ -116,8 +117,9 @@ class Steering:
         return {(t.key.namespace, t.ref): t for t in (*mirror.deployments.store.values(), *sets)}
 
     def _scalers(self) -> list[Scaler]:
-        """The HPAs; where our note was taken off one, it is remembered."""
-        present: list[Scaler] = list(self._context.mirror.autoscalers.store.values())
+        """The HPAs and ScaledObjects; where our note was taken off one, it is remembered."""
+        mirror = self._context.mirror
+        present: list[Scaler] = [*mirror.autoscalers.store.values(), *mirror.scaled_objects.values()]
         self._notes = {s.uid: note for s in present if (note := s.originals or self._notes.get(s.uid))}
         return [
             replace(s, originals=self._notes[s.uid], noted=False)
@@ -172,11 +174,11 @@ class Steering:
             try:
                 await self._do(action)
             except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
-                log.info("HPA not written yet", extra={"hpa": str(action.scaler), "error": str(error)})
+                log.info("scaler not written yet", extra={"scaler": _name(action), "error": str(error)})
             except KubeError as error:
-                log.warning("HPA not written", extra={"hpa": str(action.scaler), "error": str(error)})
+                log.warning("scaler not written", extra={"scaler": _name(action), "error": str(error)})
                 if isinstance(action, Adopt):
-                    failed[action.slo] = f"HPA {action.scaler.name} was not written: {error}"
+                    failed[action.slo] = f"{action.kind.value} {action.scaler.name} was not written: {error}"
             else:
                 notices.extend(_told(action, snapshot))
 
@@ -191,7 +193,7 @@ class Steering:
         else:
             self._notes.pop(action.uid, None)
             await give_back(writer, action, epoch=epoch)
-            log.info("HPA given back", extra={"hpa": str(action.scaler)})
+            log.info("scaler given back", extra={"scaler": _name(action)})
 
 
 def _blind(world: World) -> str:
@@ -201,6 +203,16 @@ def _blind(world: World) -> str:
     if world.unreadable_pools:
         return f"GpuPool {min(world.unreadable_pools)} cannot be read: nothing is written."
     return ""
+
+
+def _writable(scalers: Sequence[Scaler]) -> Iterable[Scaler]:
+    """What may be written: of an HPA of KEDA's the ScaledObject that owns it, where it is there."""
+    own = {s.key for s in scalers if s.kind is ScalerKind.SCALED_OBJECT}
+    return (s for s in scalers if not s.keda or replace(s.key, name=s.keda) not in own)
+
+
+def _name(action: ScalerWrite) -> str:
+    return f"{action.kind.value} {action.scaler}"
 
 
 def _bare(ref: ObjectRef) -> ObjectRef:
@@ -213,12 +225,12 @@ def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
         return
     slo = snapshot.scenes[action.slo].slo
     theirs, ours = action.note.theirs, action.limits
-    again = action.note.rewrites
+    again, kind = action.note.rewrites, action.kind
     text = (
-        f"HPA {action.scaler.name} {'was rewritten and is set again' if again else 'is adopted'}:"
-        f" minReplicas {theirs.low} to {ours.low}, maxReplicas {theirs.high} to {ours.high}."
+        f"{kind.value} {action.scaler.name} {'was rewritten and is set again' if again else 'is adopted'}:"
+        f" {kind.low} {theirs.low} to {ours.low}, {kind.high} {theirs.high} to {ours.high}."
     )
-    reason = "HpaRewritten" if again else "HpaAdopted"
+    reason = f"{'Hpa' if kind is ScalerKind.HPA else kind.value}{'Rewritten' if again else 'Adopted'}"
     yield Notice("InferenceSLO", slo.key, slo.uid, reason, text, warning=bool(again))
 
 

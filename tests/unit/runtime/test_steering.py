@@ -14,7 +14,7 @@ from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Status
 from gpupool.model.senses import Senses
 from gpupool.model.slo import Objective, Reading, Sli, Slo, SloState, Sums
-from gpupool.model.steering import HpaMode, Limits, Originals, Scaler, Scaling, Target
+from gpupool.model.steering import HpaMode, Limits, Originals, Scaler, ScalerKind, Scaling, Target
 from gpupool.model.world import World
 from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
 from gpupool.policy.membership import Membership
@@ -52,6 +52,8 @@ class Rig:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         self.hpa: Scaler | None = HPA
+        self.keda: tuple[Scaler, ...] = ()
+        self.keda_heard = True
         self.slo = SLO
         self.objects = 1
         self.pods: tuple[Pod, ...] = pods(2, "chat")
@@ -83,6 +85,10 @@ class Rig:
     @property
     def autoscalers(self) -> Any:
         return self._mirrored(*([] if self.hpa is None else [self.hpa]))
+
+    @property
+    def scaled_objects(self) -> Any:
+        return SimpleNamespace(values=lambda: self.keda, heard=self.keda_heard)
 
     @property
     def slos(self) -> Any:
@@ -215,6 +221,24 @@ def _ceiling(plan: SloPlan) -> int:
 async def test_what_the_objectives_need_is_the_floor(rig: Rig) -> None:
     await rig.turn(needs={KEY: (3, "24 requests/s, 8 a replica")})
     assert rig.done[0].limits.low == 3
+
+
+async def test_of_an_hpa_of_keda_the_scaled_object_is_written(rig: Rig) -> None:
+    theirs = replace(HPA, key=Key("vision", "so"), uid="so-uid", kind=ScalerKind.SCALED_OBJECT)
+    rig.hpa, rig.keda = replace(HPA, keda="so"), (theirs,)
+    plan = await rig.turn()
+    assert [(w.scaler.name, w.kind) for w in rig.done] == [("so", ScalerKind.SCALED_OBJECT)]
+    (notice,) = plan.notices
+    assert notice.reason == "ScaledObjectAdopted"
+    assert "ScaledObject so is adopted: minReplicaCount 1 to 1, maxReplicaCount 9 to 4." in notice.message
+
+
+async def test_an_hpa_of_a_scaled_object_that_is_not_seen_is_left_alone(rig: Rig) -> None:
+    rig.hpa = replace(HPA, keda="so")
+    assert said(await rig.turn()) == (Status.FALSE, "NoScaledObject")
+    rig.keda_heard = False
+    assert said(await rig.turn()) == (Status.FALSE, "NotKnown")
+    assert rig.done == []
 
 
 async def test_a_statefulset_is_steered_too(rig: Rig) -> None:

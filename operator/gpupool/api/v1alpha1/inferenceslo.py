@@ -95,9 +95,9 @@ class Scaling(ApiModel):
     max_replicas: Replicas | None = None
     """Never more replicas than this; absent: as many as the HPA allows already."""
     hpa: HpaMode = HpaMode.ADVISE
-    """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA,
-    under an enforced pool or without any; the HPA's own values are kept on it and come back. Create acts as
-    Advise where no metrics API serves gpupool_required_replicas."""
+    """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA (of
+    KEDA's HPA the ScaledObject that owns it), under an enforced pool or without any; its own values are kept
+    on it and come back. Create acts as Advise where no metrics API serves gpupool_required_replicas."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
