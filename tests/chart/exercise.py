@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localplane import release
+from support.engines import said
 from support.marks import ADMISSION, marks, standing
 from support.plane import eventually
 from support.story import QUICK, Story
@@ -23,7 +24,13 @@ _numbers = itertools.count(1)
 SECONDS = 90.0
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
 
-OTHERS = (("kueue.x-k8s.io", "v1beta1", "LocalQueue"), ("keda.sh", "v1alpha1", "ScaledObject"))
+VALUES = {"evaluationWindow": "10s"}
+"""Of the chart: what a VPA is bounded by is learned soon."""
+OTHERS = (
+    ("kueue.x-k8s.io", "v1beta1", "LocalQueue"),
+    ("keda.sh", "v1alpha1", "ScaledObject"),
+    ("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler"),
+)
 """Kinds of others that the operator reads where they are served: group, version, kind."""
 
 
@@ -136,10 +143,13 @@ def recall(stage: Stage) -> None:
 
 
 def steer(stage: Stage) -> None:
-    """The owner's endpoint lets its HPA be adopted, and the ScaledObject that comes in its place."""
+    """The owner's endpoint lets its HPA be adopted, the ScaledObject in its place too, and a VPA be made."""
     story, place = stage.story, {"name": "serve", "namespace": stage.owner}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
     story.deploy(stage.owner, "serve", 1)
+    engine = {"metadata": {"annotations": said(start_after="1s", load=2)}}
+    deployment = f"/apis/apps/v1/namespaces/{stage.owner}/deployments/serve"
+    stage.kube.patch(deployment, {"spec": {"template": engine}})
     hpa = {"scaleTargetRef": target, "maxReplicas": 9}
     stage.kube.apply(
         {
@@ -155,7 +165,11 @@ def steer(stage: Stage) -> None:
             "apiVersion": "gpupool.dev/v1alpha1",
             "kind": "InferenceSLO",
             "metadata": place,
-            "spec": {"targetRef": target, "objectives": [promise], "scaling": {"hpa": "Adopt"}},
+            "spec": {
+                "targetRef": target,
+                "objectives": [promise],
+                "scaling": {"hpa": "Adopt", "vpa": "Create"},
+            },
         }
     )
     path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
@@ -166,6 +180,8 @@ def steer(stage: Stage) -> None:
     body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": place, "spec": scaled}
     stage.kube.create(body, path=path)
     stage.until(lambda: stage.kube.get(f"{path}/serve")["spec"]["maxReplicaCount"] < 9, "it is adopted too")
+    path = f"/apis/autoscaling.k8s.io/v1/namespaces/{stage.owner}/verticalpodautoscalers/serve"
+    stage.until(lambda: stage.kube.exists(path), "a VPA is made")
 
 
 def mend(stage: Stage) -> None:

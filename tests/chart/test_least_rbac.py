@@ -63,7 +63,7 @@ def plane(audit: Audit) -> Iterator[Cluster]:
 def uses(plane: Cluster, audit: Audit) -> Uses:
     """The exercise with all rules in place."""
     with plane.kube() as kube:
-        release.install(plane, quiet=True)
+        release.install(plane, exercise.VALUES, quiet=True)
         found = Uses(granted(kube))
         stage = exercise.stage(plane, kube)
         try:
@@ -99,7 +99,7 @@ def _fails_without(plane: Cluster, kube: Kube, audit: Audit, uses: Uses, access:
     def missed() -> bool:
         return any(access.covers(asked) for asked in refused(audit.news()))
 
-    release.install(plane, quiet=True)
+    release.install(plane, exercise.VALUES, quiet=True)
     stage = exercise.stage(plane, kube)
     try:
         for name in exercise.STEPS:

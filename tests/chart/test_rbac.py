@@ -58,6 +58,7 @@ def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
         ("deployments", {"list", "watch"}),
         ("horizontalpodautoscalers", {"list", "watch", "patch"}),
         ("scaledobjects", {"list", "watch", "patch"}),
+        ("verticalpodautoscalers", {"list", "watch", "create", "patch", "delete"}),
         ("jobs", {"list", "watch"}),
         ("secrets", set()),
         ("configmaps", set()),

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import findings
+from gpupool.api import findings, resources
 from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
 from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.resources import VpaMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
 from gpupool.model.steering import Decision, HpaMode, Scaling
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
@@ -46,9 +47,14 @@ def read(raw: Mapping[str, Any]) -> Slo:
         engine=spec.engine or "",
         sums=_kept(objectives, raw.get("status") or {}),
         profiles=findings.profiles(raw.get("status") or {}),
-        scaling=Scaling(spec.scaling.min_replicas, spec.scaling.max_replicas, HpaMode(spec.scaling.hpa)),
+        scaling=_scaling(spec.scaling),
+        use=resources.use(raw.get("status") or {}),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
     )
+
+
+def _scaling(spec: api.Scaling) -> Scaling:
+    return Scaling(spec.min_replicas, spec.max_replicas, HpaMode(spec.hpa), VpaMode(spec.vpa))
 
 
 def _objective(spec: api.Objective) -> Objective:
@@ -115,6 +121,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "objectives": [_found(o) for o in found.objectives],
             **findings.written(found.findings),
             "decision": None if found.decision is None else _decision(found.decision),
+            "resources": None if found.resources is None else resources.written(found.resources),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
         }
     )

@@ -62,19 +62,38 @@ async def give_back(writer: Writer, action: GiveBack, *, epoch: int) -> Json:
     """
     form = FORMS[action.kind]
     stands = await writer.apply(form.resource, body(action), epoch=epoch, force=True)
+    return await take_off(writer, form.resource, stands, form.note, form.around, epoch=epoch)
+
+
+async def take_off(
+    writer: Writer, resource: Resource, stands: Json, note: str, around: tuple[str, ...], *, epoch: int
+) -> Json:
+    """Take our note and our name off an object whose values are its owner's again.
+
+    Args:
+        writer: the only way to write.
+        resource: its kind.
+        stands: the object as the server just had it.
+        note: our annotation.
+        around: what our fields lay in.
+        epoch: the leader's.
+
+    Raises:
+        Conflict: somebody wrote meanwhile; look again.
+    """
     metadata = stands["metadata"]
     foreign = [
         entry
         for entry in metadata.get("managedFields", [])
         if entry.get("manager") != FIELD_MANAGER or entry.get("subresource")
     ]
-    operations: list[Json] = [{"op": "remove", "path": _path(("metadata", "annotations", form.note))}]
-    operations += [{"op": "remove", "path": _path(path)} for path in _hollow(stands, form.around, foreign)]
+    operations: list[Json] = [{"op": "remove", "path": _path(("metadata", "annotations", note))}]
+    operations += [{"op": "remove", "path": _path(path)} for path in _hollow(stands, around, foreign)]
     if foreign:  # an empty list would be taken as: reset what is known of all owners
         operations.append({"op": "replace", "path": "/metadata/managedFields", "value": foreign})
-    key = ObjectKey(action.scaler.namespace, action.scaler.name)
+    key = ObjectKey(metadata["namespace"], metadata["name"])
     version = int(metadata["resourceVersion"])
-    return await writer.json_patch(form.resource, key, operations, version=version, epoch=epoch)
+    return await writer.json_patch(resource, key, operations, version=version, epoch=epoch)
 
 
 def _hollow(stands: Json, around: tuple[str, ...], foreign: list[Json]) -> Iterable[tuple[str, ...]]:

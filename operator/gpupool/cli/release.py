@@ -1,9 +1,9 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
 In the order in which nothing is denied meanwhile: the operator itself, bindings, policies, the limits of
-adopted HPAs and ScaledObjects, taints and labels of nodes, quotas, labels of namespaces. Objects are found by
-our labels, scalers by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile,
-so that one that could not be stopped does not write again.
+adopted HPAs, ScaledObjects and VPAs, taints and labels of nodes, quotas, labels of namespaces. Objects are
+found by our labels, autoscalers by the note on them. The operator's replicas are stopped, and the Lease is
+held meanwhile, so that one that could not be stopped does not write again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from gpupool.applier import autoscalers, bodies
+from gpupool.applier import autoscalers, bodies, vpas
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.serverside import Writer
 from gpupool.collector.scaledobjects import scaled_object
 from gpupool.collector.scaling import autoscaler
+from gpupool.collector.vpas import vpa
 from gpupool.errors import Conflict, FencedError, KubeError, NotFound
 from gpupool.kube import resources as kinds
 from gpupool.kube.auth import load
@@ -27,6 +28,7 @@ from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
 from gpupool.policy.slo.adoption import give_back
+from gpupool.policy.slo.vpa import leave
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
 
@@ -83,6 +85,7 @@ class _Release:
             await self.delete(resource)
         await self.delete(kinds.PODS)  # those kept for audits
         await self.autoscalers()
+        await self.vpas()
         await self.nodes()
         await self.delete(kinds.RESOURCE_QUOTAS)
         await self.namespaces()
@@ -171,6 +174,18 @@ class _Release:
                     action = give_back(scaler, scaler.originals)
                     what = f"give back {scaler.kind.value} {scaler.key}"
                     await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
+
+    async def vpas(self) -> None:
+        """Give every VPA that we adopted back to its owner; delete those that we made."""
+        try:
+            found = await self._client.list_all(Selection(kinds.VPAS))
+        except NotFound:  # this server does not serve the kind
+            return
+        for scaler in filter(None, map(vpa, found)):
+            if scaler.note is not None:
+                action = leave(scaler, scaler.note)
+                what = f"give back VPA {scaler.key}"
+                await self._attempt(what, vpas.leave(self._writer, action, epoch=LAST))
 
     async def nodes(self) -> None:
         """Remove our label and taint from every node that carries one of them."""

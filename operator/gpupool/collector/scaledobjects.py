@@ -15,6 +15,8 @@ _ANNOTATIONS: Final = "autoscaling.keda.sh/"
 PAUSED: Final = f"{_ANNOTATIONS}paused"
 PAUSED_REPLICAS: Final = f"{_ANNOTATIONS}paused-replicas"
 DIRECTIONS: Final = (f"{_ANNOTATIONS}paused-scale-in", f"{_ANNOTATIONS}paused-scale-out")
+RESOURCES: Final = frozenset({"cpu", "memory"})
+UTILIZATION: Final = "Utilization"
 FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 """What KEDA reads as: not paused. Of anything else it is the owner who knows what was meant."""
 
@@ -39,7 +41,15 @@ def scaled_object(raw: Json) -> Scaler | None:
         kind=ScalerKind.SCALED_OBJECT,
         paused=_paused(annotations),
         idle=spec.get("idleReplicaCount"),
+        on=frozenset(_on(spec)),
     )
+
+
+def _on(spec: Mapping[str, Any]) -> Iterable[str]:
+    """KEDA's triggers on CPU and memory take the utilisation where they say nothing else."""
+    for trigger in spec.get("triggers") or ():
+        if trigger.get("type") in RESOURCES and trigger.get("metricType", UTILIZATION) == UTILIZATION:
+            yield trigger["type"]
 
 
 def _paused(annotations: Mapping[str, str]) -> str:

@@ -78,7 +78,15 @@ def autoscaler(raw: Json) -> Scaler:
         keda=owner.name if owner is not None and owner.api_version.startswith(KEDA) else "",
         originals=read_note((meta.get("annotations") or {}).get(ORIGINALS, "")),
         writers=tuple(sorted(set(_writers(meta)))),
+        on=frozenset(_on(spec)),
     )
+
+
+def _on(spec: Mapping[str, Any]) -> Iterable[str]:
+    for metric in spec.get("metrics") or ():
+        source = metric.get("resource") or metric.get("containerResource") or {}
+        if (source.get("target") or {}).get("type") == "Utilization":
+            yield source["name"]
 
 
 def _writers(meta: Mapping[str, Any]) -> Iterable[str]:

@@ -88,9 +88,16 @@ class WhereServed(Generic[T]):
         return () if self._told is None else list(self._told.reflector.store.values())
 
     @property
+    def served(self) -> bool | None:
+        """Whether the kind is there; None where what is known is older than what may be rested on."""
+        if self._absent:
+            return False
+        return True if self._told is not None and not self._told.reflector.overdue() else None
+
+    @property
     def heard(self) -> bool:
-        """Whether what is known is no older than what may be rested on."""
-        return self._absent or (self._told is not None and not self._told.reflector.overdue())
+        """Whether it is known what is there now."""
+        return self.served is not None
 
     def observe_write(self, raw: Json) -> None:
         """Take the server's answer to our own write of such an object."""

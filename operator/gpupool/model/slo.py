@@ -13,6 +13,7 @@ from typing import Final
 
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
+from gpupool.model.resources import UNSEEN, Use
 from gpupool.model.signals import SignalReading
 from gpupool.model.steering import Scaling
 
@@ -146,9 +147,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """An InferenceSLO. `sums` (of its objectives, in their order) and `profiles` are as they were left.
+    """An InferenceSLO; `request` is the CapacityRequest that its spec names.
 
-    `request` is the CapacityRequest that its spec names.
+    `sums` (of its objectives, in their order), `profiles` and `use` are as they were left.
     """
 
     key: Key
@@ -164,6 +165,7 @@ class Slo:
     profiles: tuple[Profile, ...] = ()
     scaling: Scaling = field(default_factory=Scaling)
     request: str = ""
+    use: Use = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)

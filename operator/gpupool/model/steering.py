@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from gpupool.model.objects import Counts, Key, ObjectRef
+from gpupool.model.resources import VpaMode
 
 
 class HpaMode(StrEnum):
@@ -30,6 +31,7 @@ class Scaling:
     low: int = 1
     high: int | None = None
     hpa: HpaMode = HpaMode.ADVISE
+    vpa: VpaMode = VpaMode.ADVISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class Scaler:
         noted: the note stands on it; else it was taken off by somebody, and we remember it.
         paused: the annotation with which its owner paused it; else empty.
         idle: replicas of a ScaledObject while nothing triggers it; None where its owner has none.
+        on: resources that it scales on by their utilisation, which is of what pods request.
     """
 
     key: Key
@@ -128,6 +131,7 @@ class Scaler:
     kind: ScalerKind = ScalerKind.HPA
     paused: str = ""
     idle: int | None = None
+    on: frozenset[str] = frozenset()
 
 
 class Pace(StrEnum):

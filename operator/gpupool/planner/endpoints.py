@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
+from gpupool.model.resources import Resources
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Decision
 from gpupool.planner.diagnosing import Findings, findings
@@ -28,7 +29,7 @@ class ObjectiveFound:
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """All that is said of one InferenceSLO; `decision` is what steering adds."""
+    """All that is said of one InferenceSLO; `decision` and `resources` are what steering adds."""
 
     key: Key
     uid: str
@@ -41,6 +42,7 @@ class SloStatus:
     min_events: int = 0
     findings: Findings = field(default_factory=Findings)
     decision: Decision | None = None
+    resources: Resources | None = None
 
     @property
     def state(self) -> SloState:

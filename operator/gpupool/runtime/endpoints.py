@@ -20,12 +20,13 @@ from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
 from gpupool.errors import FencedError
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
-from gpupool.model.signals import SignalReading
+from gpupool.model.signals import SignalReading, Signals
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
 from gpupool.runtime.births import births
 from gpupool.runtime.context import Context
 from gpupool.runtime.publisher import Publisher
+from gpupool.runtime.resourcing import Resourcing
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.statuswriter import StatusWriter
 from gpupool.runtime.steering import Steering
@@ -61,6 +62,8 @@ class Endpoints:
         self._signalling = Signalling(context.signals, context.settings.evaluation_window)
         self._kept: dict[Identity, tuple[tuple[Sums, ...], tuple[Profile, ...]]] = {}
         self._steering = Steering(context)
+        self._resourcing = Resourcing(context)
+        self._signals: Mapping[Key, Signals] = {}
         self._past = Belonging()
         self._rebuilt = False
 
@@ -90,6 +93,7 @@ class Endpoints:
             self._rebuilt = True
         judged = await self._judge(subjects, world.now, owned=owned)
         plan = await self._steering.turn(judged, slos, world, found)
+        plan = await self._resourcing.turn(plan, slos, world, found, self._signals)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
         self._context.metrics.publish_endpoints(plan)
@@ -112,6 +116,7 @@ class Endpoints:
         if owned is not None and not reading.problem:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
+        self._signals = signals.endpoints
         plan = plan_endpoints(
             SloSnapshot(now, self._interval, slos, reading.endpoints, reading.problem, signals)
         )

@@ -16,14 +16,14 @@ MEASURED = frozenset(
     {
         *("busy", "efficiency", "activity", "coverage"),
         *("attainment", "budgetRemaining", "events", "longRate", "shortRate", "sums"),
-        *("evidence", "profile", "advice"),
+        *("evidence", "profile", "advice", "use", "recommendation"),
     }
 )
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""
 SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy"})
 """Conditions whose sentences carry such numbers."""
-STEERED = frozenset({"pace", "alternative"})
-"""Fields by which what steering says of an endpoint is told: its sentences carry rates."""
+STEERED = frozenset({"pace", "alternative", "minAllowed"})
+"""Fields by which what steering says of an endpoint is told: its sentences carry rates and use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from gpupool.api import convert, inference, remnants
-from gpupool.collector import controllers, scaledobjects, scaling
+from gpupool.collector import controllers, scaledobjects, scaling, vpas
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
 from gpupool.collector.reflector import Pace, Reflector
@@ -95,6 +95,7 @@ class Mirror:
             on_change=partial(self._changed, "localqueues"),
         )
         self.scaled_objects = self._foreign(kinds.SCALED_OBJECTS, scaledobjects.scaled_object)
+        self.vpas = self._foreign(kinds.VPAS, vpas.vpa)
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
         self.policies = {r.kind: self._mirror(r, see.policy_facts(r.kind), labels=OURS) for r in policies}
@@ -141,7 +142,8 @@ class Mirror:
     @property
     def foreign(self) -> Mapping[str, WhereServed[Any]]:
         """Mirrors of the kinds of others, by their plural."""
-        return {"localqueues": self.local_queues, kinds.SCALED_OBJECTS.plural: self.scaled_objects}
+        found = {kinds.SCALED_OBJECTS.plural: self.scaled_objects, kinds.VPAS.plural: self.vpas}
+        return {"localqueues": self.local_queues, **found}
 
     def readings(self) -> list[ReflectorReading]:
         """What the reflectors say of themselves, for metrics."""

@@ -85,14 +85,14 @@ class Steering:
         mirror, targets, scalers = self._context.mirror.slos, self._targets(), self._scalers()
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
         for scaler in _writable(scalers):
-            by_target[scaler.key.namespace, _bare(scaler.target)].append(scaler)
+            by_target[scaler.key.namespace, bare(scaler.target)].append(scaler)
         around = places(world, found, {s.key.namespace for s in slos})
         ready = self._kept(slos, world.pods, targets)
         scenes = {
             slo.key: Scene(
                 slo=slo,
                 target=targets.get((slo.key.namespace, slo.target)),
-                scalers=tuple(by_target.get((slo.key.namespace, _bare(slo.target)), ())),
+                scalers=tuple(by_target.get((slo.key.namespace, bare(slo.target)), ())),
                 place=around.get(slo.key.namespace, NOWHERE),
                 kept=ready[slo.key],
                 needed=None if slo.key not in needs else needs[slo.key][0],
@@ -105,7 +105,7 @@ class Steering:
             scenes=scenes,
             adopted=tuple(s for s in scalers if s.originals is not None),
             metric=await self._served(slos),
-            blind=_blind(world),
+            blind=blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
             keda=self._context.mirror.scaled_objects.heard,
@@ -196,7 +196,7 @@ class Steering:
             log.info("scaler given back", extra={"scaler": _name(action)})
 
 
-def _blind(world: World) -> str:
+def blind(world: World) -> str:
     """Why nothing may be written now: what is not known would be taken for absent."""
     if unheard := sorted(NEEDED & set(world.senses.unheard)):
         return f"{', '.join(unheard)} cannot be read now: nothing is written."
@@ -215,7 +215,7 @@ def _name(action: ScalerWrite) -> str:
     return f"{action.kind.value} {action.scaler}"
 
 
-def _bare(ref: ObjectRef) -> ObjectRef:
+def bare(ref: ObjectRef) -> ObjectRef:
     """Group, kind and name: an HPA may name its target in another version."""
     return replace(ref, api_version=ref.api_version.rpartition("/")[0])
 

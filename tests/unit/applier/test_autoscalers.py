@@ -28,7 +28,8 @@ class Notes:
 
     async def apply(self, _resource: Any, body: Json, *, epoch: int, force: bool) -> Json:
         self.sent.append(("apply", body, epoch, force))
-        return {"metadata": {"resourceVersion": "8", "managedFields": self.managers}, "spec": self.spec}
+        meta = {"namespace": HPA.namespace, "name": HPA.name, "resourceVersion": "8"}
+        return {"metadata": {**meta, "managedFields": self.managers}, "spec": self.spec}
 
     async def json_patch(
         self, _resource: Any, key: ObjectKey, operations: list[Json], *, version: int, epoch: int

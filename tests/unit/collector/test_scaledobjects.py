@@ -52,6 +52,13 @@ def test_a_scaled_object_that_says_all() -> None:
     assert found.writers == ("argocd", "helm")
 
 
+def test_what_it_scales_on_by_utilisation_is_told() -> None:
+    triggers = [{"type": "cpu"}, {"type": "memory", "metricType": "AverageValue"}, {"type": "prometheus"}]
+    found = scaled_object(a_scaled_object({"triggers": triggers}))
+    assert found is not None
+    assert found.on == {"cpu"}
+
+
 def test_one_that_scales_nothing_is_none() -> None:
     assert scaled_object(a_scaled_object({"scaleTargetRef": {}})) is None
     assert scaled_object({"metadata": {}}) is None

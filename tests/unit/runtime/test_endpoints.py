@@ -71,6 +71,7 @@ class Rig:
         self.answer = Answer({SLO.key: Endpoint((Reading(SloState.OK, 90, 100, 15.0),), "vLLM", 2, 1)})
         self.now = NOW
         self.fails: Exception | None = None
+        nothing = SimpleNamespace(values=tuple, heard=True, served=False)
         empty = SimpleNamespace(store=SimpleNamespace(values=tuple))
         mirror = SimpleNamespace(
             mapped=self._mapped,
@@ -78,6 +79,8 @@ class Rig:
             deployments=empty,
             statefulsets=empty,
             autoscalers=empty,
+            scaled_objects=nothing,
+            vpas=nothing,
         )
         context = SimpleNamespace(
             settings=Settings(),

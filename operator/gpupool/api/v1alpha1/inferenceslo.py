@@ -84,11 +84,20 @@ class HpaMode(StrEnum):
     ADVISE = "Advise"
 
 
+class VpaMode(StrEnum):
+    """What is done with the VerticalPodAutoscaler of the workload."""
+
+    CREATE = "Create"
+    ADOPT = "Adopt"
+    ADVISE = "Advise"
+    OFF = "Off"
+
+
 Replicas = Annotated[int, Strict(), Field(ge=1, le=MAX_REPLICAS)]
 
 
 class Scaling(ApiModel):
-    """How many replicas there may be, and whether the operator may say so to an HPA."""
+    """How many replicas there may be, with how much CPU and memory, and who may be told so."""
 
     min_replicas: Replicas = 1
     """Never fewer replicas."""
@@ -98,6 +107,10 @@ class Scaling(ApiModel):
     """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA (of
     KEDA's HPA the ScaledObject that owns it), under an enforced pool or without any; its own values are kept
     on it and come back. Create acts as Advise where no metrics API serves gpupool_required_replicas."""
+    vpa: VpaMode = VpaMode.ADVISE
+    """Advise shows bounds for CPU and memory of the inference container in status.resources. Adopt writes
+    them to the workload's own VerticalPodAutoscaler, if its updateMode is Initial or Off. Create makes one
+    with updateMode Initial. Neither restarts a pod. Off says nothing."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

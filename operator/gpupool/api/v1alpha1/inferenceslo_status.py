@@ -15,6 +15,7 @@ from gpupool.api.v1alpha1.inferenceslo_findings import (
     DiagnosisStatus,
     ProfileStatus,
 )
+from gpupool.api.v1alpha1.inferenceslo_resources import ResourcesStatus
 from gpupool.api.v1alpha1.rules import Distinct
 
 MAX_KEPT = 60
@@ -188,7 +189,10 @@ class InferenceSLOStatus(ApiModel):
     """What may bring more than another GPU."""
     decision: SteeringDecision | None = None
     """How many replicas there may be."""
+    resources: ResourcesStatus | None = None
+    """How much CPU and memory a replica should have."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Met, BudgetHealthy, DataAvailable, Steering; Conflict, WantsMoreGPUs, RolloutWouldDeadlock where so."""
+    """Met, BudgetHealthy, DataAvailable, Steering, Resources; where so Conflict, WantsMoreGPUs,
+    RolloutWouldDeadlock."""
