@@ -5,6 +5,7 @@ ScaledObject's annotations and limits) is written by `Keda` as KEDA 2.21 writes 
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from localplane.foreigncrds import crds
@@ -27,7 +28,7 @@ def serve(kube: Kube, name: str) -> None:
         group, names = crd["spec"]["group"], crd["spec"]["names"]
         version = next(v["name"] for v in crd["spec"]["versions"] if v["storage"])
         listed = f"/apis/{group}/{version}/{names['plural']}"
-        eventually(lambda listed=listed: _lists(kube, listed), f"{listed} is served")
+        eventually(partial(_lists, kube, listed), f"{listed} is served")
 
 
 def _lists(kube: Kube, path: str) -> bool:

@@ -13,6 +13,7 @@ from gpupool.api import v1alpha1 as api
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
+from gpupool.api.v1alpha1.inferenceslo import Scaling as ScalingSpec
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.resources import VpaMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
@@ -53,7 +54,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
     )
 
 
-def _scaling(spec: api.Scaling) -> Scaling:
+def _scaling(spec: ScalingSpec) -> Scaling:
     return Scaling(spec.min_replicas, spec.max_replicas, HpaMode(spec.hpa), VpaMode(spec.vpa))
 
 

@@ -25,7 +25,21 @@ def limits_of(spec: Mapping[str, Any]) -> Limits:
     Raises:
         KeyError, TypeError, ValueError: these are none.
     """
-    return Limits(int(spec.get(LOW, 1)), int(spec[HIGH]), canonical(spec.get("behavior") or {}))
+    return Limits(int(spec.get(LOW, 1)), int(spec[HIGH]), rules_of(spec.get("behavior")))
+
+
+def rules_of(behavior: Any) -> str:
+    """A behaviour as text; empty for none.
+
+    Raises:
+        AttributeError, KeyError, TypeError: it is none, as anybody may write a note.
+    """
+    found = behavior or {}
+    for direction in ("scaleDown", "scaleUp"):
+        rules = found.get(direction, {})
+        sum(policy["value"] for policy in rules.get("policies") or ())
+        _ = rules.get("stabilizationWindowSeconds", 0) + 0
+    return canonical(found)
 
 
 def fields_of(limits: Limits) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gpupool.model.annotations import GROUP
-from gpupool.model.hpanote import HIGH, LOW, read_note
-from gpupool.model.steering import Limits, Originals, canonical
+from gpupool.model.hpanote import HIGH, LOW, read_note, rules_of
+from gpupool.model.steering import Limits, Originals
 
 ORIGINALS: Final = f"{GROUP}scaledobject-originals"
 """The annotation."""
@@ -28,7 +28,7 @@ def limits_of(spec: Mapping[str, Any]) -> Limits:
     """The fields of a ScaledObject's spec that we steer.
 
     Raises:
-        AttributeError, TypeError, ValueError: these are none.
+        AttributeError, KeyError, TypeError, ValueError: these are none.
     """
     config = (spec.get(CONFIG[0]) or {}).get(CONFIG[1]) or {}
     return _read(spec.get("minReplicaCount"), spec.get("maxReplicaCount"), config.get("behavior"))
@@ -54,6 +54,6 @@ def _read(low: Any, high: Any, behavior: Any) -> Limits:
     return Limits(
         FEWEST if low is None else int(low),
         MOST if high is None else int(high),
-        canonical(behavior or {}),
+        rules_of(behavior),
         unsaid,
     )

@@ -32,9 +32,19 @@ def read_note(text: str) -> VpaNote | None:
     try:
         rewrites = tuple(datetime.fromisoformat(at) for at in row.get("rewrites", ()))
         written, theirs = row["written"], row.get("containerPolicies", [])
-        lists = isinstance(written, list) and isinstance(theirs, list)
-        if not lists or any(at.tzinfo is None for at in rewrites):
+        if not (written and _sound(written) and _sound(theirs)) or any(at.tzinfo is None for at in rewrites):
             return None
         return VpaNote(canonical(theirs), canonical(written), rewrites, row.get("made") is True)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def _sound(policies: Any) -> bool:
+    """Whether these are container policies as far as they are read: anybody may write a note."""
+    return isinstance(policies, list) and all(
+        isinstance(policy, dict)
+        and isinstance(policy.get("containerName", ""), str)
+        and all(isinstance(policy.get(name) or {}, dict) for name in ("minAllowed", "maxAllowed"))
+        and isinstance(policy.get("controlledResources") or [], list)
+        for policy in policies
+    )

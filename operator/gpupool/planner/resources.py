@@ -27,7 +27,18 @@ from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight
 from gpupool.policy.slo.containers import LEARNED, bounds, learned
 from gpupool.policy.slo.grant import NOWHERE, Place
-from gpupool.policy.slo.vpa import CALM, INITIAL, Whose, adopt, allowed, leave, make, policies, steered
+from gpupool.policy.slo.vpa import (
+    CALM,
+    INITIAL,
+    Whose,
+    adopt,
+    allowed,
+    leave,
+    make,
+    owners,
+    policies,
+    steered,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,7 @@ def _endpoint(snapshot: ResourceSnapshot, scene: ResourceScene, status: SloStatu
 def _theirs(vpa: Vpa | None) -> str:
     if vpa is None:
         return ""
-    return vpa.policies if vpa.note is None else vpa.note.theirs
+    return vpa.policies if vpa.note is None else owners(vpa, vpa.note)
 
 
 def _bounds(snapshot: ResourceSnapshot, scene: ResourceScene, theirs: str) -> Bounds:

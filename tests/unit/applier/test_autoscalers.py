@@ -95,7 +95,7 @@ async def test_a_scaled_object_is_written_in_its_own_words_under_a_note_of_its_o
     writer = Notes()
     await adopt(cast("Writer", writer), Adopt(SLO, HPA, "uid", "7", SILENT, force=True, kind=KEDA), epoch=3)
     body = writer.sent[0][1]
-    config = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {}}}}
+    config: Json = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {}}}}
     assert body["spec"] == {"minReplicaCount": 2, "maxReplicaCount": 4, "advanced": config}
     assert note_of(body["metadata"]["annotations"][KEDA_ORIGINALS]) == SILENT
 

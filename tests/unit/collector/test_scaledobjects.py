@@ -97,4 +97,5 @@ def test_a_note_is_read_back_as_it_was_written_and_what_was_not_said_stays_so(th
 
 def test_a_note_that_somebody_broke_is_none() -> None:
     assert note_of('{"minReplicas":1}') is None
+    assert note_of('{"behavior":{"scaleUp":3},"written":{"maxReplicas":2}}') is None
     assert note_of('{"minReplicas":"many","written":{"minReplicas":1,"maxReplicas":2}}') is None

@@ -177,7 +177,8 @@ def test_a_status_without_a_scene_is_left_as_it_is() -> None:
 def test_a_second_rewrite_is_a_conflict_that_is_told_once(
     before: tuple[Condition, ...], conflicts: int
 ) -> None:
-    fought = replace(HELD, policies=OFF, note=VpaNote("", "[]", (NOW,)))
+    theirs = canonical([{"containerName": "main"}])
+    fought = replace(HELD, policies=theirs, note=VpaNote("", "[]", (NOW,)))
     plan = planned(status=a_status(*before), vpas=(fought,))
     assert (told(plan).reason, plan.writes) == ("Conflict", ())
     assert sum(c.type == "Conflict" for c in plan.statuses[0].conditions) == conflicts

@@ -64,7 +64,10 @@ def policies(theirs: str, container: str, found: Bounds, *, limited: bool | None
 def allowed(theirs: str, container: str, found: Bounds) -> Bounds:
     """Bounds inside those that the owner's own policy has."""
     own = _own(theirs, container)
-    return within(found, own.get("minAllowed") or {}, own.get("maxAllowed") or {})
+    low, high = (
+        {r: str(q) for r, q in (own.get(name) or {}).items()} for name in ("minAllowed", "maxAllowed")
+    )
+    return within(found, low, high)
 
 
 def _rows(theirs: str) -> list[dict[str, Any]]:

@@ -59,6 +59,8 @@ def test_its_owners_bounds_and_resources_hold() -> None:
         [{"containerName": "main", "maxAllowed": {"cpu": "1500m"}, "controlledResources": ["cpu"]}]
     )
     assert allowed(own, "main", FOUND).high == {"cpu": "1500m", "memory": "4Gi"}
+    whole = canonical([{"containerName": "main", "minAllowed": {"cpu": 2}}])
+    assert allowed(whole, "main", FOUND).low["cpu"] == "2"
     assert allowed("", "main", FOUND) == FOUND
     assert steered(own, "main", ("cpu", "memory")) == ("cpu",)
     assert steered("", "main", ("memory",)) == ("memory",)
@@ -131,6 +133,11 @@ def test_a_note_is_read_back_as_it_was_written() -> None:
         "{}",
         "no json",
         '{"written":3}',
+        '{"written":[]}',
+        '{"written":[3]}',
+        '{"written":[{"containerName":3}]}',
+        '{"written":[{"minAllowed":3}]}',
+        '{"written":[{"controlledResources":3}]}',
         '{"written":[],"containerPolicies":{}}',
         '{"written":[],"rewrites":["2030-01-01T00:00:00"]}',
     ],
