@@ -78,8 +78,8 @@ class Resourcing:
     ) -> ResourceSnapshot:
         mirror, vpas = self._context.mirror, self._vpas()
         wanted = [s for s in slos if s.scaling.vpa is not VpaMode.OFF]
-        containers = _containers(world.pods, {(s.key.namespace, s.target) for s in wanted})
-        self._remember(plan, wanted, containers, signals, world.now.timestamp())
+        containers = _containers(world.pods, {(s.key.namespace, s.target) for s in slos})
+        self._remember(plan, slos, containers, signals, world.now.timestamp())
         by_target = _by_target((v.key, v.target, v) for v in vpas)
         scalers = [*mirror.autoscalers.store.values(), *mirror.scaled_objects.values()]
         shared = _by_target((s.key, s.target, s.on) for s in scalers)

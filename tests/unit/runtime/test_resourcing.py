@@ -11,7 +11,7 @@ from gpupool.errors import Failure, KubeError, kube_error
 from gpupool.model.diagnosis import Cause, Confidence, Diagnosis
 from gpupool.model.objects import Container, Key, ObjectRef, Pod
 from gpupool.model.plan import Status
-from gpupool.model.resources import LeaveVpa, Use, UseDay, Vpa, VpaMode, VpaNote, WriteVpa
+from gpupool.model.resources import UNSEEN, LeaveVpa, Use, UseDay, Vpa, VpaMode, VpaNote, WriteVpa
 from gpupool.model.signals import ContainerUse, PodSignals, Signals
 from gpupool.model.slo import Objective, Sli, Slo
 from gpupool.model.steering import Limits, Scaler, Scaling
@@ -180,3 +180,8 @@ async def test_what_changed_meanwhile_is_looked_at_again_and_what_fails_is_said(
     assert said(await rig.turn()) == (Status.FALSE, "WriteFailed")
     rig.vpas_here = (replace(THEIRS, policies="[]", note=VpaNote("", "[]")),)
     assert said(await rig.turn(replace(SLO, scaling=Scaling(vpa=VpaMode.ADVISE)))) == (Status.FALSE, "Advise")
+
+
+async def test_while_nothing_is_said_the_use_is_remembered_all_the_same(rig: Rig) -> None:
+    await rig.turn(replace(SLO, scaling=Scaling(vpa=VpaMode.OFF)), SEEN)
+    assert low(await rig.turn(replace(SLO, use=UNSEEN))) == "1800m"
