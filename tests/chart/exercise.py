@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localplane import release
+from support.engines import said
 from support.gpupods import pod_spec
 from support.marks import ADMISSION, marks, standing
 from support.plane import eventually
@@ -26,6 +27,15 @@ SECONDS = 90.0
 TARGET: Json = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"}
 NOTE = "gpupool.dev/rollout-guard"
 BREAK_GLASS = ("system:masters", "gpupool:break-glass")
+
+VALUES: Json = {"evaluationWindow": "10s", "metricsApi": {"enabled": True}}
+"""Of the chart: what a VPA is bounded by is learned soon, and rules beside those of the default values."""
+OTHERS = (
+    ("kueue.x-k8s.io", "v1beta1", "LocalQueue"),
+    ("keda.sh", "v1alpha1", "ScaledObject"),
+    ("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler"),
+)
+"""Kinds of others that the operator reads where they are served: group, version, kind."""
 
 
 class EnoughError(Exception):
@@ -99,8 +109,9 @@ def stage(cluster: Cluster, kube: Kube) -> Stage:
 
 
 def start(stage: Stage) -> None:
-    """The operator starts, mirrors everything and becomes ready; Kueue's queues are there to be read."""
-    stage.kube.apply(crd("kueue.x-k8s.io", "v1beta1", "LocalQueue"))
+    """The operator starts, mirrors everything and becomes ready; kinds of others are there to be read."""
+    for group, version, kind in OTHERS:
+        stage.kube.apply(crd(group, version, kind))
     stage.cluster.stop("operator", "KILL")
     stage.cluster.start("operator")
 
@@ -136,9 +147,12 @@ def recall(stage: Stage) -> None:
 
 
 def steer(stage: Stage) -> None:
-    """The owner's endpoint lets its HPA be adopted; a rollout is let go."""
+    """The owner's endpoint lets its HPA be adopted, the ScaledObject in its place too, and a VPA be made."""
     place = {"name": "serve", "namespace": stage.owner}
     stage.story.deploy(stage.owner, "serve", 1)
+    engine = {"metadata": {"annotations": said(start_after="1s", load=2)}}
+    workload = f"/apis/apps/v1/namespaces/{stage.owner}/deployments/serve"
+    stage.kube.patch(workload, {"spec": {"template": engine}})
     hpa = {"scaleTargetRef": TARGET, "maxReplicas": 9}
     stage.kube.apply(
         {
@@ -151,8 +165,15 @@ def steer(stage: Stage) -> None:
     _promise(stage, "Adopt")
     path = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers/serve"
     stage.until(lambda: stage.kube.get(path)["spec"]["maxReplicas"] < hpa["maxReplicas"], "it is adopted")
+    stage.kube.delete(path)
+    scaled = {"scaleTargetRef": {"name": "serve"}, "maxReplicaCount": 9, "triggers": [{"type": "cron"}]}
+    path = f"/apis/keda.sh/v1alpha1/namespaces/{stage.owner}/scaledobjects"
+    body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": place, "spec": scaled}
+    stage.kube.create(body, path=path)
+    stage.until(lambda: stage.kube.get(f"{path}/serve")["spec"]["maxReplicaCount"] < 9, "it is adopted too")
+    path = f"/apis/autoscaling.k8s.io/v1/namespaces/{stage.owner}/verticalpodautoscalers/serve"
+    stage.until(lambda: stage.kube.exists(path), "a VPA is made")
     # A note of a rollout that nobody guards is taken off, as after a pause whose InferenceSLO is gone.
-    workload = f"/apis/apps/v1/namespaces/{stage.owner}/deployments/serve"
     stage.kube.patch(workload, {"metadata": {"annotations": {NOTE: "[]"}}})
     stage.until(lambda: NOTE not in stage.kube.get(workload)["metadata"]["annotations"], "the note is gone")
     for kind in ("Deployment", "StatefulSet"):
@@ -160,23 +181,25 @@ def steer(stage: Stage) -> None:
 
 
 def create(stage: Stage) -> None:
-    """It has one made on the metric that the operator serves, and deleted again."""
+    """It has an HPA made on the metric that the operator serves; that and the VPA are deleted again."""
     hpas = f"/apis/autoscaling/v2/namespaces/{stage.owner}/horizontalpodautoscalers"
-    stage.kube.delete(f"{hpas}/serve")
+    stage.kube.delete(f"/apis/keda.sh/v1alpha1/namespaces/{stage.owner}/scaledobjects/serve")
     _promise(stage, "Create")
     stage.until(lambda: stage.kube.exists(f"{hpas}/gpupool-serve"), "an HPA is made")
-    _promise(stage, "Advise")
+    _promise(stage, "Advise", "Advise")
     stage.until(lambda: not stage.kube.exists(f"{hpas}/gpupool-serve"), "it is deleted")
+    vpas = f"/apis/autoscaling.k8s.io/v1/namespaces/{stage.owner}/verticalpodautoscalers"
+    stage.until(lambda: not stage.kube.exists(f"{vpas}/serve"), "the VPA is deleted too")
 
 
-def _promise(stage: Stage, hpa: str) -> None:
+def _promise(stage: Stage, hpa: str, vpa: str = "Create") -> None:
     promise = {"sli": "ttft", "threshold": "500ms", "percent": 99}
     stage.kube.apply(
         {
             "apiVersion": "gpupool.dev/v1alpha1",
             "kind": "InferenceSLO",
             "metadata": {"name": "serve", "namespace": stage.owner},
-            "spec": {"targetRef": TARGET, "objectives": [promise], "scaling": {"hpa": hpa}},
+            "spec": {"targetRef": TARGET, "objectives": [promise], "scaling": {"hpa": hpa, "vpa": vpa}},
         }
     )
 

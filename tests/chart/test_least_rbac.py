@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from localplane.cluster import Cluster
 
 FULL = os.environ.get("GPUPOOL_FAULTS") == "full"
-VALUES = {"metricsApi": {"enabled": True}}
-"""What brings rules beside those of the default values."""
 SAMPLE = ("create pods/eviction", "create resourcequotas", "watch capacityrequests.gpupool.dev")
 """What is taken away in every run; under GPUPOOL_FAULTS=full it is everything, one after the other."""
 PATIENCE = 20.0
@@ -65,7 +63,7 @@ def plane(audit: Audit) -> Iterator[Cluster]:
 def uses(plane: Cluster, audit: Audit) -> Uses:
     """The exercise with all rules in place."""
     with plane.kube() as kube:
-        release.install(plane, VALUES, quiet=True)
+        release.install(plane, exercise.VALUES, quiet=True)
         found = Uses(granted(kube))
         stage = exercise.stage(plane, kube)
         try:
@@ -101,7 +99,7 @@ def _fails_without(plane: Cluster, kube: Kube, audit: Audit, uses: Uses, access:
     def missed() -> bool:
         return any(access.covers(asked) for asked in refused(audit.news()))
 
-    release.install(plane, VALUES, quiet=True)
+    release.install(plane, exercise.VALUES, quiet=True)
     stage = exercise.stage(plane, kube)
     try:
         for name in exercise.STEPS:

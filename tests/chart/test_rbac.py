@@ -59,6 +59,8 @@ def test_each_rule_of_the_operator_has_its_reason_above_it() -> None:
         ("deployments/scale", {"get", "patch"}),
         ("statefulsets/scale", {"get", "patch"}),
         ("horizontalpodautoscalers", {"list", "watch", "create", "patch", "delete"}),
+        ("scaledobjects", {"list", "watch", "patch"}),
+        ("verticalpodautoscalers", {"list", "watch", "create", "patch", "delete"}),
         ("jobs", {"list", "watch"}),
         ("apiservices", set()),
         ("endpointslices", set()),

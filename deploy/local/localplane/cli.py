@@ -9,7 +9,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from localplane import nodes, toolchain
+from localplane import foreigncrds, nodes, toolchain
 from localplane.cluster import SIGNALS, Cluster
 from localplane.errors import PlaneError
 from localplane.newcomer import up
@@ -39,6 +39,7 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     match chosen.command:
         case "tools":
             toolchain.build()
+            foreigncrds.fetch()
         case "up":
             up(chosen.directory, kind=chosen.cluster == "kind", with_release=not chosen.no_release)
         case "down":

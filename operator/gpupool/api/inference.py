@@ -8,15 +8,17 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from gpupool.api import economics, effects, findings, rollouts
+from gpupool.api import economics, effects, findings, resources, rollouts
 from gpupool.api import v1alpha1 as api
 from gpupool.api.standing import standing
 from gpupool.api.statuses import conditions_of, present
 from gpupool.api.v1alpha1 import format_duration, write_time
 from gpupool.api.v1alpha1.conditions import shorten
+from gpupool.api.v1alpha1.inferenceslo import Scaling as ScalingSpec
 from gpupool.api.v1alpha1.inferenceslo_metrics import MetricMap, Unit
 from gpupool.model.metrics import Metrics
 from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.resources import VpaMode
 from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Sli, Slice, Slo, Sums
 from gpupool.model.steering import DataPolicy, Decision, HpaMode, Scaling
@@ -54,12 +56,8 @@ def read(raw: Mapping[str, Any]) -> Slo:
         sums=_kept(objectives, raw.get("status") or {}),
         profiles=findings.profiles(raw.get("status") or {}),
         ledger=economics.ledger(raw.get("status") or {}),
-        scaling=Scaling(
-            spec.scaling.min_replicas,
-            spec.scaling.max_replicas,
-            HpaMode(spec.scaling.hpa),
-            "" if spec.scaling.wake_up is None else spec.scaling.wake_up.series,
-        ),
+        scaling=_scaling(spec.scaling),
+        use=resources.use(raw.get("status") or {}),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
         metrics=None if spec.metrics is None else _metrics(spec.metrics),
         data_policy=DataPolicy(spec.data_policy),
@@ -85,6 +83,16 @@ def _metrics(spec: MetricMap) -> Metrics:
         prompt_tokens=spec.prompt_tokens or "",
         output_tokens=spec.output_tokens or "",
         unit=MILLISECONDS if spec.unit is Unit.MILLISECONDS else 1.0,
+    )
+
+
+def _scaling(spec: ScalingSpec) -> Scaling:
+    return Scaling(
+        low=spec.min_replicas,
+        high=spec.max_replicas,
+        hpa=HpaMode(spec.hpa),
+        wake="" if spec.wake_up is None else spec.wake_up.series,
+        vpa=VpaMode(spec.vpa),
     )
 
 
@@ -158,6 +166,7 @@ def status(found: SloStatus, before: Mapping[str, Any], now: datetime) -> Json:
             "economics": economics.written(found.economics, found.ledger),
             "decision": None if found.decision is None else _decision(found.decision),
             "rollout": rollouts.written(found.guarded),
+            "resources": None if found.resources is None else resources.written(found.resources),
             "conditions": conditions_of(found.conditions, before, found.generation, now),
         }
     )

@@ -9,13 +9,18 @@ from gpupool.kube.client import FIELD_MANAGER
 from gpupool.kube.resources import Json
 
 
-def unowned(metadata: Mapping[str, Any]) -> list[Json]:
-    """JSON patch operations that take our name off an object; what we own of its status stays."""
-    foreign = [
+def foreign_of(metadata: Mapping[str, Any]) -> list[Json]:
+    """What is known of owners beside us; what we own of its status stays."""
+    return [
         entry
         for entry in metadata.get("managedFields", [])
         if entry.get("manager") != FIELD_MANAGER or entry.get("subresource")
     ]
+
+
+def unowned(metadata: Mapping[str, Any]) -> list[Json]:
+    """JSON patch operations that take our name off an object; what we own of its status stays."""
+    foreign = foreign_of(metadata)
     if not foreign:  # an empty list would be taken as: reset what is known of all owners
         return []
     return [{"op": "replace", "path": "/metadata/managedFields", "value": foreign}]

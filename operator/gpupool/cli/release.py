@@ -1,10 +1,10 @@
 """`gpupool release --all`: takes back everything the operator wrote, also without the CRDs.
 
 In the order in which nothing is denied meanwhile, and nothing waits: the operator itself, the APIService of
-its metrics, bindings, policies, the limits of adopted HPAs and the HPAs that were made, paused rollouts,
-taints and labels of nodes, quotas, labels of namespaces. Objects are found by our labels, HPAs and
-Deployments by the note on them. The operator's replicas are stopped, and the Lease is held meanwhile, so that
-one that could not be stopped does not write again.
+its metrics, bindings, policies, the limits of adopted HPAs and ScaledObjects, the HPAs and VPAs that were
+made, paused rollouts, taints and labels of nodes, quotas, labels of namespaces. Objects are found by our
+labels, autoscalers and Deployments by the note on them. The operator's replicas are stopped, and the Lease is
+held meanwhile, so that one that could not be stopped does not write again.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
-from gpupool.applier import autoscalers, bodies, metricsapi, rollouts
+from gpupool.applier import autoscalers, bodies, metricsapi, rollouts, vpas
 from gpupool.applier.policies.outside_probe import GATE
 from gpupool.applier.rescaling import rescale
 from gpupool.applier.serverside import Writer
 from gpupool.collector.rolling import rollable
+from gpupool.collector.scaledobjects import scaled_object
 from gpupool.collector.scaling import autoscaler
+from gpupool.collector.vpas import vpa
 from gpupool.errors import Conflict, FencedError, Forbidden, KubeError, NotFound
 from gpupool.kube import resources as kinds
 from gpupool.kube.auth import load
@@ -31,6 +34,7 @@ from gpupool.model.objects import Key
 from gpupool.model.steering import Rescale, Scaler
 from gpupool.planner.guarding import let_go
 from gpupool.policy.slo.adoption import give_back
+from gpupool.policy.slo.vpa import leave
 from gpupool.runtime.election.elector import Elector, identity
 from gpupool.runtime.election.rules import Timing
 
@@ -40,6 +44,8 @@ LAST = (1 << 31) - 1
 LEASE_WAIT = 20.0
 """Seconds that a Lease which a killed operator left behind is waited for; it runs out after ten."""
 Say = Callable[[str], None]
+SCALERS: Final = ((kinds.AUTOSCALERS, autoscaler), (kinds.SCALED_OBJECTS, scaled_object))
+"""What may carry a note of ours."""
 
 
 class _Nobody:
@@ -86,6 +92,7 @@ class _Release:
             await self.delete(resource)
         await self.delete(kinds.PODS)  # those kept for audits
         await self.autoscalers()
+        await self.vpas()
         await self.rollouts()
         await self.nodes()
         await self.delete(kinds.RESOURCE_QUOTAS)
@@ -179,17 +186,38 @@ class _Release:
         await self._writer.delete(resource, key_of(raw), epoch=LAST, options=options)
 
     async def autoscalers(self) -> None:
-        """Give every HPA that we adopted back to its owner, and delete those that we made."""
-        for raw in await self._client.list_all(Selection(kinds.AUTOSCALERS)):
-            scaler = autoscaler(raw)
-            if scaler.made:
-                await self._attempt(f"delete HPA {scaler.key}", self._delete(kinds.AUTOSCALERS, raw))
-            elif scaler.originals is not None:
-                if scaler.originals.asleep:
-                    await self._wake(scaler, scaler.originals.asleep)
-                action = give_back(scaler, scaler.originals)
-                what = f"give back HPA {scaler.key}"
-                await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
+        """Give HPAs and ScaledObjects that we adopted back, paused ones too; delete HPAs that we made."""
+        for resource, project in SCALERS:
+            try:
+                found = await self._client.list_all(Selection(resource))
+            except NotFound:  # this server does not serve the kind
+                continue
+            for raw in found:
+                await self._scaler(resource, raw, project(raw))
+
+    async def _scaler(self, resource: Resource, raw: Json, scaler: Scaler | None) -> None:
+        if scaler is None:
+            return
+        if scaler.made:
+            await self._attempt(f"delete HPA {scaler.key}", self._delete(resource, raw))
+        elif scaler.originals is not None:
+            if scaler.originals.asleep:
+                await self._wake(scaler, scaler.originals.asleep)
+            action = give_back(scaler, scaler.originals)
+            what = f"give back {scaler.kind.value} {scaler.key}"
+            await self._attempt(what, autoscalers.give_back(self._writer, action, epoch=LAST))
+
+    async def vpas(self) -> None:
+        """Give every VPA that we adopted back to its owner; delete those that we made."""
+        try:
+            found = await self._client.list_all(Selection(kinds.VPAS))
+        except NotFound:  # this server does not serve the kind
+            return
+        for scaler in filter(None, map(vpa, found)):
+            if scaler.note is not None:
+                action = leave(scaler, scaler.note)
+                what = f"give back VPA {scaler.key}"
+                await self._attempt(what, vpas.leave(self._writer, action, epoch=LAST))
 
     async def _wake(self, scaler: Scaler, replicas: int) -> None:
         """Give a workload that sleeps its replicas back: nobody would wake it any more."""

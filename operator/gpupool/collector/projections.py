@@ -10,7 +10,7 @@ from typing import Any
 from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.owning import label_is_ours, taint_is_ours
 from gpupool.collector.quantities import count_of, extended, pod_gpus
-from gpupool.collector.recipes import recipe
+from gpupool.collector.recipes import inference_containers, recipe
 from gpupool.collector.templates import of_pod
 from gpupool.kube.resources import Json
 from gpupool.model.annotations import (
@@ -129,6 +129,7 @@ def pod(raw: Json) -> Pod | None:
         ready=ready_since is not None,
         ready_at=moment(ready_since),
         recipe=recipe(spec),
+        containers=inference_containers(spec),
     )
 
 

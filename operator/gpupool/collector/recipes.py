@@ -2,13 +2,32 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from sys import intern
 
 from gpupool.collector.quantities import pod_gpus
 from gpupool.kube.resources import Json
+from gpupool.model.objects import Container
+from gpupool.model.quantity import amount
 
 LENGTH = 12
 """Characters of a digest."""
+
+
+def inference_containers(spec: Json) -> tuple[Container, ...]:
+    """The containers that use GPUs, with their limits of CPU."""
+    found = (c for c in spec.get("containers", ()) if pod_gpus({"containers": [c]}))
+    return tuple(_container(c.get("name", ""), _limits(c).get("cpu")) for c in found)
+
+
+def _limits(container: Json) -> Json:
+    return (container.get("resources") or {}).get("limits") or {}
+
+
+@lru_cache(maxsize=4096)
+def _container(name: str, limit: str | None) -> Container:
+    """One for all pods of a kind: there are ten thousands of them."""
+    return Container(name, None if limit is None else amount(limit))
 
 
 def recipe(spec: Json) -> str:

@@ -91,7 +91,15 @@ def autoscaler(raw: Json) -> Scaler:
         writers=tuple(sorted(set(_writers(meta)))),
         made=made,
         exact=bool(made) and tolerates_nothing(spec),
+        on=frozenset(_on(spec)),
     )
+
+
+def _on(spec: Mapping[str, Any]) -> Iterable[str]:
+    for metric in spec.get("metrics") or ():
+        source = metric.get("resource") or metric.get("containerResource") or {}
+        if (source.get("target") or {}).get("type") == "Utilization":
+            yield source["name"]
 
 
 def _writers(meta: Mapping[str, Any]) -> Iterable[str]:

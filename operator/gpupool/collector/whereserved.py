@@ -87,6 +87,24 @@ class WhereServed(Generic[T]):
         """What is there, as far as known; nothing where the kind is not served."""
         return () if self._told is None else list(self._told.reflector.store.values())
 
+    @property
+    def served(self) -> bool | None:
+        """Whether the kind is there; None where what is known is older than what may be rested on."""
+        if self._absent:
+            return False
+        return True if self._told is not None and not self._told.reflector.overdue() else None
+
+    @property
+    def heard(self) -> bool:
+        """Whether it is known what is there now."""
+        return self.served is not None
+
+    def observe_write(self, raw: Json) -> None:
+        """Take the server's answer to our own write of such an object."""
+        for mirroring in (self._told, self._coming):
+            if mirroring is not None:
+                mirroring.reflector.observe_write(raw)
+
     async def run(self) -> None:
         """Mirror until cancelled."""
         impatient = asyncio.get_running_loop().call_later(self._patience, self._settle_unknown)

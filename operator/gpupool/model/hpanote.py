@@ -1,9 +1,12 @@
-"""What we note on an HPA that we adopted: its owner's values, ours, and when somebody rewrote them."""
+"""What we note on a scaler that we adopted: its owner's values, ours, and when somebody rewrote them.
+
+The note is written in an HPA's words, whatever it stands on.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +15,8 @@ from gpupool.model.steering import Limits, Originals, canonical
 
 ORIGINALS: Final = f"{GROUP}hpa-originals"
 """The annotation."""
+LOW: Final = "minReplicas"
+HIGH: Final = "maxReplicas"
 
 
 def limits_of(spec: Mapping[str, Any]) -> Limits:
@@ -20,15 +25,28 @@ def limits_of(spec: Mapping[str, Any]) -> Limits:
     Raises:
         KeyError, TypeError, ValueError: these are none.
     """
-    return Limits(
-        int(spec.get("minReplicas", 1)), int(spec["maxReplicas"]), canonical(spec.get("behavior") or {})
-    )
+    return Limits(int(spec.get(LOW, 1)), int(spec[HIGH]), rules_of(spec.get("behavior")))
+
+
+def rules_of(behavior: Any) -> str:
+    """A behaviour as text; empty for none.
+
+    Raises:
+        AttributeError, KeyError, TypeError: it is none, as anybody may write a note.
+    """
+    found = behavior or {}
+    for direction in ("scaleDown", "scaleUp"):
+        rules = found.get(direction, {})
+        sum(policy["value"] for policy in rules.get("policies") or ())
+        _ = rules.get("stabilizationWindowSeconds", 0) + 0
+    return canonical(found)
 
 
 def fields_of(limits: Limits) -> dict[str, Any]:
-    """The same as fields of a spec."""
+    """The same as fields of a spec; what was not written is left out."""
+    numbers = {LOW: limits.low, HIGH: limits.high}
     behavior = {"behavior": json.loads(limits.behavior)} if limits.behavior else {}
-    return {"minReplicas": limits.low, "maxReplicas": limits.high, **behavior}
+    return {**{name: n for name, n in numbers.items() if name not in limits.unsaid}, **behavior}
 
 
 def write_note(note: Originals) -> str:
@@ -41,15 +59,18 @@ def write_note(note: Originals) -> str:
     return canonical(row)
 
 
-def read_note(text: str) -> Originals | None:
-    """A note; None where there is none, or somebody broke it by hand."""
+def read_note(text: str, read: Callable[[Mapping[str, Any]], Limits] = limits_of) -> Originals | None:
+    """A note; None where there is none, or somebody broke it by hand.
+
+    Args:
+        text: the annotation's.
+        read: how its owner's values are read.
+    """
     row = read_json(text)
     try:
         rewrites = tuple(datetime.fromisoformat(at) for at in row.get("rewrites", ()))
         if any(at.tzinfo is None for at in rewrites):
             return None
-        return Originals(
-            limits_of(row), limits_of(row["written"]), rewrites, max(0, int(row.get("asleep", 0)))
-        )
+        return Originals(read(row), limits_of(row["written"]), rewrites, max(0, int(row.get("asleep", 0))))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

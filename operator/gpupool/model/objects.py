@@ -74,12 +74,21 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Container:
+    """A container that uses GPUs; `cpu_limit` is cores, None without a limit."""
+
+    name: str
+    cpu_limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """A non-terminal pod that requests governed GPUs; `owner` is its top controller.
 
     `running`: a container runs or has run lately, so that a bound pod which never starts is told apart;
     `ready`: it serves, since `ready_at`; `recipe` is a digest of image, command and arguments.
-    `selects` is the pool its selector names; `template` is what admission would judge of the next one.
+    `selects` is the pool its selector names; `template` is what admission would judge of the next one;
+    `containers` are those that use GPUs.
     """
 
     key: Key
@@ -98,6 +107,7 @@ class Pod:
     ready: bool = True
     ready_at: datetime | None = None
     recipe: str = ""
+    containers: tuple[Container, ...] = ()
 
     @property
     def unit(self) -> str:

@@ -134,6 +134,22 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerUse:
+    """What the kubelet says of one container of a pod.
+
+    Attributes:
+        cpu: cores in use.
+        memory: the highest working set, bytes.
+        limit: of its CPU, cores; None without one.
+    """
+
+    name: str
+    cpu: float | None = None
+    memory: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PodSignals:
     """A Ready pod."""
 
@@ -141,6 +157,13 @@ class PodSignals:
     engine: Engine = field(default_factory=Engine)
     gpu: Gpu = field(default_factory=Gpu)
     host: Host = field(default_factory=Host)
+    containers: tuple[ContainerUse, ...] = ()
+
+    @property
+    def at_limit(self) -> float | None:
+        """CPU in use as a part of its limit, of the container that is nearest; None without a limit."""
+        parts = (share(c.cpu, c.limit) for c in self.containers)
+        return max((part for part in parts if part is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

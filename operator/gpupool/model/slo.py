@@ -16,6 +16,7 @@ from gpupool.model.effects import Effect
 from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.profile import Profile
+from gpupool.model.resources import UNSEEN, Use
 from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading
 from gpupool.model.standing import Standing
@@ -164,8 +165,8 @@ class Endpoint:
 class Slo:
     """An InferenceSLO, with its memory as it was left.
 
-    Memory is `sums` (of its objectives, in order), `profiles`, `rollout`, `effects` and `ledger`. `request`
-    is the CapacityRequest that its spec names; `standing` is what its status says.
+    Memory is `sums` (of its objectives, in order), `profiles`, `rollout`, `effects`, `ledger` and `use`.
+    `request` is the CapacityRequest that its spec names; `standing` is what its status says.
     """
 
     key: Key
@@ -188,6 +189,7 @@ class Slo:
     effects: tuple[Effect, ...] = ()
     standing: Standing | None = None
     ledger: Ledger = field(default_factory=Ledger)
+    use: Use = UNSEEN
 
 
 @dataclass(frozen=True, slots=True)

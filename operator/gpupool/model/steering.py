@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from gpupool.model.objects import Counts, Key, ObjectRef
+from gpupool.model.resources import VpaMode
 from gpupool.model.rollout import Rollable
 
 
@@ -52,6 +53,7 @@ class Scaling:
     high: int | None = None
     hpa: HpaMode = HpaMode.ADVISE
     wake: str = ""
+    vpa: VpaMode = VpaMode.ADVISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +105,39 @@ class Target:
     rollable: Rollable | None = None
 
 
+class ScalerKind(StrEnum):
+    """What scales a workload: an HPA, or KEDA's ScaledObject, which makes and owns one."""
+
+    HPA = "HPA"
+    SCALED_OBJECT = "ScaledObject"
+
+    @property
+    def low(self) -> str:
+        """Its field of the fewest replicas."""
+        return "minReplicas" if self is ScalerKind.HPA else "minReplicaCount"
+
+    @property
+    def high(self) -> str:
+        """Its field of the most replicas."""
+        return "maxReplicas" if self is ScalerKind.HPA else "maxReplicaCount"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What we steer of an HPA; `behavior` is empty where it has none."""
+    """What we steer of a scaler; `behavior` is empty where it has none.
+
+    `unsaid` names the numbers that are not written, so that giving them back leaves them out again.
+    """
 
     low: int
     high: int
     behavior: str = ""
+    unsaid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """What stands on an HPA that we adopted.
+    """What stands on a scaler that we adopted.
 
     Attributes:
         theirs: the limits before us, or as somebody else has written them since.
@@ -131,15 +154,18 @@ class Originals:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """A HorizontalPodAutoscaler.
+    """A HorizontalPodAutoscaler, or a ScaledObject.
 
     Attributes:
-        keda: the ScaledObject that owns it; else empty.
+        keda: the ScaledObject that owns an HPA; else empty.
         originals: what we noted on it; None where we did not adopt it.
         writers: managers beside us that own one of the fields which we steer.
         noted: the note stands on it; else it was taken off by somebody, and we remember it.
         made: uid of the InferenceSLO that we made it for; empty where it is its owner's.
         exact: it tolerates no difference; False on API servers that know no tolerance.
+        paused: the annotation with which its owner paused it; else empty.
+        idle: replicas of a ScaledObject while nothing triggers it; None where its owner has none.
+        on: resources that it scales on by their utilisation, which is of what pods request.
     """
 
     key: Key
@@ -153,6 +179,10 @@ class Scaler:
     noted: bool = True
     made: str = ""
     exact: bool = False
+    kind: ScalerKind = ScalerKind.HPA
+    paused: str = ""
+    idle: int | None = None
+    on: frozenset[str] = frozenset()
 
 
 class Pace(StrEnum):
@@ -214,7 +244,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Write our limits to an HPA, with what is noted on it.
+    """Write our limits to a scaler, with what is noted on it.
 
     `force` takes the fields over from others; then it is exactly the version that was seen. `made`: it is one
     that we made.
@@ -227,6 +257,7 @@ class Adopt:
     note: Originals
     force: bool
     made: bool = False
+    kind: ScalerKind = ScalerKind.HPA
 
     @property
     def limits(self) -> Limits:
@@ -247,13 +278,14 @@ class Rescale:
 
 @dataclass(frozen=True, slots=True)
 class GiveBack:
-    """Put the limits of an HPA back as its owner had them, and leave no trace; first wake what sleeps."""
+    """Put the limits of a scaler back as its owner had them, and leave no trace; first wake what sleeps."""
 
     scaler: Key
     uid: str
     limits: Limits
     note: Originals
     wake: Rescale | None = None
+    kind: ScalerKind = ScalerKind.HPA
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Status
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, Decision, Limits, Make, Scaler
+from gpupool.model.steering import Adopt, Decision, Limits, Make, Scaler, ScalerKind
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.slo.adoption import Fight
 from gpupool.policy.slo.creating import name_of, no_metric, stands, write
 
 
 class Created(NamedTuple):
-    """The status, what is written, and the HPA that stays."""
+    """The status, what is written, and the HPA that stays, by uid."""
 
     status: SloStatus
     writes: tuple[Adopt | Make, ...]
-    steered: frozenset[Key]
+    steered: frozenset[str]
 
 
 def created(
@@ -28,7 +27,7 @@ def created(
 ) -> Created:
     """Make the HPA of an endpoint, or have it say what is wanted."""
     name = name_of(slo)
-    steered = frozenset[Key]() if made is None else frozenset({made.key})
+    steered = frozenset[str]() if made is None else frozenset({made.uid})
     found = write(slo, made, wanted, now)
     if isinstance(found, Fight):
         return Created(fought(status, decision, found), (), steered)
@@ -45,9 +44,18 @@ def unheard(status: SloStatus, unserved: str) -> SloStatus:
     return replace(status, conditions=(*before, missing))
 
 
-def fought(status: SloStatus, decision: Decision, found: Fight) -> SloStatus:
-    """The status of an endpoint whose HPA somebody else keeps writing."""
+def idle_told(status: SloStatus, decision: Decision, text: str) -> SloStatus:
+    """The status of an endpoint whose ScaledObject wants more replicas idle than it may have."""
+    stopped = Condition("Steering", Status.FALSE, "IdleReplicas", text)
+    told = replace(decision, reason="IdleReplicas", message=f"{decision.message} {text}")
+    return replace(status, decision=told, conditions=(*status.conditions, stopped))
+
+
+def fought(
+    status: SloStatus, decision: Decision, found: Fight, kind: ScalerKind = ScalerKind.HPA
+) -> SloStatus:
+    """The status of an endpoint whose scaler somebody else keeps writing."""
     fight = Condition("Conflict", Status.TRUE, "Rewritten", found.message)
-    stopped = Condition("Steering", Status.FALSE, "Conflict", "Somebody else rewrites the HPA.")
+    stopped = Condition("Steering", Status.FALSE, "Conflict", f"Somebody else rewrites the {kind.value}.")
     told = replace(decision, reason="Conflict")
     return replace(status, decision=told, conditions=(*status.conditions, fight, stopped))

@@ -9,6 +9,7 @@ from gpupool.model.economics import Economics, Ledger
 from gpupool.model.metrics import Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Notice, Status
+from gpupool.model.resources import Resources
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
 from gpupool.model.steering import Decision
 from gpupool.planner import drifting, rollouts
@@ -34,7 +35,7 @@ class ObjectiveFound:
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """All that is said of one InferenceSLO; `decision` is what steering adds, `guarded` its rollout.
+    """All that is said of one InferenceSLO; `decision`, `guarded` and `resources` are added by steering.
 
     `interval` is seconds between two scrapes of its pods.
     """
@@ -55,6 +56,7 @@ class SloStatus:
     interval: float = 0.0
     guarded: Guarded | None = None
     resolved: tuple[Resolved, ...] = ()
+    resources: Resources | None = None
 
     @property
     def state(self) -> SloState:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Status
-from gpupool.model.steering import Decision, Rescale, Scaler, Target, Wake
+from gpupool.model.steering import Decision, Rescale, Scaler, ScalerKind, Target, Wake
 
 
 class Rest(NamedTuple):
@@ -31,8 +31,8 @@ def asleep(target: Target | None, scalers: Sequence[Scaler]) -> bool:
 def rest(slo: Key, target: Target | None, scaler: Scaler, decision: Decision) -> Rest:
     """Sleep, wake, or neither."""
     noted = 0 if scaler.originals is None else scaler.originals.asleep
-    if target is None or scaler.originals is None:
-        return Rest(noted)
+    if target is None or scaler.originals is None or scaler.kind is not ScalerKind.HPA:
+        return Rest(noted)  # whether a ScaledObject sleeps is its owner's
     if decision.needed == 0 and not noted:  # a workload that has none already is somebody else's doing
         return Rest(target.replicas)
     if decision.needed == 0:

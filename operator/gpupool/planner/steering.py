@@ -19,17 +19,19 @@ from gpupool.model.steering import (
     Remove,
     Rescale,
     Scaler,
+    ScalerKind,
     ScalerWrite,
     Target,
     Wake,
 )
-from gpupool.planner.creating import created, fought, unheard
+from gpupool.planner.creating import created, fought, idle_told, unheard
 from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.sleeping import asleep, rest, roused, wake_told
 from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight, adopt, give_back
 from gpupool.policy.slo.creating import no_metric, obstacle
 from gpupool.policy.slo.grant import NOWHERE, Grant, Place, grant, resource_of
+from gpupool.policy.slo.keda import fewest, idle_too_high, idles, in_the_way
 from gpupool.policy.slo.pace import behaviour, pace
 from gpupool.policy.slo.rollout import deadlock
 from gpupool.policy.slo.steering import Situation, decide
@@ -42,7 +44,7 @@ class Scene:
     Attributes:
         slo: the promise.
         target: its workload; None where it is not there, or asks for no GPUs.
-        scalers: the HPAs of the workload that others made.
+        scalers: the HPAs of the workload that others made; of KEDA's HPAs the ScaledObjects that own them.
         made: the one that we made for it.
         taken: another HPA has the name that we would give to one.
         place: what surrounds it.
@@ -73,7 +75,7 @@ class SteeringSnapshot:
     Attributes:
         now: the server's time.
         scenes: the endpoints.
-        adopted: HPAs that carry a note of ours, or that we made.
+        adopted: HPAs and ScaledObjects that carry a note of ours, and HPAs that we made.
         metric: whether a metrics API serves what a created HPA would scale on.
         unserved: why ours does not, where it should.
         blind: why nothing may be written now; else empty.
@@ -81,6 +83,7 @@ class SteeringSnapshot:
         unread: an InferenceSLO cannot be read, so an HPA without one may have one: nothing is given back.
         sleepers: workloads without a replica, by the adopted HPA.
         deserted: workloads that we let sleep, and whose HPA is gone.
+        keda: it is known which ScaledObjects there are.
     """
 
     now: datetime
@@ -93,6 +96,7 @@ class SteeringSnapshot:
     unread: bool = False
     sleepers: Mapping[Key, Target] = field(default_factory=dict)
     deserted: tuple[Rescale, ...] = ()
+    keda: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> 
     """Decide for every endpoint; whoever was adopted and is no longer steered gets its own back."""
     told: list[SloStatus] = []
     writes: list[ScalerWrite] = []
-    steered: set[Key] = set()
+    steered: set[str] = set()
     for status in statuses:
         scene = snapshot.scenes.get(status.key)
         if scene is None:
@@ -130,9 +134,9 @@ def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> 
     return SteeringPlan(tuple(told), tuple(writes))
 
 
-def _given_back(snapshot: SteeringSnapshot, steered: set[Key]) -> Iterable[ScalerWrite]:
+def _given_back(snapshot: SteeringSnapshot, steered: set[str]) -> Iterable[ScalerWrite]:
     for scaler in snapshot.adopted:
-        if scaler.key in steered:
+        if scaler.uid in steered or scaler.paused:
             continue
         if scaler.made:
             yield Remove(scaler.key, scaler.uid)
@@ -142,11 +146,11 @@ def _given_back(snapshot: SteeringSnapshot, steered: set[Key]) -> Iterable[Scale
 
 
 class _Found(NamedTuple):
-    """What one endpoint comes to; `steered` are HPAs that keep what we wrote."""
+    """What one endpoint comes to; `steered` are scalers, by uid, that keep what we wrote."""
 
     status: SloStatus
     writes: tuple[ScalerWrite, ...] = ()
-    steered: frozenset[Key] = frozenset()
+    steered: frozenset[str] = frozenset()
 
 
 def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _Found:
@@ -168,7 +172,7 @@ def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _F
     if consented:
         decision = replace(decision, reason=reason, message=f"{decision.message} {message}")
     steering = Condition("Steering", Status.FALSE, reason, message)
-    held = frozenset(s.key for s in (own, *scene.scalers) if s is not None and holds)
+    held = frozenset(s.uid for s in (own, *scene.scalers) if s is not None and holds)
     conditions = (*status.conditions, *conditions, steering)
     asked = holds and reason != "NotKnown" and decision.needed > 0
     woken = roused(status.key, scene.target, scene.scalers) if asked else ()
@@ -190,6 +194,7 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         target=scene.target,
         gpus=_gpus(scene),
         grant=granted,
+        kind=ScalerKind.HPA if scaler is None else scaler.kind,
         theirs=theirs if note is None or theirs is None else note.theirs,
         written=None if note is None else note.written,
         kept=scene.kept if scene.target is None else min(scene.kept, scene.target.replicas),
@@ -227,7 +232,7 @@ def _obstacle(
         return _Obstacle("PoolNotEnforced", text)
     if asked is HpaMode.CREATE:
         return _uncreated(snapshot, scene, granted)
-    return _missing(scene, granted)
+    return _missing(snapshot, scene, granted)
 
 
 def _disputed(snapshot: SteeringSnapshot, scene: Scene) -> str:
@@ -245,18 +250,17 @@ def _uncreated(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) 
     return None if granted is None else _undecided(scene, granted)
 
 
-def _missing(scene: Scene, granted: Grant | None) -> _Obstacle | None:
+def _missing(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) -> _Obstacle | None:
     if scene.target is None:
         return _no_target(scene)
     if not scene.scalers:
         return _Obstacle("NoHpa", f"No HorizontalPodAutoscaler scales {scene.target.ref}: make one.")
     if len(scene.scalers) > 1:
-        names = some(s.key.name for s in scene.scalers)
-        text = f"Several HorizontalPodAutoscalers scale {scene.target.ref}: {names}. Keep one of them."
+        names = some(f"{s.kind.value} {s.key.name}" for s in scene.scalers)
+        text = f"Several autoscalers scale {scene.target.ref}: {names}. Keep one of them."
         return _Obstacle("SeveralHpas", text, holds=True)
-    if owner := scene.scalers[0].keda:
-        text = f"ScaledObject {owner} of KEDA owns the HPA and would write over it: set its own bounds there."
-        return _Obstacle("OwnedByKeda", text)
+    if found := in_the_way(scene.scalers[0], known=snapshot.keda):
+        return _Obstacle(*found, holds=True)
     return None if granted is None else _undecided(scene, granted)
 
 
@@ -279,15 +283,18 @@ def _undecided(scene: Scene, granted: Grant) -> _Obstacle | None:
 
 def _written(snapshot: SteeringSnapshot, status: SloStatus, scaler: Scaler, decision: Decision) -> _Found:
     theirs = scaler.limits if scaler.originals is None else scaler.originals.theirs
-    wanted = _wanted(decision, theirs.behavior)
+    kind, steered = scaler.kind, frozenset({scaler.uid})
+    wanted = replace(_wanted(decision, theirs.behavior), low=fewest(scaler, theirs, max(1, decision.floor)))
     target = snapshot.scenes[status.key].target
+    if text := idle_too_high(scaler, wanted):
+        return _Found(idle_told(status, decision, text), steered=steered)
     noted, acts = rest(status.key, target, scaler, decision)
     found = adopt(status.key, scaler, wanted, snapshot.now, noted)
-    steered = frozenset({scaler.key})
     if isinstance(found, Fight):
-        return _Found(fought(status, decision, found), roused(status.key, target, (scaler,)), steered)
-    text = f"HPA {scaler.key.name}: minReplicas {wanted.low}, maxReplicas {wanted.high}."
-    adopted = Condition("Steering", Status.TRUE, "Adopted", text)
+        woken = roused(status.key, target, (scaler,))
+        return _Found(fought(status, decision, found, kind), woken, steered)
+    text = f"{kind.value} {scaler.key.name}: {kind.low} {wanted.low}, {kind.high} {wanted.high}."
+    adopted = Condition("Steering", Status.TRUE, "Adopted", f"{text}{idles(scaler, wanted)}")
     told_status = replace(status, decision=decision, conditions=(*status.conditions, adopted))
     return _Found(told_status, (*(() if found is None else (found,)), *acts), steered)
 

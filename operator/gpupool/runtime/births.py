@@ -44,6 +44,7 @@ def _of(pods: Sequence[Pod], now: datetime) -> Births:
             if p.ready and p.ready_at is not None
         ),
         recipe=newest.recipe if newest else "",
+        containers={p.key.name: p.containers for p in living},
     )
 
 

@@ -24,7 +24,7 @@ from gpupool.model.effects import Effect
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
-from gpupool.model.signals import SignalReading
+from gpupool.model.signals import SignalReading, Signals
 from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
 from gpupool.policy.membership import Membership
@@ -34,6 +34,7 @@ from gpupool.runtime.guarding import Guarding
 from gpupool.runtime.holdings import holdings
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.releases import releases
+from gpupool.runtime.resourcing import Resourcing
 from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.sizing import Sizing
 from gpupool.runtime.statuswriter import StatusWriter
@@ -85,6 +86,8 @@ class Endpoints:
         self._waking = Waking(context.wakes)
         self._steering = Steering(context)
         self._guarding = Guarding(context)
+        self._resourcing = Resourcing(context)
+        self._signals: Mapping[Key, Signals] = {}
         self._past = Belonging()
         self._rebuilt = False
 
@@ -117,7 +120,8 @@ class Endpoints:
         wakes = await self._waking.look(slos)
         needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
         steered = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
-        plan = await self._guarding.turn(steered, slos, world, found)
+        shaped = await self._resourcing.turn(steered, slos, world, found, self._signals)
+        plan = await self._guarding.turn(shaped, slos, world, found)
         self._context.board.publish(plan.statuses)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
@@ -144,6 +148,7 @@ class Endpoints:
             signals = await self._signalling.look(subjects, engines, births(slos, owned, now))
         revisions = {} if owned is None else self._releases(slos, owned)
         held = {} if owned is None or found is None else holdings(slos, owned, found)
+        self._signals = signals.endpoints
         plan = plan_endpoints(
             SloSnapshot(
                 now=now,

@@ -17,13 +17,14 @@ MEASURED = frozenset(
         *("busy", "efficiency", "activity", "coverage"),
         *("attainment", "budgetRemaining", "events", "longRate", "shortRate", "sums"),
         *("evidence", "profile", "advice", "floorReason", "effects", "results", "startup", "economics"),
+        *("use", "recommendation"),
     }
 )
 """Fields that follow samples, in requests, pools and their share rows, and in objectives."""
 SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy", "RolloutHealthy", "Drift"})
 """Conditions whose sentences carry such numbers."""
-STEERED = frozenset({"pace", "alternative", "verdict"})
-"""Fields by which what is said of steering, or of a rollout, is told: its sentences carry rates."""
+STEERED = frozenset({"pace", "alternative", "verdict", "minAllowed"})
+"""Fields by which what steering says, of a rollout and of resources too, is told: its sentences carry rates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from gpupool.api import convert, inference, remnants
-from gpupool.collector import controllers, scaling
+from gpupool.collector import controllers, scaledobjects, scaling, vpas
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
 from gpupool.collector.reflector import Pace, Reflector
@@ -96,6 +96,8 @@ class Mirror:
             see.local_queue,
             on_change=partial(self._changed, "localqueues"),
         )
+        self.scaled_objects = self._foreign(kinds.SCALED_OBJECTS, scaledobjects.scaled_object)
+        self.vpas = self._foreign(kinds.VPAS, vpas.vpa)
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
         self.policies = {r.kind: self._mirror(r, see.policy_facts(r.kind), labels=OURS) for r in policies}
@@ -117,6 +119,11 @@ class Mirror:
         """What only endpoints are steered by: no pool is woken, and the World stays as it is."""
         return Reflector(self._client, Selection(resource), project, lambda _: None)
 
+    def _foreign(self, resource: Resource, project: Callable[[Json], Any]) -> WhereServed[Any]:
+        """A kind of somebody else that only endpoints are steered by, where it is served."""
+        names = (resource.group, resource.plural, resource.kind)
+        return WhereServed(self._client, *names, project, on_change=lambda _: None)
+
     def _quota(self, raw: Json) -> see.QuotaFacts | None:
         found = see.quota(raw)
         if found is not None and found.ours:
@@ -135,6 +142,12 @@ class Mirror:
         """All reflectors by the plural of what they mirror."""
         own = [v for v in vars(self).values() if isinstance(v, Reflector)]
         return {r.selection.resource.plural: r for r in [*own, *self.policies.values()]}
+
+    @property
+    def foreign(self) -> Mapping[str, WhereServed[Any]]:
+        """Mirrors of the kinds of others, by their plural."""
+        found = {kinds.SCALED_OBJECTS.plural: self.scaled_objects, kinds.VPAS.plural: self.vpas}
+        return {"localqueues": self.local_queues, **found}
 
     def readings(self) -> list[ReflectorReading]:
         """What the reflectors say of themselves, for metrics."""
@@ -155,17 +168,19 @@ class Mirror:
         async with asyncio.TaskGroup() as group:
             for reflector in self.reflectors.values():
                 group.create_task(reflector.run())
-            group.create_task(self.local_queues.run())
+            for foreign in self.foreign.values():
+                group.create_task(foreign.run())
 
     async def synced(self) -> None:
         """Wait until every mirror has listed once; not for long for a kind of others."""
         await asyncio.gather(*(r.synced.wait() for r in self.reflectors.values()))
-        await self.local_queues.settled.wait()
+        await asyncio.gather(*(f.settled.wait() for f in self.foreign.values()))
 
     @property
     def complete(self) -> bool:
         """Whether every mirror has listed once."""
-        return self.local_queues.settled.is_set() and all(r.synced.is_set() for r in self.reflectors.values())
+        listed = all(r.synced.is_set() for r in self.reflectors.values())
+        return listed and all(f.settled.is_set() for f in self.foreign.values())
 
     # ------------------------------------------------------------------ our own writes
 
@@ -173,6 +188,8 @@ class Mirror:
         """Take the server's answer to our own write."""
         for reflector in self._of(resource):
             reflector.observe_write(obj)
+        if foreign := self.foreign.get(resource.plural):
+            foreign.observe_write(obj)
 
     def deleted(self, resource: Resource, key: ObjectKey, uid: str) -> None:
         """Take note of our own delete."""

@@ -28,6 +28,7 @@ from gpupool.model.steering import (
     Remove,
     Rescale,
     Scaler,
+    ScalerKind,
     ScalerWrite,
     Wake,
 )
@@ -120,8 +121,8 @@ class Steering:
         )
         by_target: dict[Workload, list[Scaler]] = defaultdict(list)
         made = {scaler.made: scaler for scaler in scalers if scaler.made}
-        present = {scaler.key: scaler.made for scaler in scalers}
-        for scaler in scalers:
+        present = {scaler.key: scaler.made for scaler in scalers if scaler.kind is ScalerKind.HPA}
+        for scaler in _writable(scalers):
             if scaler.made:
                 continue
             by_target[scaler.key.namespace, bare(scaler.target)].append(scaler)
@@ -150,13 +151,15 @@ class Steering:
             blind=blind(world),
             disputed=found.claimed_twice,
             unread=len(mirror.store) < mirror.store.objects,
+            keda=self._context.mirror.scaled_objects.heard,
             sleepers=sleepers(scalers, targets),
             deserted=self._beds.deserted(scalers, targets),
         )
 
     def _scalers(self) -> list[Scaler]:
-        """The HPAs; where our note was taken off one, it is remembered."""
-        present: list[Scaler] = list(self._context.mirror.autoscalers.store.values())
+        """The HPAs and ScaledObjects; where our note was taken off one, it is remembered."""
+        mirror = self._context.mirror
+        present: list[Scaler] = [*mirror.autoscalers.store.values(), *mirror.scaled_objects.values()]
         self._notes = {s.uid: note for s in present if (note := s.originals or self._notes.get(s.uid))}
         return [
             replace(s, originals=self._notes[s.uid], noted=False)
@@ -240,7 +243,7 @@ class Steering:
                 with suppress(NotFound):  # what is gone needs no replica
                     await self._rescale(action.wake)
             await give_back(writer, action, epoch=epoch)
-            log.info("HPA given back", extra={"hpa": str(action.scaler)})
+            log.info("scaler given back", extra={"scaler": _name(action)})
         return True
 
     async def _rescale(self, action: Rescale) -> bool:
@@ -260,13 +263,22 @@ def blind(world: World, needed: AbstractSet[str] = NEEDED) -> str:
     return ""
 
 
+def _writable(scalers: Sequence[Scaler]) -> Iterable[Scaler]:
+    """What may be written: of an HPA of KEDA's the ScaledObject that owns it, where it is there."""
+    own = {s.key for s in scalers if s.kind is ScalerKind.SCALED_OBJECT}
+    return (s for s in scalers if not s.keda or replace(s.key, name=s.keda) not in own)
+
+
 def _needed(found: Needed | None) -> dict[str, Any]:
     """Fields of a scene; nothing while the profile is not learned."""
     return {} if found is None else {"needed": found.replicas, "why": found.why, "term": found.term}
 
 
 def _name(action: ScalerWrite) -> str:
-    return f"{action.ref}" if isinstance(action, Rescale) else f"HPA {action.scaler.name}"
+    if isinstance(action, Rescale):
+        return f"{action.ref}"
+    kind = action.kind if isinstance(action, Adopt | GiveBack) else ScalerKind.HPA
+    return f"{kind.value} {action.scaler.name}"
 
 
 def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
@@ -281,12 +293,12 @@ def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
         return
     slo = snapshot.scenes[action.slo].slo
     theirs, ours = action.note.theirs, action.limits
-    again = action.note.rewrites
+    again, kind = action.note.rewrites, action.kind
     text = (
-        f"HPA {action.scaler.name} {'was rewritten and is set again' if again else 'is adopted'}:"
-        f" minReplicas {theirs.low} to {ours.low}, maxReplicas {theirs.high} to {ours.high}."
+        f"{kind.value} {action.scaler.name} {'was rewritten and is set again' if again else 'is adopted'}:"
+        f" {kind.low} {theirs.low} to {ours.low}, {kind.high} {theirs.high} to {ours.high}."
     )
-    reason = "HpaRewritten" if again else "HpaAdopted"
+    reason = f"{'Hpa' if kind is ScalerKind.HPA else kind.value}{'Rewritten' if again else 'Adopted'}"
     yield Notice("InferenceSLO", slo.key, slo.uid, reason, text, warning=bool(again))
 
 

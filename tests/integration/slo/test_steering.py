@@ -144,8 +144,8 @@ def test_an_hpa_of_keda_and_a_created_one_are_left_alone(harbour: Harbour) -> No
         },
     )
     harbour.promise(maxReplicas=4, hpa="Adopt")
-    harbour.until(lambda: harbour.reason() == "OwnedByKeda", "KEDA's is not ours")
-    assert harbour.decision()["reason"] == "OwnedByKeda"
+    harbour.until(lambda: harbour.reason() == "NoScaledObject", "KEDA's is not ours")
+    assert harbour.decision()["reason"] == "NoScaledObject"
     harbour.promise(maxReplicas=4, hpa="Create")
     harbour.until(lambda: harbour.decision().get("reason") == "NoMetricSource", "no metric to scale on")
     assert harbour.limits() == (1, 9)

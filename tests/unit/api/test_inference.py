@@ -13,6 +13,7 @@ from gpupool.api.v1alpha1 import InferenceSLOStatus
 from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition, Status
+from gpupool.model.resources import Resources, Use, UseDay, VpaMode
 from gpupool.model.rollout import GuardMode
 from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
 from gpupool.model.steering import DataPolicy, Decision, HpaMode, Pace, Rejected, Scaling
@@ -152,11 +153,11 @@ def test_scaling_reads_as_it_is_meant_and_advises_where_nothing_is_said() -> Non
     silent = inference.read(manifest | {"spec": quiet})
     assert (silent.scaling, silent.request) == (Scaling(1, None, HpaMode.ADVISE), "")
     more = {
-        "scaling": {"minReplicas": 2, "maxReplicas": 4, "hpa": "Adopt"},
+        "scaling": {"minReplicas": 2, "maxReplicas": 4, "hpa": "Adopt", "vpa": "Off"},
         "capacityRequestRef": {"name": "chat"},
     }
     slo = inference.read(manifest | {"spec": quiet | more})
-    assert (slo.scaling, slo.request) == (Scaling(2, 4, HpaMode.ADOPT), "chat")
+    assert (slo.scaling, slo.request) == (Scaling(2, 4, HpaMode.ADOPT, VpaMode.OFF), "chat")
 
 
 def test_a_decision_travels_with_what_was_rejected() -> None:
@@ -176,3 +177,13 @@ def test_a_decision_travels_with_what_was_rejected() -> None:
     }
     nothing = written(replace(a_status(), decision=Decision(0, 0, "NoRequest", "None.")))["decision"]
     assert (nothing["floor"], nothing["ceiling"], "rejected" in nothing) == (0, 0, False)
+
+
+def test_cpu_and_memory_are_said_and_their_use_comes_back() -> None:
+    use = Use("main", 1_900_000_000.0, 1_900_000_900.0, (UseDay(1_900_000_000.0, 1.5, 2.0**30),))
+    body = written(
+        replace(a_status(), resources=Resources(use, reason="Advise", message="Nothing is written."))
+    )
+    assert body["resources"]["reason"] == "Advise"
+    assert "resources" not in written(a_status())
+    assert inference.read(example("chat-slo") | {"status": body}).use == use

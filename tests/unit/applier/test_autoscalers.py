@@ -10,9 +10,11 @@ from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.applier.serverside import Writer
 from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import Json, ObjectKey
-from gpupool.model.hpanote import ORIGINALS, read_note, write_note
+from gpupool.model.hpanote import HIGH, LOW, ORIGINALS, read_note, write_note
+from gpupool.model.kedanote import ORIGINALS as KEDA_ORIGINALS
+from gpupool.model.kedanote import note_of
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Originals, Remove
+from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Originals, Remove, ScalerKind
 
 HPA, SLO = Key("chat-prod", "hpa"), Key("chat-prod", "chat")
 NOTE = Originals(Limits(1, 9, '{"scaleDown":{}}'), Limits(2, 4))
@@ -21,13 +23,15 @@ NOTE = Originals(Limits(1, 9, '{"scaleDown":{}}'), Limits(2, 4))
 class Notes:
     """Remembers what was sent; answers as an API server that others write to as well."""
 
-    def __init__(self, *managers: Json) -> None:
+    def __init__(self, *managers: Json, spec: Json | None = None) -> None:
         self.managers = list(managers)
+        self.spec = spec or {}
         self.sent: list[Any] = []
 
     async def apply(self, _resource: Any, body: Json, *, epoch: int, force: bool) -> Json:
         self.sent.append(("apply", body, epoch, force))
-        return {"metadata": {"resourceVersion": "8", "managedFields": self.managers}}
+        meta = {"namespace": HPA.namespace, "name": HPA.name, "resourceVersion": "8"}
+        return {"metadata": {**meta, "managedFields": self.managers}, "spec": self.spec}
 
     async def create(self, _resource: Any, body: Json, *, epoch: int) -> Json:
         self.sent.append(("create", body, epoch))
@@ -133,3 +137,46 @@ async def test_where_nobody_else_owns_anything_owners_are_left_alone() -> None:
     writer = Notes({"manager": "gpupool"})
     await give_back(cast("Writer", writer), GiveBack(HPA, "uid", NOTE.theirs, NOTE), epoch=3)
     assert [o["op"] for o in writer.sent[1][2]] == ["remove"]
+
+
+KEDA = ScalerKind.SCALED_OBJECT
+SILENT = Originals(Limits(0, 100, unsaid=frozenset({LOW, HIGH})), Limits(2, 4, '{"scaleDown":{}}'))
+
+
+async def test_a_scaled_object_is_written_in_its_own_words_under_a_note_of_its_own() -> None:
+    writer = Notes()
+    await adopt(cast("Writer", writer), Adopt(SLO, HPA, "uid", "7", SILENT, force=True, kind=KEDA), epoch=3)
+    body = writer.sent[0][1]
+    config: Json = {"horizontalPodAutoscalerConfig": {"behavior": {"scaleDown": {}}}}
+    assert body["spec"] == {"minReplicaCount": 2, "maxReplicaCount": 4, "advanced": config}
+    assert note_of(body["metadata"]["annotations"][KEDA_ORIGINALS]) == SILENT
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields", "removed"),
+    [
+        ({"advanced": {"horizontalPodAutoscalerConfig": {}}}, {}, ["/spec/advanced"]),
+        (
+            {"advanced": {"horizontalPodAutoscalerConfig": {}}},
+            {"f:advanced": {}},
+            ["/spec/advanced/horizontalPodAutoscalerConfig"],
+        ),
+        (
+            {"advanced": {"horizontalPodAutoscalerConfig": {}, "restoreToOriginalReplicaCount": True}},
+            {"f:advanced": {"f:restoreToOriginalReplicaCount": {}}},
+            ["/spec/advanced/horizontalPodAutoscalerConfig"],
+        ),
+        ({"advanced": {"horizontalPodAutoscalerConfig": {"name": "own"}}}, {}, []),
+        ({}, {}, []),
+    ],
+)
+async def test_giving_a_scaled_object_back_leaves_no_empty_shell(
+    spec: Json, fields: Json, removed: list[str]
+) -> None:
+    writer = Notes({"manager": "helm", "fieldsV1": {"f:spec": fields}}, {"manager": "gpupool"}, spec=spec)
+    action = GiveBack(HPA, "uid", SILENT.theirs, SILENT, kind=KEDA)
+    await give_back(cast("Writer", writer), action, epoch=3)
+    assert writer.sent[0][1]["spec"] == {}, "what was not said is given up"
+    note, *rest, _managed = writer.sent[1][2]
+    assert note["path"] == "/metadata/annotations/gpupool.dev~1scaledobject-originals"
+    assert [o["path"] for o in rest] == removed

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import pytest
 
+from gpupool.applier import rollouts
 from gpupool.cli import release
 from gpupool.errors import Failure, kube_error
 from gpupool.kube.client import KubeClient
@@ -44,7 +45,7 @@ async def test_pauses_of_ours_are_lifted_and_notes_taken_off(monkeypatch: pytest
             raise kube_error("PATCH", Failure(500, "Broken"))
         done.append(action)
 
-    monkeypatch.setattr(release.rollouts, "resume", resume)
+    monkeypatch.setattr(rollouts, "resume", resume)
     client = Client(
         a_deployment("ours", manager=OURS),
         a_deployment("theirs", manager=THEIRS),

@@ -42,7 +42,7 @@ def owned(kind: str, name: str, *, controller: bool = True) -> list[dict[str, An
 def test_a_waiting_pod_is_unbound_not_running_and_has_not_started() -> None:
     found = a_pod()
     assert found is not None
-    assert replace(found, template="", recipe="") == Pod(
+    assert replace(found, template="", recipe="", containers=()) == Pod(
         Key("a", "p"), "u", {GPU: 1}, None, created=NOON, started=None, running=False, ready=False
     )
 

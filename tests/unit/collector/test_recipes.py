@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from gpupool.collector.recipes import recipe
+from gpupool.collector.recipes import inference_containers, recipe
+from gpupool.model.objects import Container
 
 ENGINE = {
     "image": "vllm:1",
@@ -32,3 +33,12 @@ def test_what_is_beside_the_engine_changes_nothing() -> None:
         {"image": "sidecar"},
         nodeName="n",
     )
+
+
+def test_the_inference_containers_are_those_that_use_gpus() -> None:
+    limited = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": "1", "cpu": "1500m"}}}
+    free = {"name": "second", "resources": {"requests": {"nvidia.com/gpu": "1"}}}
+    spec = {"containers": [limited, {"name": "proxy", "resources": {"limits": {"cpu": "1"}}}]}
+    assert inference_containers(spec) == (Container("main", 1.5),)
+    assert inference_containers({"containers": [free]}) == (Container("second"),)
+    assert inference_containers({}) == ()

@@ -116,6 +116,17 @@ def test_an_hpa_with_who_writes_it() -> None:
     assert (found.writers, found.keda, found.originals) == (("argocd", "helm"), "", None)
 
 
+def test_what_an_hpa_scales_on_by_utilisation_is_told() -> None:
+    def metric(name: str, of: str = "Utilization", kind: str = "resource") -> dict[str, Any]:
+        return {"type": kind, kind: {"name": name, "target": {"type": of}}}
+
+    raw = an_hpa()
+    raw["spec"]["metrics"] = [metric("cpu", kind="containerResource"), metric("memory", "AverageValue")]
+    raw["spec"]["metrics"].append({"type": "External", "external": {"metric": {"name": "queue"}}})
+    assert autoscaler(raw).on == {"cpu"}
+    assert autoscaler(an_hpa()).on == frozenset()
+
+
 def test_an_hpa_of_keda_is_told_by_its_owner() -> None:
     row = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "so", "controller": True}
     assert autoscaler(an_hpa(ownerReferences=[row])).keda == "so"
@@ -148,6 +159,10 @@ def test_a_note_is_read_back_as_it_was_written() -> None:
         "{}",
         '{"maxReplicas":9}',
         '{"maxReplicas":9,"written":3}',
+        '{"maxReplicas":9,"behavior":3,"written":{"maxReplicas":4}}',
+        '{"maxReplicas":9,"behavior":{"scaleUp":{"policies":[3]}},"written":{"maxReplicas":4}}',
+        '{"maxReplicas":9,"behavior":{"scaleUp":{"policies":[{}]}},"written":{"maxReplicas":4}}',
+        '{"maxReplicas":9,"behavior":{"scaleDown":{"stabilizationWindowSeconds":"x"}},"written":{"maxReplicas":4}}',
         '{"maxReplicas":"many","written":{"maxReplicas":4}}',
         '{"maxReplicas":9,"written":{"maxReplicas":4},"rewrites":["yesterday"]}',
         '{"maxReplicas":9,"written":{"maxReplicas":4},"rewrites":["2030-01-07T12:00:00"]}',

@@ -49,6 +49,13 @@ class Mirrors:
         self._server, self._version = client, selection.resource.version
         self.store: dict[int, str] = {}
         self.synced = asyncio.Event()
+        self.writes: list[object] = []
+
+    def overdue(self) -> bool:
+        return self._server.silent
+
+    def observe_write(self, raw: object) -> None:
+        self.writes.append(raw)
 
     async def run(self) -> None:
         self._server.lists.append(self._version)
@@ -99,6 +106,22 @@ async def test_a_kind_that_is_not_served_is_known_to_have_no_objects(server: Ser
     async with mirrored(server) as mirror:
         await mirror.settled.wait()
         assert (mirror.known, mirror.values()) == (True, ())
+
+
+async def test_what_is_served_is_told_as_long_as_it_is_heard_of(server: Server) -> None:
+    async with mirrored(server) as mirror:
+        assert (mirror.served, mirror.heard) == (None, False)
+        await mirror.settled.wait()
+        assert (mirror.served, mirror.heard) == (False, True)
+        mirror.observe_write({})
+        server.versions = {"v1beta1": ["jobs"]}
+        await until_known(mirror, ["jobs"])
+        assert (mirror.served, mirror.heard) == (True, True)
+        mirror.observe_write({"kind": "LocalQueue"})
+        told = cast("Any", mirror)._told
+        assert told.reflector.writes == [{"kind": "LocalQueue"}]
+        server.silent = True
+        assert (mirror.served, mirror.heard) == (None, False)
 
 
 async def test_it_comes_and_goes(server: Server) -> None:

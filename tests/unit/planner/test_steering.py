@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gpupool.model.hpanote import HIGH, LOW
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition
 from gpupool.model.pool import Mode
@@ -18,6 +19,7 @@ from gpupool.model.steering import (
     Originals,
     Pace,
     Scaler,
+    ScalerKind,
     Scaling,
     Target,
 )
@@ -34,6 +36,7 @@ TTFT = Objective(Sli.TTFT, 99, 0.5)
 SLO = Slo(KEY, "uid", 1, NOW, REF, (TTFT,), timedelta(days=1), 100, scaling=Scaling(1, 4, HpaMode.ADOPT))
 TARGET = Target(KEY, REF, 2, 2, {GPU: 1}, {"app": "chat"}, surge="1", unavailable="0")
 HPA = Scaler(Key("vision", "hpa"), "hpa-uid", "7", REF, Limits(1, 9))
+KEDA = replace(HPA, kind=ScalerKind.SCALED_OBJECT, limits=Limits(0, 100, unsaid=frozenset({LOW, HIGH})))
 STEADY, HOLD = behaviour(Pace.STEADY, ""), behaviour(Pace.HOLD, "")
 LAB = Place(a_pool(a_share("vision")), Mode.ENFORCE, a_quota(8, 2), booked([granted("chat", 8)], ()))
 
@@ -121,13 +124,16 @@ NOT_CONSENTED: list[tuple[str, dict[str, Any]]] = [
     ("SameTarget", {"status": a_status(SloState.OK, 50.0, OTHER)}),
     ("PoolNotEnforced", {"place": OBSERVED}),
     ("NoMetricSource", {"slo": asks(HpaMode.CREATE)}),
-    ("OwnedByKeda", {"scalers": (replace(HPA, keda="chat"),)}),
 ]
 MISSING: list[tuple[str, dict[str, Any]]] = [
     ("NotKnown", {"snapshot": {"blind": "pods cannot be read now"}}),
     ("NotKnown", {"snapshot": {"disputed": frozenset({"vision"})}}),
     ("NoTarget", {"target": None}),
     ("SeveralHpas", {"scalers": (HPA, replace(HPA, key=Key("vision", "second")))}),
+    ("Paused", {"scalers": (replace(KEDA, paused="autoscaling.keda.sh/paused"),)}),
+    ("NoScaledObject", {"scalers": (replace(HPA, keda="chat"),)}),
+    ("NotKnown", {"scalers": (replace(HPA, keda="chat"),), "snapshot": {"keda": False}}),
+    ("IdleReplicas", {"scalers": (replace(KEDA, idle=4),)}),
     ("NoRequest", {"place": replace(LAB, booked=booked((), ()))}),
     ("NotDecided", {"place": replace(LAB, booked=booked([a_request("chat", 8)], ()))}),
     ("NoWall", {"place": replace(LAB, quota=None)}),
@@ -153,16 +159,38 @@ ADOPTED = replace(HPA, limits=Limits(2, 4), originals=Originals(Limits(1, 9), Li
 
 @pytest.mark.parametrize("given", [given for _, given in NOT_CONSENTED])
 def test_without_consent_its_owner_gets_it_back(given: dict[str, Any]) -> None:
-    scalers = (replace(ADOPTED, keda="chat"),) if "scalers" in given else (ADOPTED,)
-    plan = planned(**{**given, "scalers": scalers, "snapshot": {"adopted": (ADOPTED,)}})
+    plan = planned(**{**given, "scalers": (ADOPTED,), "snapshot": {"adopted": (ADOPTED,)}})
     assert plan.writes == (GiveBack(HPA.key, HPA.uid, Limits(1, 9), ADOPTED.originals),)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", [given for _, given in MISSING])
 def test_while_something_is_missing_it_stays_as_it_is(given: dict[str, Any]) -> None:
-    rest = given["scalers"][1:] if "scalers" in given else ()
-    snapshot = {**given.get("snapshot", {}), "adopted": (ADOPTED,)}
-    assert planned(**{**given, "scalers": (ADOPTED, *rest), "snapshot": snapshot}).writes == ()
+    first, *rest = given.get("scalers", (ADOPTED,))
+    adopted = replace(first, limits=ADOPTED.limits, originals=ADOPTED.originals)
+    snapshot = {**given.get("snapshot", {}), "adopted": (adopted,)}
+    assert planned(**{**given, "scalers": (adopted, *rest), "snapshot": snapshot}).writes == ()
+
+
+def test_a_scaled_object_is_written_as_its_owner_lets_it_sleep() -> None:
+    plan = planned(scalers=(KEDA,))
+    (write,) = plan.writes
+    assert isinstance(write, Adopt)
+    assert (write.kind, write.limits) == (ScalerKind.SCALED_OBJECT, Limits(0, 4, STEADY))
+    told = condition(plan, "Steering")
+    assert told is not None
+    assert told.message.startswith("ScaledObject hpa: minReplicaCount 0, maxReplicaCount 4. While nothing")
+    unbounded = planned(scalers=(KEDA,), slo=replace(SLO, scaling=Scaling(1, None, HpaMode.ADOPT)))
+    found = unbounded.statuses[0].decision
+    assert found is not None
+    assert "the ScaledObject's own maxReplicaCount 100" in found.message
+
+
+def test_while_it_is_paused_a_scaled_object_is_not_even_given_back() -> None:
+    adopted = replace(KEDA, originals=ADOPTED.originals, paused="autoscaling.keda.sh/paused")
+    assert plan_steering(SteeringSnapshot(NOW, adopted=(adopted,)), ()).writes == ()
+    (write,) = plan_steering(SteeringSnapshot(NOW, adopted=(replace(adopted, paused=""),)), ()).writes
+    assert isinstance(write, GiveBack)
+    assert write.kind is ScalerKind.SCALED_OBJECT
 
 
 def test_an_hpa_whose_promise_is_gone_is_given_back() -> None:

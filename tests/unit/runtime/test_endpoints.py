@@ -75,6 +75,7 @@ class Rig:
         self.targets: tuple[Target, ...] = ()
         self.fails: Exception | None = None
         self.board = Board(1.0)
+        nothing = SimpleNamespace(values=tuple, heard=True, served=False)
         empty = SimpleNamespace(store=SimpleNamespace(values=tuple))
         mirror = SimpleNamespace(
             mapped=self._mapped,
@@ -83,6 +84,8 @@ class Rig:
             statefulsets=empty,
             replicasets=empty,
             autoscalers=empty,
+            scaled_objects=nothing,
+            vpas=nothing,
         )
         context = SimpleNamespace(
             settings=Settings(),

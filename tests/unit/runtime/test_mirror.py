@@ -39,6 +39,8 @@ def put(mirror: Mirror, name: str, **spec: Any) -> None:
 async def test_queues_that_cannot_be_listed_are_not_known_and_keep_nobody_waiting() -> None:
     mirror = a_mirror()
     mirror.local_queues = _Unlisted()  # type: ignore[assignment] # what the mirror asks of it
+    mirror.scaled_objects.settled.set()
+    mirror.vpas.settled.set()
     for reflector in mirror.reflectors.values():
         reflector.synced.set()
     await asyncio.wait_for(mirror.synced(), 5)

@@ -25,6 +25,7 @@ from gpupool.model.steering import (
     Remove,
     Rescale,
     Scaler,
+    ScalerKind,
     Scaling,
     Target,
     Wake,
@@ -67,6 +68,8 @@ class Rig:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         self.hpa: Scaler | None = HPA
+        self.keda: tuple[Scaler, ...] = ()
+        self.keda_heard = True
         self.slo = SLO
         self.objects = 1
         self.pods: tuple[Pod, ...] = pods(2, "chat")
@@ -103,6 +106,10 @@ class Rig:
     @property
     def autoscalers(self) -> Any:
         return self._mirrored(*([] if self.hpa is None else [self.hpa]))
+
+    @property
+    def scaled_objects(self) -> Any:
+        return SimpleNamespace(values=lambda: self.keda, heard=self.keda_heard)
 
     @property
     def slos(self) -> Any:
@@ -239,6 +246,24 @@ def _ceiling(plan: SloPlan) -> int:
 async def test_what_the_objectives_need_is_the_floor(rig: Rig) -> None:
     await rig.turn(needs={KEY: Needed(3, "24 requests/s, 8 a replica", "Rate")})
     assert rig.done[0].limits.low == 3
+
+
+async def test_of_an_hpa_of_keda_the_scaled_object_is_written(rig: Rig) -> None:
+    theirs = replace(HPA, key=Key("vision", "so"), uid="so-uid", kind=ScalerKind.SCALED_OBJECT)
+    rig.hpa, rig.keda = replace(HPA, keda="so"), (theirs,)
+    plan = await rig.turn()
+    assert [(w.scaler.name, w.kind) for w in rig.done] == [("so", ScalerKind.SCALED_OBJECT)]
+    (notice,) = plan.notices
+    assert notice.reason == "ScaledObjectAdopted"
+    assert "ScaledObject so is adopted: minReplicaCount 1 to 1, maxReplicaCount 9 to 4." in notice.message
+
+
+async def test_an_hpa_of_a_scaled_object_that_is_not_seen_is_left_alone(rig: Rig) -> None:
+    rig.hpa = replace(HPA, keda="so")
+    assert said(await rig.turn()) == (Status.FALSE, "NoScaledObject")
+    rig.keda_heard = False
+    assert said(await rig.turn()) == (Status.FALSE, "NotKnown")
+    assert rig.done == []
 
 
 async def test_a_statefulset_is_steered_too(rig: Rig) -> None:

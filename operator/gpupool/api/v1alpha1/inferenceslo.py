@@ -94,24 +94,37 @@ class DataPolicy(StrEnum):
     UP_ONLY = "UpOnly"
 
 
+class VpaMode(StrEnum):
+    """What is done with the VerticalPodAutoscaler of the workload."""
+
+    CREATE = "Create"
+    ADOPT = "Adopt"
+    ADVISE = "Advise"
+    OFF = "Off"
+
+
 Replicas = Annotated[int, Strict(), Field(ge=1, le=MAX_REPLICAS)]
 Least = Annotated[int, Strict(), Field(ge=0, le=MAX_REPLICAS)]
 
 
 class Scaling(ApiModel):
-    """How many replicas there may be, and whether the operator may say so to an HPA."""
+    """How many replicas there may be, with how much CPU and memory, and who may be told so."""
 
     min_replicas: Least = 1
     """Never fewer replicas. 0 lets the endpoint sleep while nobody asks; it needs wakeUp."""
     max_replicas: Replicas | None = None
     """Never more replicas than this; absent: as many as the HPA allows already."""
     hpa: HpaMode = HpaMode.ADVISE
-    """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA,
-    under an enforced pool or without any; the HPA's own values are kept on it and come back. Create makes one
-    on the metric gpupool_required_replicas and deletes it again; where no metrics API serves that it acts as
-    Advise."""
+    """Advise writes nothing. Adopt writes minReplicas, maxReplicas and behavior of the workload's own HPA (of
+    KEDA's HPA the ScaledObject that owns it), under an enforced pool or without any; its own values are kept
+    on it and come back. Create makes an HPA on the metric gpupool_required_replicas and deletes it again;
+    where no metrics API serves that it acts as Advise."""
     wake_up: WakeUp | None = None
     """With minReplicas 0: what wakes the endpoint."""
+    vpa: VpaMode = VpaMode.ADVISE
+    """Advise shows bounds for CPU and memory of the inference container in status.resources. Adopt writes
+    them to the workload's own VerticalPodAutoscaler, if its updateMode is Initial or Off. Create makes one
+    with updateMode Initial. Neither restarts a pod. Off says nothing."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -19,6 +19,7 @@ from gpupool.api.v1alpha1.inferenceslo_findings import (
     ProfileStatus,
 )
 from gpupool.api.v1alpha1.inferenceslo_metrics import Resolved
+from gpupool.api.v1alpha1.inferenceslo_resources import ResourcesStatus
 from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutStatus
 from gpupool.api.v1alpha1.rules import Distinct
 
@@ -206,8 +207,11 @@ class InferenceSLOStatus(ApiModel):
     """How many replicas there may be."""
     rollout: RolloutStatus | None = None
     """The newest revision beside the one before."""
+    resources: ResourcesStatus | None = None
+    """How much CPU and memory a replica should have."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=MAX_CONDITIONS), Distinct("type")] = Field(
         default_factory=tuple
     )
-    """Met, BudgetHealthy, DataAvailable, Steering; Conflict, WantsMoreGPUs, RolloutWouldDeadlock where so;
-    RolloutHealthy after a second revision was seen; Drift while it behaves otherwise than it was learned."""
+    """Met, BudgetHealthy, DataAvailable, Steering, Resources; Conflict, WantsMoreGPUs, RolloutWouldDeadlock
+    where so; RolloutHealthy after a second revision was seen; Drift while it behaves otherwise than it was
+    learned."""

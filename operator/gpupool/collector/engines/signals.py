@@ -1,13 +1,14 @@
-"""Reads what the pods of all endpoints show over the evaluation window: seven questions, however many."""
+"""Reads what the pods of all endpoints show over the evaluation window: eight questions, however many."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gpupool.collector.engines import custom
 from gpupool.collector.engines.adapters import ADAPTERS, MOST, Adapter, Mean, Series, shapes_of
+from gpupool.collector.engines.containers import Uses, containers_by_pod, uses
 from gpupool.collector.engines.gpus import gpus_by_pod
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.engines.names import ENGINES, Names
@@ -17,7 +18,7 @@ from gpupool.collector.engines.windows import HOSTS, NAME, window_questions
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.errors import PrometheusError
-from gpupool.model.objects import Key
+from gpupool.model.objects import Container, Key
 from gpupool.model.signals import (
     Engine,
     Gpu,
@@ -43,11 +44,15 @@ Buckets = Mapping[str, Mapping[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Births:
-    """The pods of an endpoint that start, those that have, and what they are started with."""
+    """The pods of an endpoint that start, those that have, and what they are started with.
+
+    `containers` are the inference containers, by pod.
+    """
 
     starting: tuple[Starting, ...] = ()
     started: tuple[Started, ...] = ()
     recipe: str = ""
+    containers: Mapping[str, tuple[Container, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Shown:
     buckets: Mapping[PodName, Buckets]
     gpus: Mapping[PodName, Gpu]
     hosts: Mapping[PodName, Words]
+    containers: Mapping[PodName, Uses] = field(default_factory=dict)
 
 
 class SignalReader:
@@ -107,12 +113,13 @@ class SignalReader:
         families = custom.more(maps).histograms
         asked = window_questions(namespaces, self._window, [custom.adapter(m) for m in maps], families)
         answers = await asyncio.gather(*(self._client.query(q) for q in asked.all))
-        gauges, rates, buckets, means, highs, clocks, hosts = answers
+        gauges, rates, buckets, means, highs, clocks, hosts, containers = answers
         return Shown(
             words=_words((*gauges, *rates)),
             buckets=_buckets(buckets),
             gpus=gpus_by_pod(means, highs, clocks),
             hosts=_words(hosts),
+            containers=containers_by_pod(containers),
         )
 
 
@@ -130,6 +137,7 @@ def signals(subject: Subject, engine: str, births: Births, shown: Shown, window:
                 engine=_engine(adapter, shown.words.get(pod, {})) if adapter else Engine(),
                 gpu=shown.gpus.get(pod, Gpu()),
                 host=_host(shown.hosts.get(pod, {})),
+                containers=uses(births.containers.get(pod.name, ()), shown.containers.get(pod, {})),
             )
             for pod in names
         ),

@@ -1,4 +1,4 @@
-"""What Prometheus is asked about the evaluation window: seven questions for all endpoints together.
+"""What Prometheus is asked about the evaluation window: eight questions for all endpoints together.
 
 A function over a range drops the metric's name, and several names in one question would then collide: so
 each is asked by itself, named again by `label_replace`, and joined by `or`.
@@ -54,6 +54,8 @@ HOSTS: Final = (
     Series("container_network_receive_packets_dropped_total"),
     Series("container_network_transmit_packets_dropped_total"),
 )
+CONTAINER_CPU: Final = Series("container_cpu_usage_seconds_total", OF_CONTAINERS)
+WORKING_SET: Final = Series("container_memory_working_set_bytes", OF_CONTAINERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class WindowQuestions:
         gpus, highs: means and highest values, per device.
         clocks: the highest SM clock of each GPU model within the hour.
         hosts: of the kubelet's counters, per pod.
+        containers: CPU and the highest working set, per container.
     """
 
     gauges: str
@@ -76,11 +79,13 @@ class WindowQuestions:
     highs: str
     clocks: str
     hosts: str
+    containers: str
 
     @property
     def all(self) -> tuple[str, ...]:
         """All of them, in the order above."""
-        return self.gauges, self.rates, self.shapes, self.gpus, self.highs, self.clocks, self.hosts
+        by_pod = (self.gauges, self.rates, self.shapes)
+        return *by_pod, self.gpus, self.highs, self.clocks, self.hosts, self.containers
 
 
 def window_questions(
@@ -114,7 +119,17 @@ def window_questions(
         highs=f"max by {device} ({_devices('max_over_time(%s)', GPU_HIGHS, namespaces, span)})",
         clocks=f"max by (modelName) ({clocks})",
         hosts=f"sum by (namespace, pod, {NAME}) ({_each('rate(%s)', HOSTS, where, span)})",
+        containers=_containers(where, span),
     )
+
+
+def _containers(where: str, span: str) -> str:
+    """Of several scrapers, or what a container was before its restart, the highest counts."""
+    parts = (
+        _each("rate(%s)", (CONTAINER_CPU,), where, span),
+        _each("max_over_time(%s)", (WORKING_SET,), where, span),
+    )
+    return f"max by (namespace, pod, container, {NAME}) ({' or '.join(parts)})"
 
 
 def _each(form: str, found: Iterable[Series], where: str, span: str, suffix: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What is written to an HPA that others own too: taken over once, given back, never fought about (law 11).
+"""What is written to a scaler that others own too: taken over once, given back, never fought about (law 11).
 
 What stands differently from what we wrote was written by somebody else. Those values are its owner's now;
 ours are put in their place once. Who does it again within a day wins: we stop, and say how to end it.
@@ -6,17 +6,27 @@ ours are put in their place once. Who does it again within a day wins: we stop, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from gpupool.model.hpanote import HIGH, LOW
 from gpupool.model.objects import Key
-from gpupool.model.steering import Adopt, GiveBack, Limits, Originals, Rescale, Scaler, Target
+from gpupool.model.steering import Adopt, GiveBack, Limits, Originals, Rescale, Scaler, ScalerKind, Target
 
 BEARABLE: Final = 1
 """Rewrites within the window that we answer."""
 WINDOW: Final = timedelta(days=1)
 """Time for which a rewrite counts: controllers of GitOps look every few minutes, or every hour."""
+_MANIFESTS: Final[Mapping[ScalerKind, tuple[str, str]]] = {
+    ScalerKind.HPA: ("autoscaling", "HorizontalPodAutoscaler"),
+    ScalerKind.SCALED_OBJECT: ("keda.sh", "ScaledObject"),
+}
+_BEHAVIOURS: Final[Mapping[ScalerKind, str]] = {
+    ScalerKind.HPA: "behavior",
+    ScalerKind.SCALED_OBJECT: "advanced/horizontalPodAutoscalerConfig/behavior",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Fight:
 
 
 def adopt(slo: Key, scaler: Scaler, wanted: Limits, now: datetime, asleep: int = 0) -> Adopt | Fight | None:
-    """The write that makes an HPA say what is wanted, and its note who sleeps; None where it does."""
+    """The write that makes a scaler say what is wanted, and its note who sleeps; None where it does."""
     note = scaler.originals
     if note is None:
         return _write(slo, scaler, Originals(scaler.limits, wanted, asleep=asleep), force=True)
@@ -52,40 +62,52 @@ def give_back(scaler: Scaler, note: Originals, sleeper: Target | None = None) ->
     """Its owner's values: as they were before us, or as somebody has written them since.
 
     Args:
-        scaler: the HPA.
+        scaler: what was adopted.
         note: what stands on it.
         sleeper: its workload, where it has no replica.
     """
     limits, wake = merged(scaler.limits, note), None
     if sleeper is not None and note.asleep:
         wake = Rescale(sleeper.key, sleeper.ref, 0, min(note.asleep, limits.high))
-    return GiveBack(scaler.key, scaler.uid, limits, note, wake)
+    return GiveBack(scaler.key, scaler.uid, limits, note, wake, scaler.kind)
 
 
 def merged(stands: Limits, note: Originals) -> Limits:
     """Field by field: what somebody wrote over ours, else what was there before us."""
     ours, before = note.written, note.theirs
+    low = before if _same(stands, ours, LOW) else stands
+    high = before if _same(stands, ours, HIGH) else stands
     return Limits(
-        low=before.low if stands.low == ours.low else stands.low,
-        high=before.high if stands.high == ours.high else stands.high,
+        low=low.low,
+        high=high.high,
         behavior=before.behavior if stands.behavior == ours.behavior else stands.behavior,
+        unsaid=(low.unsaid & {LOW}) | (high.unsaid & {HIGH}),
     )
 
 
+def _same(stands: Limits, ours: Limits, name: str) -> bool:
+    """Whether a number is there, and is ours."""
+    if name in stands.unsaid:
+        return False
+    return stands.low == ours.low if name == LOW else stands.high == ours.high
+
+
 def _write(slo: Key, scaler: Scaler, note: Originals, *, force: bool) -> Adopt:
-    return Adopt(slo, scaler.key, scaler.uid, scaler.version if force else "", note, force)
+    version = scaler.version if force else ""
+    return Adopt(slo, scaler.key, scaler.uid, version, note, force, kind=scaler.kind)
 
 
 def _snippets(scaler: Scaler) -> str:
     who = ", ".join(scaler.writers) or "somebody else"
+    kind, name = scaler.kind, scaler.key.name
+    group, of = _MANIFESTS[kind]
+    paths = f"/spec/{kind.low}, /spec/{kind.high}, /spec/{_BEHAVIOURS[kind]}"
     return (
-        f"{who} rewrote HPA {scaler.key.name} twice within a day; it is left alone. Take minReplicas,"
-        " maxReplicas and behavior out of its manifest, or have them ignored."
-        " Argo CD, in the Application: {ignoreDifferences: [{group: autoscaling, kind:"
-        f" HorizontalPodAutoscaler, name: {scaler.key.name}, jsonPointers: [/spec/minReplicas,"
-        " /spec/maxReplicas, /spec/behavior]}], syncPolicy: {syncOptions: [RespectIgnoreDifferences=true]}}."
-        " Flux: annotate the HPA with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent; of a HelmRelease:"
-        " {driftDetection: {mode: enabled, ignore: [{target: {kind: HorizontalPodAutoscaler}, paths:"
-        " [/spec/minReplicas, /spec/maxReplicas, /spec/behavior]}]}}."
-        " Then set scaling.hpa to Advise and back to Adopt."
+        f"{who} rewrote {kind.value} {name} twice within a day; it is left alone. Take {kind.low},"
+        f" {kind.high} and behavior out of its manifest, or have them ignored."
+        f" Argo CD, in the Application: {{ignoreDifferences: [{{group: {group}, kind: {of}, name: {name},"
+        f" jsonPointers: [{paths}]}}], syncPolicy: {{syncOptions: [RespectIgnoreDifferences=true]}}}}."
+        f" Flux: annotate the {kind.value} with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent; of a"
+        f" HelmRelease: {{driftDetection: {{mode: enabled, ignore: [{{target: {{kind: {of}}}, paths:"
+        f" [{paths}]}}]}}}}. Then set scaling.hpa to Advise and back to Adopt."
     )

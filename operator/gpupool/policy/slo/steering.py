@@ -12,7 +12,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gpupool.model.steering import DataPolicy, Decision, Lack, Limits, Need, Pace, Rejected, Scaling, Target
+from gpupool.model.steering import (
+    DataPolicy,
+    Decision,
+    Lack,
+    Limits,
+    Need,
+    Pace,
+    Rejected,
+    ScalerKind,
+    Scaling,
+    Target,
+)
 from gpupool.policy.slo.grant import Grant
 from gpupool.policy.slo.holding import held
 from gpupool.policy.slo.rollout import affordable, surge
@@ -27,7 +38,8 @@ class Situation:
         target: the workload; None where it is not there, or asks for no GPUs.
         gpus: of one pod.
         grant: None without a pool.
-        theirs: the limits of its HPA as they were before us.
+        kind: what scales it.
+        theirs: the limits of that as they were before us.
         written: what we wrote last, where we adopted the HPA.
         kept: replicas that run and are Ready.
         pace: how fast replicas may come and go.
@@ -42,6 +54,7 @@ class Situation:
     target: Target | None = None
     gpus: int = 1
     grant: Grant | None = None
+    kind: ScalerKind = ScalerKind.HPA
     theirs: Limits | None = None
     written: Limits | None = None
     kept: int = 0
@@ -118,7 +131,7 @@ def _asked(it: Situation) -> _Floor:
         return _Floor(max(low, it.needed), it.why or f"the objectives need {it.needed}", it.term)
     saved = 0 if it.theirs is None else it.theirs.low
     if saved > low:
-        text = f"the HPA's own minReplicas {saved}, what a replica carries is not learned yet"
+        text = f"the {it.kind.value}'s own {it.kind.low} {saved}, what a replica carries is not learned yet"
         return _Floor(saved, text, UNLEARNED)
     text = f"scaling.minReplicas {low}, what a replica carries is not learned yet"
     return _Floor(max(1, low), text, UNLEARNED)
@@ -144,7 +157,8 @@ def _bounds(it: Situation, floor: int) -> Iterable[_Bound]:
     if it.scaling.high is not None:
         yield _Bound(it.scaling.high, "MaxReplicas", f"scaling.maxReplicas {it.scaling.high}")
     elif it.theirs is not None:
-        yield _Bound(it.theirs.high, "MaxReplicas", f"the HPA's own maxReplicas {it.theirs.high}")
+        own = f"the {it.kind.value}'s own {it.kind.high} {it.theirs.high}"
+        yield _Bound(it.theirs.high, "MaxReplicas", own)
     elif it.grant is None or it.target is None:
         present = 0 if it.target is None else it.target.replicas
         most = max(present, floor, it.kept)

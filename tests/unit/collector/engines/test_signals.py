@@ -8,17 +8,18 @@ import httpx
 import pytest
 
 from gpupool.collector.engines.adapters import ADAPTERS, Series, all_shapes, counters, gauges, shapes
+from gpupool.collector.engines.containers import containers_by_pod
 from gpupool.collector.engines.gpus import gpus_by_pod
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.engines.names import ENGINES
 from gpupool.collector.engines.reader import Subject
 from gpupool.collector.engines.signals import Births, Shown, SignalReader, signals
-from gpupool.collector.engines.windows import HOSTS, window_questions
+from gpupool.collector.engines.windows import CONTAINER_CPU, HOSTS, NAME, WORKING_SET, window_questions
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
-from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.signals import Engine, Gpu, Host, Signals, Started
+from gpupool.model.objects import Container, Key, ObjectRef
+from gpupool.model.signals import ContainerUse, Engine, Gpu, Host, Signals, Started
 from gpupool.model.slo import Objective, Sli, Slo
 from support.builders import NOW
 
@@ -47,9 +48,9 @@ def read(engine: str, **parts: Any) -> Signals:
 # ------------------------------------------------------------------ questions
 
 
-def test_seven_questions_however_many_endpoints() -> None:
+def test_eight_questions_however_many_endpoints() -> None:
     few, many = window_questions(["team"], 300), window_questions([f"ns-{n}" for n in range(500)], 300)
-    assert len(few.all) == len(many.all) == 7
+    assert len(few.all) == len(many.all) == 8
     assert 'namespace="team"' in few.gauges
     assert 'exported_namespace="team"' in few.gpus
     assert "namespace=" not in many.gauges.replace("pod, ", "")
@@ -212,7 +213,7 @@ def vector(*rows: dict[str, Any]) -> httpx.Response:
     )
 
 
-def test_a_reading_asks_seven_times_and_knows_every_endpoint() -> None:
+def test_a_reading_asks_eight_times_and_knows_every_endpoint() -> None:
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -221,7 +222,7 @@ def test_a_reading_asks_seven_times_and_knows_every_endpoint() -> None:
 
     reader = SignalReader(client(answer), 300.0)
     found = asyncio.run(reader.read([SUBJECT], {SLO.key: "vLLM"}, {}))
-    assert (len(asked), found.problem) == (7, "")
+    assert (len(asked), found.problem) == (8, "")
     assert found.endpoints[SLO.key].pods[0].engine == Engine()
 
 
@@ -235,3 +236,18 @@ def test_a_reading_that_fails_says_why() -> None:
 
     late = SignalReader(client(slow), 300.0, patience=0.05)
     assert "needs more than 0.05s" in asyncio.run(late.read([SUBJECT], {}, {})).problem
+
+
+def test_what_the_inference_containers_use_stands_beside_their_limits() -> None:
+    word = {"namespace": "team", "pod": "chat-0", "container": "main"}
+    rows = [
+        Sample({**word, NAME: CONTAINER_CPU.word}, 1.9, 0.0),
+        Sample({**word, NAME: WORKING_SET.word}, 2.0**30, 0.0),
+        Sample({**word, "container": "proxy", NAME: CONTAINER_CPU.word}, 9.0, 0.0),
+    ]
+    births = Births(containers={"chat-0": (Container("main", 2.0), Container("second"))})
+    found = signals(SUBJECT, "vLLM", births, shown(containers=containers_by_pod(rows)), 300.0)
+    (pod,) = found.pods
+    assert pod.containers == (ContainerUse("main", 1.9, 2.0**30, 2.0), ContainerUse("second"))
+    assert pod.at_limit == pytest.approx(0.95)
+    assert read("vLLM").pods[0].at_limit is None

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from gpupool.model.hpanote import HIGH, LOW
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Adopt, Limits, Originals, Scaler
+from gpupool.model.steering import Adopt, Limits, Originals, Scaler, ScalerKind
 from gpupool.policy.slo.adoption import Fight, adopt, give_back, merged
 from support.builders import DAY, NOW
 
@@ -96,3 +97,31 @@ def test_its_owner_gets_back_what_was_there_or_what_was_written_since(stands: Li
     assert merged(stands, note) == found
     given = give_back(replace(TAKEN, limits=stands), note)
     assert (given.scaler, given.uid, given.limits, given.note) == (FREE.key, "uid", found, note)
+
+
+def test_what_was_not_said_is_left_out_again_and_what_was_taken_out_is_a_rewrite() -> None:
+    said = frozenset({LOW, HIGH})
+    keda = replace(FREE, kind=ScalerKind.SCALED_OBJECT, limits=Limits(0, 100, unsaid=said))
+    found = adopt(SLO, keda, OURS, NOW)
+    assert isinstance(found, Adopt)
+    assert (found.kind, found.note.theirs.unsaid) == (ScalerKind.SCALED_OBJECT, said)
+    taken = replace(keda, limits=OURS, originals=found.note)
+    assert give_back(taken, found.note).limits == keda.limits
+    edited = replace(taken, limits=Limits(0, 8, OURS.behavior, unsaid=frozenset({LOW})))
+    assert merged(edited.limits, found.note) == Limits(0, 8, "", unsaid=frozenset({LOW}))
+    assert isinstance(adopt(SLO, edited, OURS, NOW), Adopt)
+
+
+def test_a_fight_over_a_scaled_object_names_its_fields() -> None:
+    note = Originals(THEIRS, OURS, (NOW,))
+    keda = replace(TAKEN, kind=ScalerKind.SCALED_OBJECT, limits=THEIRS, originals=note, writers=("argocd",))
+    found = adopt(SLO, keda, OURS, NOW)
+    assert isinstance(found, Fight)
+    for text in (
+        "argocd rewrote ScaledObject chat twice",
+        "group: keda.sh, kind: ScaledObject",
+        "/spec/minReplicaCount, /spec/maxReplicaCount",
+        "/spec/advanced/horizontalPodAutoscalerConfig/behavior",
+    ):
+        assert text in found.message
+    assert len(found.message) <= 1024

@@ -1,11 +1,12 @@
 """Every rule speaks where its signals agree, and is silent where any one of them does not or is not known."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gpupool.model.diagnosis import Cause, Confidence, Help
-from gpupool.model.signals import PodSignals, Signals, Spread, Started
+from gpupool.model.signals import ContainerUse, PodSignals, Signals, Spread, Started
 from gpupool.model.slo import Objective, Sli
 from gpupool.policy.slo.diagnosis.chain import CHAIN, diagnose
 from gpupool.policy.slo.diagnosis.situation import Judged
@@ -122,6 +123,26 @@ def test_without_any_signal_nothing_is_named_and_it_is_said_what_to_switch_on(ca
 def test_cpu_needs_two_of_three(signs: dict[str, Any], named: bool) -> None:
     found = diagnose(situation(both(**signs), SLOW_TOKENS))
     assert (found.cause is Cause.CPU_BOUND) == named
+
+
+@pytest.mark.parametrize(
+    ("cpu", "signs", "named"),
+    [
+        (1.9, {"active": 0.4}, True),
+        (1.9, {"active": 1.0, "cpu_pressure": 0.6}, True),
+        (1.9, {"active": 1.0, "throttled": 0.45}, False),
+        (1.7, {"active": 0.4}, False),
+        (None, {"active": 0.4}, False),
+    ],
+)
+def test_cpu_at_its_limit_speaks_once_with_throttling(
+    cpu: float | None, signs: dict[str, Any], named: bool
+) -> None:
+    held = (ContainerUse("main", cpu, 2.0**30, 2.0), ContainerUse("proxy", 9.0))
+    pods = (replace(a_pod(**signs), containers=held), a_pod("chat-1", **signs))
+    found = diagnose(situation(seen(*pods), SLOW_TOKENS))
+    assert (found.cause is Cause.CPU_BOUND) == named
+    assert any(e.signal == "CPU in use / limit" for e in found.evidence) == named
 
 
 @pytest.mark.parametrize("cause", [Cause.DATA_STARVED, Cause.NETWORK_BOUND])

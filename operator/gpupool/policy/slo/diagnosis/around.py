@@ -6,6 +6,7 @@ from gpupool.model.signals import share, variation
 from gpupool.policy.slo.diagnosis.evidence import Found, agreeing, also, over, some, under
 from gpupool.policy.slo.diagnosis.situation import FIRST, Situation
 from gpupool.policy.slo.diagnosis.thresholds import (
+    CPU_LIMIT,
     CPU_PRESSURE,
     DEFERRED_SHARE,
     DISK_READS,
@@ -40,16 +41,21 @@ def deferred(it: Situation) -> Found:
 
 
 def cpu_bound(it: Situation) -> Found:
-    """The GPU rests while requests run, and CPU is what it waits for."""
+    """The GPU rests while requests run, and CPU is what it waits for.
+
+    Throttling and use at the limit are two views of one thing: without a GPU that rests, pressure must agree.
+    """
     if not it.missed() or not it.running:
         return ()
     rests = agreeing(under("GR_ENGINE_ACTIVE", it.active, GPU_RESTING))
-    cpu = some(
-        1 if rests else 2,
+    held = some(
+        1,
         over("CFS periods throttled", it.signals.most(lambda p: p.host.throttled), THROTTLED_PERIODS),
-        over("CPU pressure", it.signals.most(lambda p: p.host.cpu_pressure), CPU_PRESSURE),
+        over("CPU in use / limit", it.signals.most(lambda p: p.at_limit), CPU_LIMIT),
     )
-    return (*rests, *cpu) if cpu else ()
+    waits = agreeing(over("CPU pressure", it.signals.most(lambda p: p.host.cpu_pressure), CPU_PRESSURE))
+    enough = (held or waits) if rests else (held and waits)
+    return (*rests, *held, *waits) if enough else ()
 
 
 def data_starved(it: Situation) -> Found:

@@ -49,6 +49,7 @@ TENSOR_LITTLE: Final = Limit(0.3, "roofline: decoding leaves the tensor cores id
 TENSOR_RESTING: Final = Limit(0.2, "ours: neither prefill nor decode in large batches")
 
 THROTTLED_PERIODS: Final = Limit(0.1, "ours: one CFS period in ten is cut short")
+CPU_LIMIT: Final = Limit(0.9, "ours: on average nine tenths of the limit; its peaks are cut short")
 CPU_PRESSURE: Final = Limit(0.25, "ours: PSI, something waits for a CPU a quarter of the time (KEP-4205)")
 IO_PRESSURE: Final = Limit(0.25, "ours: PSI, something waits for a disk a quarter of the time (KEP-4205)")
 DISK_READS: Final = Limit(1e8, "ours: bytes/s that a loaded model does not need any more")
