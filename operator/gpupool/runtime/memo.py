@@ -24,7 +24,7 @@ MEASURED = frozenset(
 SPOKEN = frozenset({"UnderUsed", "Met", "BudgetHealthy", "RolloutHealthy", "Drift"})
 """Conditions whose sentences carry such numbers."""
 STEERED = frozenset({"pace", "alternative", "verdict", "minAllowed"})
-"""Fields by which what steering says, of a rollout and of resources too, is told: its sentences carry rates."""
+"""Fields by which what steering says, of rollouts and resources too, is told: its sentences carry rates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ def test_scaling_reads_as_it_is_meant_and_advises_where_nothing_is_said() -> Non
         "capacityRequestRef": {"name": "chat"},
     }
     slo = inference.read(manifest | {"spec": quiet | more})
-    assert (slo.scaling, slo.request) == (Scaling(2, 4, HpaMode.ADOPT, VpaMode.OFF), "chat")
+    assert (slo.scaling, slo.request) == (Scaling(2, 4, HpaMode.ADOPT, vpa=VpaMode.OFF), "chat")
 
 
 def test_a_decision_travels_with_what_was_rejected() -> None:
