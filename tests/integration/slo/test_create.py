@@ -9,10 +9,11 @@ import pytest
 
 from integration.slo.harbour import Harbour
 from integration.slo.quay import API_SERVICE, SLICE, Quay
-from localplane import release
+from localplane import podholds, release
 from localplane.cluster import Cluster
 from localplane.errors import ReleaseError
 from localplane.kube import Kube
+from localplane.runner.settings import NAMESPACE
 from support.plane import FAST_HPA, eventually, temporary_cluster
 from support.story import Story
 
@@ -93,6 +94,19 @@ def test_only_the_front_proxy_is_answered(quay: Quay) -> None:
     assert quay.direct("front-proxy") == 200
     assert quay.direct("admin") == 403, "of the same authority, and not the front proxy"
     assert quay.direct("") == 401
+
+
+def test_the_next_leader_serves(quay: Quay, kube: Kube) -> None:
+    before, old = kube.get(SLICE), podholds.leader(kube)
+    kube.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{old}")
+
+    def moved() -> bool:
+        found = kube.find(SLICE) or before
+        return bool(found["ports"] != before["ports"] and found["endpoints"][0]["targetRef"]["name"] != old)
+
+    eventually(moved, lambda: f"another pod serves: {kube.find(SLICE)}", 60)
+    eventually(quay.available, "the API server finds it", 60)
+    assert quay.direct("front-proxy") == 200
 
 
 def test_the_metric_scales_and_while_the_operator_is_down_nothing_moves(

@@ -16,6 +16,11 @@ Json = dict[str, Any]
 GROUP: Final = "external.metrics.k8s.io"
 VERSION: Final = "v1beta1"
 _API: Final = f"/apis/{GROUP}"
+_OPENAPI: Final[Mapping[str, Json]] = {
+    "/openapi/v2": {"swagger": "2.0", "info": {"title": GROUP, "version": VERSION}, "paths": {}},
+    "/openapi/v3": {"paths": {}},
+}
+"""Nobody reads more of it; without it the API server asks again and again, and logs that it did."""
 _ONE: Final = re.compile(
     re.escape(f"{_API}/{VERSION}/namespaces/") + r"(?P<namespace>[^/]+)/(?P<metric>[^/]+)"
 )
@@ -41,6 +46,8 @@ def answer(path: str, selector: str, board: Board, now: datetime) -> Answer:
         return Answer(HTTPStatus.OK, _group())
     if path == f"{_API}/{VERSION}":
         return Answer(HTTPStatus.OK, _resources())
+    if path in _OPENAPI:
+        return Answer(HTTPStatus.OK, _OPENAPI[path])
     found = _ONE.fullmatch(path)
     if found is None:
         return refusal(HTTPStatus.NOT_FOUND, "NotFound", f"there is nothing at {path}")

@@ -62,6 +62,12 @@ def test_discovery_names_the_metric_and_nothing_that_can_be_listed_or_deleted() 
     )
 
 
+def test_a_description_is_there_to_be_merged() -> None:
+    for version in ("v2", "v3"):
+        status, found = asked(a_board(), f"/openapi/{version}")
+        assert (status, found["paths"]) == (HTTPStatus.OK, {})
+
+
 def test_a_value_says_whose_it_is() -> None:
     status, found = asked(a_board(CHAT, CODE, ELSEWHERE), selector="namespace=vision,slo=chat")
     assert (status, found["kind"]) == (HTTPStatus.OK, "ExternalMetricValueList")
