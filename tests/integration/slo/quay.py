@@ -67,8 +67,9 @@ class Quay:
 
     def available(self) -> bool:
         """Whether the API server says that the API behind the APIService answers."""
-        found = self.harbour.kube.get(API_SERVICE).get("status", {})
-        return bool(self.harbour.story.condition("Available", found).get("status") == "True")
+        found = self.harbour.kube.find(API_SERVICE) or {}
+        row = self.harbour.story.condition("Available", found.get("status", {}))
+        return bool(row.get("status") == "True")
 
     def looked_at(self) -> None:
         """Have the API server look now; without a change it does twice a minute."""

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from integration.slo.harbour import Harbour
-from integration.slo.quay import API_SERVICE, SLICE, Quay
+from integration.slo.quay import API_SERVICE, GROUP, METRIC, SLICE, Quay
 from localplane import podholds, release
 from localplane.cluster import Cluster
 from localplane.errors import ReleaseError
-from localplane.kube import Kube
+from localplane.kube import Kube, KubeError
 from localplane.runner.settings import NAMESPACE
 from support.plane import FAST_HPA, eventually, temporary_cluster
 from support.story import Story
@@ -46,10 +46,12 @@ def plane() -> Iterator[Cluster]:
 
 @pytest.fixture
 def quay(kube: Kube, namespace: Callable[..., str], plane: Cluster) -> Iterator[Quay]:
-    """A team and a node of this test alone."""
+    """A team and a node of this test alone, when the metrics API serves."""
     story = Story(kube, namespace, name=f"create-{os.getpid()}-{next(_numbers)}")
     story.add_nodes(1)
-    yield Quay(Harbour(kube, story, story.team("chat")), plane)
+    found = Quay(Harbour(kube, story, story.team("chat")), plane)
+    eventually(found.available, "the metrics API serves", 60)
+    yield found
     story.end()
 
 
@@ -90,10 +92,12 @@ def test_beside_somebody_elses_hpa_none_is_made(quay: Quay) -> None:
     harbour.until(quay.made, "without it, ours is made")
 
 
-def test_only_the_front_proxy_is_answered(quay: Quay) -> None:
+def test_only_the_front_proxy_is_answered_and_the_api_server_asks_who_may(quay: Quay, kube: Kube) -> None:
     assert quay.direct("front-proxy") == 200
     assert quay.direct("admin") == 403, "of the same authority, and not the front proxy"
     assert quay.direct("") == 401
+    with kube.impersonating("alice") as alice, pytest.raises(KubeError, match='User "alice" cannot list'):
+        alice.get(f"{GROUP}/namespaces/{quay.harbour.namespace}/{METRIC}")
 
 
 def test_the_next_leader_serves(quay: Quay, kube: Kube) -> None:
