@@ -58,6 +58,13 @@ def test_where_its_metric_is_served_it_is_made_with_the_limits_that_were_decided
     )
 
 
+def test_in_a_pool_the_grant_bounds_it_also_without_a_maximum() -> None:
+    unbounded = replace(SLO, scaling=Scaling(1, None, HpaMode.CREATE))
+    (write,) = creating(slo=unbounded, place=LAB).writes
+    assert isinstance(write, Make)
+    assert (write.note.written.low, write.note.written.high) == (1, 7)
+
+
 def test_what_stands_is_left_and_a_change_is_written_whatever_its_version() -> None:
     assert creating(made=OURS).writes == ()
     (write,) = creating(made=OURS, needed=3).writes
