@@ -39,7 +39,7 @@ CACHE: Final = "cache hits"
 
 
 def watch(before: Sequence[Trait], signals: Signals, now: float, *, good: bool) -> tuple[Trait, ...]:
-    """The traits after one more look.
+    """The traits after one more look; one sample a window.
 
     Args:
         before: as they were.
@@ -47,13 +47,15 @@ def watch(before: Sequence[Trait], signals: Signals, now: float, *, good: bool) 
         now: unix seconds.
         good: all objectives are met, so that it may be learned from.
     """
+    if before and now - max(trait.at for trait in before) < signals.window:
+        return tuple(before)
     found = {trait.name: trait for trait in before}
     for name, value in _seen(signals).items():
         known = found.get(name)
         if known is None:
             if good:
                 found[name] = Trait(name, value, value, 1, now)
-        elif now - known.at >= signals.window and (good or known.samples >= LEARNED):
+        elif good or known.samples >= LEARNED:
             found[name] = _updated(known, value, now)
     newest = sorted(found.values(), key=lambda t: (-t.at, t.name))[:MOST]
     return tuple(sorted(newest, key=lambda t: t.name))
