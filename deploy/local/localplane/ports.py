@@ -45,7 +45,7 @@ def is_free(port: int) -> bool:
 
 
 def own_address() -> str:
-    """The address under which this machine is known to others: an EndpointSlice holds no loopback address.
+    """The address that this machine has for others: an EndpointSlice holds no loopback address.
 
     Where there is none but loopback, that one: what needs an EndpointSlice stays down there, and says so.
     """
