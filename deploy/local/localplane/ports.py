@@ -47,7 +47,7 @@ def is_free(port: int) -> bool:
 def own_address() -> str:
     """The address that this machine has for others: an EndpointSlice holds no loopback address.
 
-    Where there is none but loopback, that one: what needs an EndpointSlice stays down there, and says so.
+    Where there is none but loopback, that one: what needs an EndpointSlice does not come up, and says so.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
