@@ -14,4 +14,4 @@ NAMESPACE, SLO = "namespace", "slo"
 
 def required(decision: Decision) -> int | None:
     """The value of the metric; None while it is not known how the users fare: then an HPA holds."""
-    return None if decision.pace is Pace.HOLD else decision.floor
+    return None if decision.pace is Pace.HOLD else decision.needed

@@ -27,7 +27,7 @@ class Clock:
 
 
 def a_status(name: str, floor: int | None, pace: Pace = Pace.STEADY, namespace: str = "vision") -> SloStatus:
-    decision = None if floor is None else Decision(floor, 9, "MaxReplicas", "", pace)
+    decision = None if floor is None else Decision(floor, 9, "MaxReplicas", "", pace, needed=floor)
     return SloStatus(Key(namespace, name), f"uid-{name}", 1, "", 1, 1, (), (), decision=decision)
 
 
