@@ -11,7 +11,8 @@ from gpupool.kube.messages import DeleteOptions
 from gpupool.kube.resources import AUTOSCALERS, SCALED_OBJECTS, Json, ObjectKey, Resource
 from gpupool.model import hpanote, kedanote, madehpa
 from gpupool.model.hpanote import write_note
-from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Remove, ScalerKind
+from gpupool.model.scalerwrites import Adopt, GiveBack, Make, Remove
+from gpupool.model.steering import Limits, ScalerKind
 from gpupool.policy.slo.required import METRIC, NAMESPACE, SLO
 
 

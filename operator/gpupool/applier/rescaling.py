@@ -9,7 +9,7 @@ from gpupool.applier.serverside import Writer
 from gpupool.errors import Failure, kube_error
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import DEPLOYMENTS, STATEFUL_SETS, ObjectKey, Resource
-from gpupool.model.steering import Rescale
+from gpupool.model.scalerwrites import Rescale
 
 KINDS: Final[Mapping[str, Resource]] = {r.kind: r for r in (DEPLOYMENTS, STATEFUL_SETS)}
 SCALE: Final = "scale"

@@ -31,7 +31,8 @@ from gpupool.kube.resources import Json, ObjectKey, Resource, Selection, key_of
 from gpupool.model.annotations import QUOTA_NAME, our_quota
 from gpupool.model.marks import NODE_LABEL, OURS, POOL_LABEL, TAINT
 from gpupool.model.objects import Key
-from gpupool.model.steering import Rescale, Scaler
+from gpupool.model.scalerwrites import Rescale
+from gpupool.model.steering import Scaler
 from gpupool.planner.guarding import let_go
 from gpupool.policy.slo.adoption import give_back
 from gpupool.policy.slo.vpa import leave

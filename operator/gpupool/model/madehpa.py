@@ -14,7 +14,8 @@ from typing import Any, Final
 from gpupool.model.annotations import GROUP
 from gpupool.model.hpanote import ORIGINALS, fields_of, write_note
 from gpupool.model.marks import MANAGED, managed
-from gpupool.model.steering import Limits, Make, canonical
+from gpupool.model.scalerwrites import Make
+from gpupool.model.steering import Limits, canonical
 
 KIND: Final = "InferenceSLO"
 API_VERSION: Final = f"{GROUP}v1alpha1"

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gpupool.model.plan import Condition, Status
+from gpupool.model.scalerwrites import Adopt, Make
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, Decision, Limits, Make, Scaler, ScalerKind
+from gpupool.model.steering import Decision, Limits, Scaler, ScalerKind
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.slo.adoption import Fight
 from gpupool.policy.slo.creating import name_of, no_metric, stands, write

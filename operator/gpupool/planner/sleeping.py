@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Status
-from gpupool.model.steering import Decision, Rescale, Scaler, ScalerKind, Target, Wake
+from gpupool.model.scalerwrites import Rescale
+from gpupool.model.steering import Decision, Scaler, ScalerKind, Target, Wake
 
 
 class Rest(NamedTuple):

@@ -2,101 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Status
-from gpupool.model.pool import Mode
-from gpupool.model.slo import Slo
-from gpupool.model.steering import (
-    Decision,
-    HpaMode,
-    Limits,
-    Pace,
-    Remove,
-    Rescale,
-    Scaler,
-    ScalerKind,
-    ScalerWrite,
-    Target,
-    Wake,
-)
+from gpupool.model.scalerwrites import Remove, ScalerWrite
+from gpupool.model.steering import Decision, HpaMode, Limits, Pace, Scaler, ScalerKind
 from gpupool.planner.creating import created, fought, idle_told, unheard
 from gpupool.planner.endpoints import SloStatus
+from gpupool.planner.obstacles import Obstacle, obstacle
+from gpupool.planner.scenes import Scene, SteeringSnapshot
 from gpupool.planner.sleeping import asleep, rest, roused, wake_told
-from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight, adopt, give_back
-from gpupool.policy.slo.creating import no_metric, obstacle
-from gpupool.policy.slo.grant import NOWHERE, Grant, Place, grant, resource_of
-from gpupool.policy.slo.keda import fewest, idle_too_high, idles, in_the_way
+from gpupool.policy.slo.grant import Grant, grant, resource_of
+from gpupool.policy.slo.keda import fewest, idle_too_high, idles
 from gpupool.policy.slo.pace import behaviour, pace
 from gpupool.policy.slo.rollout import deadlock
 from gpupool.policy.slo.steering import Situation, decide
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """One endpoint and what steers it.
-
-    Attributes:
-        slo: the promise.
-        target: its workload; None where it is not there, or asks for no GPUs.
-        scalers: the HPAs of the workload that others made; of KEDA's HPAs the ScaledObjects that own them.
-        made: the one that we made for it.
-        taken: another HPA has the name that we would give to one.
-        place: what surrounds it.
-        kept: replicas that run and are Ready, now or a moment ago.
-        needed: replicas that the objectives need; None while the profile is not learned.
-        why: the arithmetic of it.
-        term: what decided it.
-        wake: whether somebody asks, where it may sleep.
-    """
-
-    slo: Slo
-    target: Target | None = None
-    scalers: tuple[Scaler, ...] = ()
-    made: Scaler | None = None
-    taken: bool = False
-    place: Place = NOWHERE
-    kept: int = 0
-    needed: int | None = None
-    why: str = ""
-    term: str = ""
-    wake: Wake | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SteeringSnapshot:
-    """All that one turn of steering is made of.
-
-    Attributes:
-        now: the server's time.
-        scenes: the endpoints.
-        adopted: HPAs and ScaledObjects that carry a note of ours, and HPAs that we made.
-        metric: whether a metrics API serves what a created HPA would scale on.
-        unserved: why ours does not, where it should.
-        blind: why nothing may be written now; else empty.
-        disputed: namespaces that two pools claim.
-        unread: an InferenceSLO cannot be read, so an HPA without one may have one: nothing is given back.
-        sleepers: workloads without a replica, by the adopted HPA.
-        deserted: workloads that we let sleep, and whose HPA is gone.
-        keda: it is known which ScaledObjects there are.
-    """
-
-    now: datetime
-    scenes: Mapping[Key, Scene] = field(default_factory=dict)
-    adopted: tuple[Scaler, ...] = ()
-    metric: bool = False
-    unserved: str = ""
-    blind: str = ""
-    disputed: frozenset[str] = frozenset()
-    unread: bool = False
-    sleepers: Mapping[Key, Target] = field(default_factory=dict)
-    deserted: tuple[Rescale, ...] = ()
-    keda: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +29,6 @@ class SteeringPlan:
 
     statuses: tuple[SloStatus, ...] = ()
     writes: tuple[ScalerWrite, ...] = ()
-
-
-class _Obstacle(NamedTuple):
-    """Why an HPA is not written; `holds`: what stands on it stays, else it is given back."""
-
-    reason: str
-    message: str
-    holds: bool = False
 
 
 def plan_steering(snapshot: SteeringSnapshot, statuses: Iterable[SloStatus]) -> SteeringPlan:
@@ -160,14 +76,14 @@ def _endpoint(snapshot: SteeringSnapshot, scene: Scene, status: SloStatus) -> _F
     granted = _grant(scene, snapshot.now)
     decision = decide(_situation(scene, status, scaler, granted))
     conditions = tuple(_conditions(scene, decision, granted))
-    hindrance = _obstacle(snapshot, scene, status, granted)
+    hindrance = obstacle(snapshot, scene, status, granted)
     told = replace(status, conditions=status.conditions + conditions)
     if hindrance is None and creating:
         made = created(scene.slo, own, told, decision, _wanted(decision, ""), now=snapshot.now)
         return _Found(made.status if snapshot.metric else unheard(made.status, snapshot.unserved), *made[1:])
     if hindrance is None and scaler is not None:
         return _written(snapshot, told, scaler, decision)
-    reason, message, holds = hindrance or _Obstacle("NoHpa", "")
+    reason, message, holds = hindrance or Obstacle("NoHpa", "")
     consented = scene.slo.scaling.hpa is not HpaMode.ADVISE
     if consented:
         decision = replace(decision, reason=reason, message=f"{decision.message} {message}")
@@ -211,74 +127,6 @@ def _gpus(scene: Scene) -> int:
     if scene.target is None:
         return 1
     return scene.target.gpus[resource_of(scene.target, scene.place.pool)]
-
-
-# ------------------------------------------------------------------ may it be written?
-
-
-def _obstacle(
-    snapshot: SteeringSnapshot, scene: Scene, status: SloStatus, granted: Grant | None
-) -> _Obstacle | None:
-    """Why the HPA is not written: first what was not consented to, then what is missing."""
-    asked, place = scene.slo.scaling.hpa, scene.place
-    if asked is HpaMode.ADVISE:
-        return _Obstacle("Advise", "scaling.hpa is Advise: nothing is written.")
-    if any(c.type == "Conflict" for c in status.conditions):
-        return _Obstacle("SameTarget", "An older InferenceSLO answers for the workload.")
-    if unknown := snapshot.blind or _disputed(snapshot, scene):
-        return _Obstacle("NotKnown", unknown, holds=True)
-    if place.pool is not None and place.mode is not Mode.ENFORCE:
-        text = f"Pool {place.pool.name} is in {place.mode.value} here: nothing is written before Enforce."
-        return _Obstacle("PoolNotEnforced", text)
-    if asked is HpaMode.CREATE:
-        return _uncreated(snapshot, scene, granted)
-    return _missing(snapshot, scene, granted)
-
-
-def _disputed(snapshot: SteeringSnapshot, scene: Scene) -> str:
-    claimed = scene.slo.key.namespace in snapshot.disputed
-    return "Two pools claim this namespace: nothing is written." if claimed else ""
-
-
-def _uncreated(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) -> _Obstacle | None:
-    if scene.made is None and not snapshot.metric:
-        return _Obstacle("NoMetricSource", no_metric(snapshot.unserved))
-    if scene.target is None:
-        return _no_target(scene)
-    if found := obstacle(scene.slo, scene.scalers, taken=scene.taken, bounded=granted is not None):
-        return _Obstacle(*found)
-    return None if granted is None else _undecided(scene, granted)
-
-
-def _missing(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) -> _Obstacle | None:
-    if scene.target is None:
-        return _no_target(scene)
-    if not scene.scalers:
-        return _Obstacle("NoHpa", f"No HorizontalPodAutoscaler scales {scene.target.ref}: make one.")
-    if len(scene.scalers) > 1:
-        names = some(f"{s.kind.value} {s.key.name}" for s in scene.scalers)
-        text = f"Several autoscalers scale {scene.target.ref}: {names}. Keep one of them."
-        return _Obstacle("SeveralHpas", text, holds=True)
-    if found := in_the_way(scene.scalers[0], known=snapshot.keda):
-        return _Obstacle(*found, holds=True)
-    return None if granted is None else _undecided(scene, granted)
-
-
-def _no_target(scene: Scene) -> _Obstacle:
-    return _Obstacle("NoTarget", f"{scene.slo.target} is not there, or its pods ask for no GPUs.", holds=True)
-
-
-def _undecided(scene: Scene, granted: Grant) -> _Obstacle | None:
-    if not granted.request:
-        text = f"No CapacityRequest covers {scene.slo.target}: make one, or name it in capacityRequestRef."
-        return _Obstacle("NoRequest", text, holds=True)
-    if granted.gpus is None:
-        text = f"CapacityRequest {granted.request} is not decided yet."
-        return _Obstacle("NotDecided", text, holds=True)
-    if not scene.place.walled:
-        text = f"The wall of pool {granted.pool} does not stand in this namespace yet."
-        return _Obstacle("NoWall", text, holds=True)
-    return None
 
 
 def _written(snapshot: SteeringSnapshot, status: SloStatus, scaler: Scaler, decision: Decision) -> _Found:

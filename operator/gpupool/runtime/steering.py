@@ -16,25 +16,15 @@ from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.applier.rescaling import rescale
 from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key, Pod
-from gpupool.model.plan import Condition, Notice, Status
+from gpupool.model.plan import Notice
+from gpupool.model.scalerwrites import Adopt, GiveBack, Make, Remove, Rescale, ScalerWrite
 from gpupool.model.slo import Slo
-from gpupool.model.steering import (
-    Adopt,
-    GiveBack,
-    HpaMode,
-    Make,
-    Needed,
-    Originals,
-    Remove,
-    Rescale,
-    Scaler,
-    ScalerKind,
-    ScalerWrite,
-    Wake,
-)
+from gpupool.model.steering import HpaMode, Needed, Originals, Scaler, ScalerKind, Wake
 from gpupool.model.world import World
-from gpupool.planner.endpoints import SloPlan, SloStatus
-from gpupool.planner.steering import Scene, SteeringSnapshot, plan_steering
+from gpupool.planner.endpoints import SloPlan
+from gpupool.planner.scenes import Scene, SteeringSnapshot
+from gpupool.planner.steering import plan_steering
+from gpupool.planner.steeringnotices import name, told, unwritten
 from gpupool.policy.membership import Membership
 from gpupool.policy.slo import required
 from gpupool.policy.slo.creating import name_of
@@ -106,7 +96,7 @@ class Steering:
         snapshot = await self._snapshot(slos, world, found, needs, wakes)
         made = plan_steering(snapshot, plan.statuses)
         failed, notices = await self._write(made.writes, snapshot)
-        statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
+        statuses = tuple(unwritten(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
         return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
 
     # ------------------------------------------------------------------ what there is
@@ -213,13 +203,13 @@ class Steering:
             try:
                 done = await self._do(action)
             except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
-                log.info("not steered yet", extra={"object": _name(action), "error": str(error)})
+                log.info("not steered yet", extra={"object": name(action), "error": str(error)})
             except KubeError as error:
-                log.warning("not steered", extra={"object": _name(action), "error": str(error)})
+                log.warning("not steered", extra={"object": name(action), "error": str(error)})
                 if not isinstance(action, GiveBack | Remove) and action.slo is not None:
-                    failed[action.slo] = f"{_name(action)} was not written: {error}"
+                    failed[action.slo] = f"{name(action)} was not written: {error}"
             else:
-                notices.extend(_told(action, snapshot) if done else ())
+                notices.extend(told(action, snapshot) if done else ())
 
         await asyncio.gather(*map(attempt, writes))
         return failed, notices
@@ -243,14 +233,14 @@ class Steering:
                 with suppress(NotFound):  # what is gone needs no replica
                     await self._rescale(action.wake)
             await give_back(writer, action, epoch=epoch)
-            log.info("scaler given back", extra={"scaler": _name(action)})
+            log.info("scaler given back", extra={"scaler": name(action)})
         return True
 
     async def _rescale(self, action: Rescale) -> bool:
         context = self._context
         done = await rescale(context.client, context.writer, action, epoch=context.epoch)
         if done:
-            log.info("rescaled", extra={"object": _name(action), "replicas": action.after})
+            log.info("rescaled", extra={"object": name(action), "replicas": action.after})
         return done
 
 
@@ -272,38 +262,3 @@ def _writable(scalers: Sequence[Scaler]) -> Iterable[Scaler]:
 def _needed(found: Needed | None) -> dict[str, Any]:
     """Fields of a scene; nothing while the profile is not learned."""
     return {} if found is None else {"needed": found.replicas, "why": found.why, "term": found.term}
-
-
-def _name(action: ScalerWrite) -> str:
-    if isinstance(action, Rescale):
-        return f"{action.ref}"
-    kind = action.kind if isinstance(action, Adopt | GiveBack) else ScalerKind.HPA
-    return f"{kind.value} {action.scaler.name}"
-
-
-def _told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
-    if isinstance(action, Make):
-        text = f"HPA {action.scaler.name} is made, on {required.METRIC}."
-        yield Notice("InferenceSLO", action.slo, action.uid, "HpaCreated", text)
-    if isinstance(action, Rescale) and action.slo is not None:
-        slo = snapshot.scenes[action.slo].slo
-        text = "falls asleep: nobody asks for it." if action.after == 0 else "wakes: somebody asks for it."
-        yield Notice("InferenceSLO", slo.key, slo.uid, "Rescaled", f"{action.ref} {text}")
-    if not isinstance(action, Adopt) or not action.force or action.made:
-        return
-    slo = snapshot.scenes[action.slo].slo
-    theirs, ours = action.note.theirs, action.limits
-    again, kind = action.note.rewrites, action.kind
-    text = (
-        f"{kind.value} {action.scaler.name} {'was rewritten and is set again' if again else 'is adopted'}:"
-        f" {kind.low} {theirs.low} to {ours.low}, {kind.high} {theirs.high} to {ours.high}."
-    )
-    reason = f"{'Hpa' if kind is ScalerKind.HPA else kind.value}{'Rewritten' if again else 'Adopted'}"
-    yield Notice("InferenceSLO", slo.key, slo.uid, reason, text, warning=bool(again))
-
-
-def _failed(status: SloStatus, message: str) -> SloStatus:
-    """What was decided could not be written."""
-    others = tuple(c for c in status.conditions if c.type != "Steering")
-    wrong = Condition("Steering", Status.FALSE, "WriteFailed", message)
-    return replace(status, conditions=(*others, wrong))

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from gpupool.collector.scaling import targets
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Rescale, Scaler, Target
+from gpupool.model.scalerwrites import Rescale
+from gpupool.model.steering import Scaler, Target
 from gpupool.runtime.mirror import Mirror
 
 Workload = tuple[str, ObjectRef]

@@ -14,7 +14,8 @@ from gpupool.model.hpanote import HIGH, LOW, ORIGINALS, read_note, write_note
 from gpupool.model.kedanote import ORIGINALS as KEDA_ORIGINALS
 from gpupool.model.kedanote import note_of
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Adopt, GiveBack, Limits, Make, Originals, Remove, ScalerKind
+from gpupool.model.scalerwrites import Adopt, GiveBack, Make, Remove
+from gpupool.model.steering import Limits, Originals, ScalerKind
 
 HPA, SLO = Key("chat-prod", "hpa"), Key("chat-prod", "chat")
 NOTE = Originals(Limits(1, 9, '{"scaleDown":{}}'), Limits(2, 4))

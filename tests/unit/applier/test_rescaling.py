@@ -10,7 +10,7 @@ from gpupool.errors import NotFound
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import DEPLOYMENTS, STATEFUL_SETS, Json, ObjectKey
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Rescale
+from gpupool.model.scalerwrites import Rescale
 
 CHAT = Key("chat-prod", "chat")
 

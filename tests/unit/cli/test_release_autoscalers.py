@@ -12,7 +12,8 @@ from gpupool.kube.resources import AUTOSCALERS, SCALED_OBJECTS, VPAS, Resource, 
 from gpupool.model import kedanote, vpanote
 from gpupool.model.hpanote import write_note
 from gpupool.model.resources import LeaveVpa, VpaNote
-from gpupool.model.steering import GiveBack, Limits, Originals, ScalerKind, canonical
+from gpupool.model.scalerwrites import GiveBack
+from gpupool.model.steering import Limits, Originals, ScalerKind, canonical
 
 OURS = canonical([{"containerName": "main"}])
 HPA_NOTE = "gpupool.dev/hpa-originals"

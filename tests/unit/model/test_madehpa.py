@@ -7,7 +7,8 @@ import pytest
 from gpupool.model.hpanote import ORIGINALS, limits_of, read_note
 from gpupool.model.madehpa import body, made_for, tolerates_nothing, with_tolerance, without_tolerance
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Limits, Make, Originals, Pace
+from gpupool.model.scalerwrites import Make
+from gpupool.model.steering import Limits, Originals, Pace
 from gpupool.policy.slo.pace import behaviour
 
 LIMITS = Limits(2, 4, behaviour(Pace.STEADY, ""))

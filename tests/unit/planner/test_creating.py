@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from gpupool.model.objects import Key
+from gpupool.model.scalerwrites import Adopt, Make, Remove
 from gpupool.model.slo import SloState
-from gpupool.model.steering import Adopt, HpaMode, Limits, Make, Originals, Pace, Remove, Scaler, Scaling
+from gpupool.model.steering import HpaMode, Limits, Originals, Pace, Scaler, Scaling
 from gpupool.planner.steering import SteeringPlan
 from gpupool.policy.slo.grant import booked
 from gpupool.policy.slo.pace import behaviour

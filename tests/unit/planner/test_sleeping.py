@@ -7,8 +7,9 @@ import pytest
 
 from gpupool.model.objects import Key
 from gpupool.model.plan import Status
+from gpupool.model.scalerwrites import Adopt, GiveBack, Rescale
 from gpupool.model.slo import SloState
-from gpupool.model.steering import Adopt, GiveBack, HpaMode, Limits, Originals, Rescale, Scaler, Scaling, Wake
+from gpupool.model.steering import HpaMode, Limits, Originals, Scaler, Scaling, Wake
 from gpupool.planner.steering import SteeringPlan
 from gpupool.policy.slo.grant import booked
 from support.builders import NOW, a_quota, granted

@@ -10,21 +10,12 @@ from gpupool.model.hpanote import HIGH, LOW
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Condition
 from gpupool.model.pool import Mode
+from gpupool.model.scalerwrites import Adopt, GiveBack
 from gpupool.model.slo import Objective, Reading, Sli, Slo, SloState, Sums
-from gpupool.model.steering import (
-    Adopt,
-    GiveBack,
-    HpaMode,
-    Limits,
-    Originals,
-    Pace,
-    Scaler,
-    ScalerKind,
-    Scaling,
-    Target,
-)
+from gpupool.model.steering import HpaMode, Limits, Originals, Pace, Scaler, ScalerKind, Scaling, Target
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
-from gpupool.planner.steering import Scene, SteeringPlan, SteeringSnapshot, plan_steering
+from gpupool.planner.scenes import Scene, SteeringSnapshot
+from gpupool.planner.steering import SteeringPlan, plan_steering
 from gpupool.policy.slo.budget import Budget
 from gpupool.policy.slo.grant import Place, booked
 from gpupool.policy.slo.pace import behaviour

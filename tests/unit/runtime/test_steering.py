@@ -13,17 +13,15 @@ from gpupool.collector.controllers import Controller
 from gpupool.errors import Failure, KubeError, kube_error
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.plan import Status
+from gpupool.model.scalerwrites import Make, Remove, Rescale
 from gpupool.model.senses import Senses
 from gpupool.model.slo import Objective, Reading, Sli, Slo, SloState, Sums
 from gpupool.model.steering import (
     HpaMode,
     Limits,
-    Make,
     Needed,
     Originals,
     Pace,
-    Remove,
-    Rescale,
     Scaler,
     ScalerKind,
     Scaling,

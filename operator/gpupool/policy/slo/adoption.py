@@ -13,7 +13,8 @@ from typing import Final
 
 from gpupool.model.hpanote import HIGH, LOW
 from gpupool.model.objects import Key
-from gpupool.model.steering import Adopt, GiveBack, Limits, Originals, Rescale, Scaler, ScalerKind, Target
+from gpupool.model.scalerwrites import Adopt, GiveBack, Rescale
+from gpupool.model.steering import Limits, Originals, Scaler, ScalerKind, Target
 
 BEARABLE: Final = 1
 """Rewrites within the window that we answer."""

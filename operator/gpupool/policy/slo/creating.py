@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from gpupool.model.objects import Key
+from gpupool.model.scalerwrites import Adopt, Make
 from gpupool.model.slo import Slo
-from gpupool.model.steering import Adopt, Limits, Make, Originals, Scaler
+from gpupool.model.steering import Limits, Originals, Scaler
 from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight, adopt
 from gpupool.policy.slo.required import METRIC

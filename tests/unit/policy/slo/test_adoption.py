@@ -7,7 +7,8 @@ import pytest
 
 from gpupool.model.hpanote import HIGH, LOW
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import Adopt, Limits, Originals, Scaler, ScalerKind
+from gpupool.model.scalerwrites import Adopt
+from gpupool.model.steering import Limits, Originals, Scaler, ScalerKind
 from gpupool.policy.slo.adoption import Fight, adopt, give_back, merged
 from support.builders import DAY, NOW
 
