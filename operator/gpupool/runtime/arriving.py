@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections import defaultdict
@@ -19,6 +20,8 @@ from gpupool.policy.slo.demand import Peak, Tuning
 
 log = logging.getLogger(__name__)
 
+PATIENCE: Final = 20.0
+"""Seconds that all questions of a look may take together; what was read by then is kept."""
 CHUNK: Final = 10
 """Steps that one question asks for: of a thousand endpoints that is a hundred thousand numbers."""
 SUFFIXES: Final = {
@@ -63,10 +66,12 @@ class Arriving:
         reader: asks.
         tuning: of the rule that looks at them.
         grid: the steps.
+        patience: seconds for all questions of one look.
     """
 
-    def __init__(self, reader: ArrivalReader, tuning: Tuning, grid: Grid) -> None:
+    def __init__(self, reader: ArrivalReader, tuning: Tuning, grid: Grid, patience: float = PATIENCE) -> None:
         self._reader = reader
+        self._patience = patience
         self._tuning = tuning
         self._grid = grid
         self._engines: dict[Identity, str] = {}
@@ -88,13 +93,14 @@ class Arriving:
         for endpoint in endpoints:
             behind[max(self.records[endpoint.who].asked, until - STEPS - 1)].append(endpoint)
         try:
-            for since, group in sorted(behind.items()):
-                for first in range(since, until, CHUNK):
-                    await self._steps(group, first, min(first + CHUNK, until), until)
-            if fresh := [e for e in endpoints if e.who in self._without_peaks]:
-                await self._peaks(fresh, until)
+            async with asyncio.timeout(self._patience):
+                for since, group in sorted(behind.items()):
+                    for first in range(since, until, CHUNK):
+                        await self._steps(group, first, min(first + CHUNK, until), until)
+                if fresh := [e for e in endpoints if e.who in self._without_peaks]:
+                    await self._peaks(fresh, until)
         except (PrometheusError, TimeoutError) as error:
-            log.info("arrivals not read", extra={"error": str(error)})
+            log.info("arrivals not read", extra={"error": str(error) or "it takes too long"})
 
     def _remember(self, endpoints: Sequence[Serving], until: int) -> None:
         """Begin with new endpoints and forget those that are gone; one without pods keeps its engine."""

@@ -1,5 +1,6 @@
 """Reading arrivals: as seldom as may be, again after a failure or a restart, pods that are gone included."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -29,12 +30,15 @@ class World:
         self.asked: list[tuple[int, int]] = []
         self.summed: list[float] = []
         self.fails = False
+        self.slow_from: int | None = None
 
     async def moments(self, namespaces: Sequence[str], grid: Grid, since: int, until: int) -> Moments:
         assert namespaces == ["team"]
         self.asked.append((since, until))
         if self.fails:
             raise PrometheusUnreachable("nobody answers")
+        if self.slow_from is not None and since >= self.slow_from:
+            await asyncio.sleep(5)
         found: dict[int, dict[PodName, Words]] = defaultdict(dict)
         for at in range(since + 1, until + 1):
             for name, (born, died) in self.pods.items():
@@ -101,6 +105,18 @@ async def test_what_failed_is_read_the_next_time_and_nothing_is_lost() -> None:
     world.fails = False
     await found.read([ENDPOINT], 5014 * STEP)
     assert rates(found, 5014) == (10.0,) * STEPS
+
+
+async def test_a_slow_store_holds_nobody_up_and_what_was_read_is_kept() -> None:
+    world = World(**{POD.replace("-", "_"): (0, 10_000)})
+    found = Arriving(cast("ArrivalReader", world), Tuning(), Grid(STEP), patience=0.05)
+    world.slow_from = 5000 - STEPS - 1 + 2 * CHUNK
+    await found.read([ENDPOINT], 5000 * STEP)
+    assert found.records[WHO].known == world.slow_from
+    world.slow_from = None
+    await found.read([ENDPOINT], 5001 * STEP)
+    assert world.asked[-1][1] == 5001
+    assert rates(found, 5001) == (10.0,) * STEPS
 
 
 async def test_pods_that_are_gone_belong_to_whom_their_names_say() -> None:
