@@ -25,7 +25,7 @@ from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading, Signals
-from gpupool.model.slo import HOUR, Slo, SloSnapshot, Sums
+from gpupool.model.slo import HOUR, Objective, Sli, Slo, SloSnapshot, Sums
 from gpupool.planner.endpoints import SloPlan, plan_endpoints
 from gpupool.policy.membership import Membership
 from gpupool.runtime.births import births
@@ -55,10 +55,13 @@ Owned = Mapping[tuple[str, ObjectRef], Sequence[Pod]]
 """Pods by namespace and top owner."""
 
 
-class Memory(NamedTuple):
-    """What is remembered of an endpoint, by the fields of `Slo`."""
+Measured = tuple[Sli, float | None]
 
-    sums: tuple[Sums, ...]
+
+class Memory(NamedTuple):
+    """What is remembered of an endpoint, by the fields of `Slo`; sums by what is measured."""
+
+    sums: Mapping[Measured, Sums]
     profiles: tuple[Profile, ...]
     rollout: Rollout
     effects: tuple[Effect, ...]
@@ -163,7 +166,7 @@ class Endpoints:
         )
         self._kept = {
             (s.key, s.uid): Memory(
-                sums=tuple(o.sums for o in s.objectives),
+                sums={_measured(o.objective): o.sums for o in s.objectives},
                 profiles=s.findings.profiles,
                 rollout=Rollout() if s.guarded is None else s.guarded.memory,
                 effects=s.findings.effects,
@@ -181,7 +184,11 @@ class Endpoints:
     def _remembering(self, slo: Slo) -> Slo:
         """The promise with its memory as we left it, which the status shows a while later."""
         kept = self._kept.get((slo.key, slo.uid))
-        return slo if kept is None else replace(slo, **kept._asdict())
+        if kept is None:
+            return slo
+        # The spec may have other objectives than at the last look: what is new begins anew.
+        sums = tuple(kept.sums.get(_measured(o), Sums()) for o in slo.objectives)
+        return replace(slo, **{**kept._asdict(), "sums": sums})
 
     async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
         """Read what happened since the sums were last written, an hour at a time."""
@@ -267,3 +274,8 @@ def by_owner(pods: Iterable[Pod]) -> Owned:
         if pod.owner is not None:
             found[pod.key.namespace, pod.owner].append(pod)
     return found
+
+
+def _measured(objective: Objective) -> Measured:
+    """What tells an objective's sums from another's; the percent may change and lose nothing."""
+    return objective.sli, objective.threshold

@@ -217,3 +217,17 @@ async def test_a_look_that_fails_is_tried_again_and_a_lost_leadership_ends_it(
     rig.fails = FencedError("another one leads")
     with pytest.raises(FencedError):
         await asyncio.wait_for(task, 5)
+
+
+async def test_an_objective_that_is_added_begins_anew_and_takes_no_other_ones_sums() -> None:
+    rig = Rig()
+    await rig.endpoints.look()
+    (before,) = rig.written[0].objectives
+    (old,) = SLO.objectives
+    rig.slo = replace(SLO, objectives=(replace(old, threshold=9.0), old))
+    reading = Reading(SloState.OK, 90, 100, 15.0)
+    rig.answer = Answer({SLO.key: Endpoint((reading, reading), "vLLM", 2, 1)})
+    rig.now += timedelta(seconds=15)
+    await rig.endpoints.look()
+    new, kept = rig.written[0].objectives
+    assert (new.budget.events, kept.budget.events) == (100, before.budget.events + 100)
