@@ -1,25 +1,20 @@
 """`make bench-slo` on a family of two made-up tenants; its two engines against each other."""
 
-import csv
-import gzip
 import json
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.slo import limited, report
+from benchmarks.slo import limited, report, target
 from benchmarks.slo.__main__ import main
 from benchmarks.slo.attainment import LOADS, SPEED, Table, good, lengths, table
 from benchmarks.slo.engine import Chunked
 from benchmarks.slo.fluid import Lanes, Lookup, Outcome, lanes, simulate
 from benchmarks.slo.policies import POLICIES, Known
 from benchmarks.slo.trace import (
-    QUANTILES,
     STEP,
-    Lengths,
     Mix,
     Tenant,
     Trace,
@@ -29,6 +24,7 @@ from benchmarks.slo.trace import (
     read,
 )
 from gpupool.simulator.replica import Ask
+from support.families import ANSWER, PROMPT, write_csv, write_tiny
 
 KEYS = {
     "policy",
@@ -41,48 +37,34 @@ KEYS = {
     "oracle_ratio",
     "changes_per_hour",
 }
-PROMPT = Lengths((100, 120, 150, 200, 300, 500, 800, 1_000, 1_200, 1_500, 2_000), 580)
-ANSWER = Lengths((10, 12, 20, 30, 60, 100, 160, 220, 300, 400, 600), 122)
 FLAT = ((1.0,) * len(LOADS), (1.0,) * len(LOADS), (0.5,) * len(LOADS))
 CHAT = Tenant("chat", {0: Window(8.0, 1.0, "Gamma", 1.0)}, (Mix(PROMPT, ANSWER, 1.0),))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """One day: a tenant that is always there, another that comes and goes; nobody at 05:00."""
-    rates = [
-        (window * 600, client, rate, 1.2, pattern, 0.8, 1.0)
-        for window in range(144)
-        for client, rate, pattern in ((7, 6.0, "Gamma"), (3, 20.0 * (window % 12 == 6), "Weibull"))
-        if rate and window != 30
-    ]
-    tokens = [
-        ("tiny", client, start, PROMPT.mean, *PROMPT.quantiles, ANSWER.mean, *ANSWER.quantiles)
-        for client in (3, 7)
-        for start in range(0, 86_400, 21_600)
-    ]
-    _write(
-        tmp_path / "tiny_rates.csv.gz",
-        ("t_s", "client", "rate_rps", "cv", "pattern", "pat_arg1", "pat_arg2"),
-        rates,
-    )
-    names = [
-        f"{kind}_tokens_{q}" for kind in ("input", "output") for q in ("mean", *(f"p{q}" for q in QUANTILES))
-    ]
-    _write(tmp_path / "tiny_tokens_6h.csv.gz", ("model", "client", "t_s", *names), tokens)
+    """A family of one day: two tenants."""
+    write_tiny(tmp_path)
     return tmp_path
-
-
-def _write(file: Path, head: tuple[str, ...], lines: Sequence[tuple[object, ...]]) -> None:
-    with gzip.open(file, "wt", encoding="utf-8", newline="") as text:
-        csv.writer(text).writerows([head, *lines])
 
 
 def test_all_policies_run_and_the_document_has_its_shape(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = folder / "out" / "rows.json"
-    asked = ["--family", "tiny", "--seeds", "1", "--startups", "30", "120", "--requests", "150"]
+    asked = [
+        "--family",
+        "tiny",
+        "--seeds",
+        "1",
+        "--startups",
+        "30",
+        "120",
+        "--requests",
+        "150",
+        "--jobs",
+        "1",
+    ]
     assert main([str(folder), *asked, "--json", str(file)]) == 0
     rows = json.loads(file.read_text())
     assert {frozenset(row) for row in rows} == {frozenset(KEYS)}
@@ -98,6 +80,7 @@ def test_all_policies_run_and_the_document_has_its_shape(
     assert "start-up 120 s" in said
     assert "SHA-256" in said
     assert "high" in said
+    assert "target at 120 s, 1 to 3 (fit): worst tenant" in said
 
 
 def test_a_folder_without_the_family_is_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +101,7 @@ def test_what_is_read(folder: Path) -> None:
 
 
 def test_a_family_without_tokens_is_refused(folder: Path) -> None:
-    _write(folder / "tiny_tokens_6h.csv.gz", ("model", "client", "t_s"), [])
+    write_csv(folder / "tiny_tokens_6h.csv.gz", ("model", "client", "t_s"), [])
     with pytest.raises(TraceError, match="no tenant of tiny"):
         read(folder, "tiny")
 
@@ -220,10 +203,11 @@ def test_the_later_days_are_reported_apart_and_gaps_do_not_count() -> None:
 def test_a_baseline_off_the_reference_names_where_it_differs() -> None:
     found, side, outcomes = _week()
     flat = Table(10.0, 500, 5, *FLAT)
-    lines = report.compared(report.rows(found, side, outcomes), outcomes, side, {"a": flat, "b": flat})
-    assert len(lines) == 2
-    assert "DIFFERS" in lines[0]
-    assert "points are tenant b, with 5 tokens an answer" in lines[0]
+    rows = report.rows(found, side, outcomes)
+    beside = target.compared(rows, outcomes, side, {"a": flat, "b": flat})
+    assert [row.policy for row in beside] == ["hpa-running-16", "oracle"]
+    assert "DIFFERS" in beside[0].why
+    assert "points are tenant b, with 5 tokens an answer" in beside[0].why
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,15 @@ class Fleet:
 
 
 def served(
-    lanes: Lanes, lookup: Lookup, fleet: Fleet, arrivals: tuple[int, Floats], waiting: Floats
+    lanes: Lanes,
+    lookup: Lookup,
+    fleet: Fleet,
+    arrivals: tuple[int, Floats],
+    waiting: Floats,
+    *,
+    patience: float = TTFT,
 ) -> tuple[Seen, Floats]:
-    """One step: what was measured, and who waits after it."""
+    """One step: what was measured, and who waits after it; longer than `patience` (seconds) is bad."""
     step, arrived = arrivals
     capacity = fleet.ready * lanes.saturation * STEP
     offered = waiting + arrived
@@ -227,8 +233,8 @@ def served(
     place = np.minimum(offered / capacity * FINE + 0.5, FINE).astype(np.int64)
     before, after = waiting / capacity * STEP, left / capacity * STEP
     longest, shortest = np.maximum(before, after), np.minimum(before, after)
-    within = np.clip((TTFT - shortest) / np.maximum(longest - shortest, 1e-9), 0.0, 1.0)
-    good = arrived * lookup.good[lanes.tenant, place] * np.where(longest <= TTFT, 1.0, within)
+    within = np.clip((patience - shortest) / np.maximum(longest - shortest, 1e-9), 0.0, 1.0)
+    good = arrived * lookup.good[lanes.tenant, place] * np.where(longest <= patience, 1.0, within)
     running = lookup.running[lanes.tenant, place] * fleet.ready
     busy = lookup.busy[lanes.tenant, place] * fleet.ready
     return Seen(step, arrived, good, fleet.ready, fleet.starting, running, busy, left), left

@@ -93,12 +93,30 @@ def oracle(counts: Counts, lanes: Lanes) -> Known:
     return Known(plan)
 
 
-def window_oracle(counts: Counts, lanes: Lanes) -> Known:
-    """Knows the recorded window at hand to its end, arrival by arrival, and nothing of the next one."""
+def window_oracle(counts: Counts, lanes: Lanes, hold: float) -> Known:
+    """Knows the recorded window at hand to its end, arrival by arrival, and nothing of the next one.
+
+    What bounds us: of what comes after the window it knows as much as we do, so it can only keep replicas.
+
+    Args:
+        counts: arrivals.
+        lanes: the deployments.
+        hold: seconds that every replica is kept after it was needed last.
+    """
     need = needed(counts, lanes)
     windows = need.reshape(len(lanes), -1, STEPS_OF_WINDOW)
-    rest = np.maximum.accumulate(windows[:, :, ::-1], axis=2)[:, :, ::-1]
-    return Known(rest.reshape(need.shape))
+    rest = np.maximum.accumulate(windows[:, :, ::-1], axis=2)[:, :, ::-1].reshape(need.shape)
+    return Known(_highest(rest, round(hold / STEP)))
+
+
+def _highest(plan: Ints, back: int) -> Ints:
+    """The highest of the last steps, by doubling the reach."""
+    reach, found = 1, plan
+    while reach <= back:
+        by = min(reach, back + 1 - reach)
+        found = np.maximum(found, np.pad(found, ((0, 0), (by, 0)))[:, : plan.shape[1]])
+        reach += by
+    return found
 
 
 @dataclass(slots=True)
@@ -175,15 +193,21 @@ class Gpupool:
         return np.array(floors, dtype=np.int64)
 
 
-Maker = Callable[[Counts, Lanes], Policy]
+Maker = Callable[[Counts, Lanes, Tuning], Policy]
 
 POLICIES: Final[dict[str, Maker]] = {
-    "hpa-utilisation-80": lambda _, __: Hpa(lambda seen: seen.busy, 0.8),
-    "hpa-utilisation-50": lambda _, __: Hpa(lambda seen: seen.busy, 0.5),
-    "hpa-running-16": lambda _, __: Hpa(lambda seen: seen.running, 16),
-    "hpa-running-4": lambda _, __: Hpa(lambda seen: seen.running, 4),
-    "simple-rate": lambda _, lanes: SimpleRate(lanes),
-    "gpupool": lambda _, lanes: Gpupool(lanes),
-    "oracle": oracle,
+    "hpa-utilisation-80": lambda *_: Hpa(lambda seen: seen.busy, 0.8),
+    "hpa-utilisation-50": lambda *_: Hpa(lambda seen: seen.busy, 0.5),
+    "hpa-running-16": lambda *_: Hpa(lambda seen: seen.running, 16),
+    "hpa-running-4": lambda *_: Hpa(lambda seen: seen.running, 4),
+    "simple-rate": lambda _, lanes, __: SimpleRate(lanes),
+    "gpupool": lambda _, lanes, tuning: Gpupool(lanes, tuning),
+    "oracle": lambda counts, lanes, _: oracle(counts, lanes),
 }
 """By name: what is benched, in the order of the table."""
+KNOWS_WINDOW: Final = "knows its window"
+EVERYBODY: Final[dict[str, Maker]] = {
+    **POLICIES,
+    KNOWS_WINDOW: lambda counts, lanes, tuning: window_oracle(counts, lanes, tuning.peak_hold),
+}
+"""With the one that bounds the frontier."""

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from rich.table import Table as Shown
 
-from benchmarks.slo.attainment import Table
 from benchmarks.slo.fluid import Lanes, Outcome
 from benchmarks.slo.limited import PRIORITIES, Shortage
 from benchmarks.slo.trace import DAY, WINDOW, Trace
@@ -20,18 +19,7 @@ SPLITS: Final[Mapping[str, slice]] = {
     "heldout": slice(FIT_DAYS, None),
     "all": slice(0, None),
 }
-REFERENCE: Final[Mapping[str, tuple[float, float]]] = {
-    "hpa-utilisation-80": (97.3, 8_328),
-    "hpa-utilisation-50": (99.1, 15_073),
-    "hpa-running-16": (97.2, 3_798),
-    "hpa-running-4": (99.2, 6_892),
-    "simple-rate": (99.3, 3_849),
-    "oracle": (99.9, 2_811),
-}
-"""First runs of another simulator over the same week at 120 s: attainment in percent, GPU-hours a day."""
-REFERENCE_OF: Final = ("servegen_m-large", 120)
-CLOSE_HOURS: Final = 0.10
-CLOSE_POINTS: Final = 1.0
+NAMES: Final = {"fit": f"1 to {FIT_DAYS} (fit)", "heldout": f"{FIT_DAYS + 1} on (held out)", "all": "all"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +114,6 @@ def table(found: Sequence[Row], startup: int, told: str) -> Shown:
     shown.add_column("policy")
     for heading in ("attainment %", "worst tenant %", "GPU-hours/day", "vs oracle", "changes/hour"):
         shown.add_column(heading, justify="right")
-    names = {"fit": f"1 to {FIT_DAYS} (fit)", "heldout": f"{FIT_DAYS + 1} on (held out)", "all": "all"}
     last = ""
     for row in found:
         if row.startup_s != startup:
@@ -134,7 +121,7 @@ def table(found: Sequence[Row], startup: int, told: str) -> Shown:
         if last and row.split != last:
             shown.add_section()
         shown.add_row(
-            names[row.split] if row.split != last else "",
+            NAMES[row.split] if row.split != last else "",
             row.policy,
             f"{row.attainment:.2f}",
             f"{row.worst_tenant:.2f}",
@@ -156,37 +143,3 @@ def shortages(found: Sequence[Shortage], pool: int, told: str) -> Shown:
     for row in found:
         shown.add_row(row.policy, *(f"{b:.2f}" for b in row.bad), f"{row.gpu_hours:,.0f}")
     return shown
-
-
-def compared(
-    found: Sequence[Row], outcomes: Mapping[str, Outcome], lanes: Lanes, tables: Mapping[str, Table]
-) -> list[str]:
-    """A line per baseline: how far it is from the reference, and where the difference lies."""
-    family, startup = REFERENCE_OF
-    lines = []
-    for row in found:
-        if (row.family, row.startup_s, row.split) != (family, startup, "all") or row.policy not in REFERENCE:
-            continue
-        attainment, hours = REFERENCE[row.policy]
-        more, points = row.gpu_hours_per_day / hours - 1, row.attainment - attainment
-        close = abs(more) <= CLOSE_HOURS and abs(points) <= CLOSE_POINTS
-        line = f"{row.policy}: {more:+.1%} GPU-hours, {points:+.2f} points of attainment"
-        why = (
-            "" if close else _assumption(by_tenant(outcomes[row.policy], lanes, startup, slice(None)), tables)
-        )
-        lines.append(f"{line}: {'close' if close else 'DIFFERS: ' + why}")
-    return lines
-
-
-def _assumption(sums: tuple[np.ndarray, np.ndarray], tables: Mapping[str, Table]) -> str:
-    """Where most of the bad requests are. `tables` are named by tenant, in their order."""
-    good, total = sums
-    worst = int(np.argmax(total - good))
-    name, its = list(tables.items())[worst]
-    lost = 100 * float(total[worst] - good[worst]) / float(total.sum())
-    others = 100 * float(good.sum() - good[worst]) / float(total.sum() - total[worst])
-    return (
-        f"{lost:.2f} points are tenant {name}, with {its.answer:.0f} tokens an"
-        f" answer; without it attainment is {others:.2f} %. Assumed here: near saturation an answer of few"
-        f" tokens absorbs every prompt that is read meanwhile, and time per token counts that"
-    )

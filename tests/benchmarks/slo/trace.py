@@ -104,8 +104,11 @@ def read(folder: Path, family: str, *, days: int = 7, tenants: int = 16) -> Trac
     files = [folder / f"{family}_{kind}.csv.gz" for kind in ("rates", "tokens_6h")]
     if missing := [f.name for f in files if not f.is_file()]:
         raise TraceError(f"{folder} has no {' and no '.join(missing)}")
-    windows = _windows(files[0], days)
-    tokens = _tokens(files[1], days, windows)
+    try:
+        windows = _windows(files[0], days)
+        tokens = _tokens(files[1], days, windows)
+    except (OSError, EOFError, KeyError, ValueError) as error:
+        raise TraceError(f"{family} is not of the form that is read here: {error!r}") from error
     volume = {name: sum(w.rate for w in found.values()) for name, found in windows.items()}
     largest = sorted((n for n in volume if n in tokens), key=lambda n: (-volume[n], n))[:tenants]
     if not largest:
@@ -171,10 +174,21 @@ def _tokens(file: Path, days: int, rates: Mapping[str, Mapping[int, Window]]) ->
         known = rates.get(row["client"], {})
         weight = sum(known[n].rate for n in covered if n in known)
         if start < days * DAY and weight > 0:
-            found[row["client"]].append(Mix(_lengths(row, "input"), _lengths(row, "output"), weight))
+            found[row["client"]].append(Mix(_prompt(row), _lengths(row, "output"), weight))
     return {name: tuple(mixes) for name, mixes in found.items()}
 
 
+def _prompt(row: Mapping[str, str]) -> Lengths:
+    """Of a family with images: text and images, long ones together; all images but the first are average."""
+    if "image_tokens_mean" not in row:
+        return _lengths(row, "input")
+    text, images, count = (_lengths(row, kind) for kind in ("text", "image", "image_count"))
+    parts = zip(text.quantiles, images.quantiles, count.quantiles, strict=True)
+    quantiles = tuple(t + (i + (n - 1) * images.mean if n else 0.0) for t, i, n in parts)
+    return Lengths(quantiles, text.mean + images.mean * count.mean)
+
+
 def _lengths(row: Mapping[str, str], kind: str) -> Lengths:
-    quantiles = tuple(float(row[f"{kind}_tokens_p{q}"]) for q in QUANTILES)
-    return Lengths(quantiles, float(row[f"{kind}_tokens_mean"]))
+    name = kind if kind == "image_count" else f"{kind}_tokens"
+    quantiles = tuple(float(row[f"{name}_p{q}"]) for q in QUANTILES)
+    return Lengths(quantiles, float(row[f"{name}_mean"]))
