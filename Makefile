@@ -134,3 +134,9 @@ bench-slo: $(READY) ## Replicas for real load, ours beside HPA and oracle: DATA=
 	@test -n "$(DATA)" || { echo "make bench-slo DATA=<folder of <family>_rates.csv.gz and <family>_tokens_6h.csv.gz>" >&2; exit 2; }
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks.slo "$(DATA)" $(if $(FAMILY),--family "$(FAMILY)") $(if $(JSON),--json "$(JSON)") \
 	  $(if $(FRONTIER),--frontier)
+
+.PHONY: bench-loop
+bench-loop: $(READY) ## One of these hours in a closed loop on the real plane, beside the simulator: DATA=folder [FAMILY=...] [TENANT=61] [HOUR=99] [POLICY=gpupool|hpa-running-16] [SPEED=10] [JSON=file]
+	@test -n "$(DATA)" || { echo "make bench-loop DATA=<folder of <family>_rates.csv.gz and <family>_tokens_6h.csv.gz>" >&2; exit 2; }
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks.loop "$(DATA)" $(if $(FAMILY),--family "$(FAMILY)") $(if $(TENANT),--tenant "$(TENANT)") \
+	  $(if $(HOUR),--hour $(HOUR)) $(if $(POLICY),--policy "$(POLICY)") $(if $(SPEED),--speed $(SPEED)) $(if $(JSON),--json "$(JSON)")
