@@ -76,7 +76,7 @@ class Outcome:
 # The tables cover every branch of the core. One percent is left for branches that only the random histories
 # reach: what they happen to visit must not make a run red.
 COVERAGE = ("--cov", "--cov-branch", "--cov-report=term", "--cov-fail-under=99")
-SPREAD = ("--numprocesses=auto",)
+SPREAD = ("--numprocesses=auto", "--dist=worksteal")
 SLOWEST = ("--durations=5",)
 # A fixture of a package lives as long as the session, so each of these folders keeps its plane to the end of
 # its part: no more than two beside each other.

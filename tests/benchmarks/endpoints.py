@@ -5,11 +5,14 @@ their pages: as many bytes as an engine's, with counters that grow.
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from statistics import median
 from typing import Any, Final
 
 from typing_extensions import override
@@ -52,12 +55,12 @@ def endpoints(rig: Rig, kube: Kube, size: float) -> list[Figure]:
             _namespaces(kube)
             _nodes(kube, count)
             _build(rig, kube, range(few), port)
-            asked = max(questions_per_reading(rig), default=0)
-            progress.result = f"{asked} questions a look"
+            fewer = _Asked.of(rig, SECONDS / 2)
+            progress.result = f"questions a look: {fewer.looks}"
         with step(f"{count:,} endpoints") as progress:
             _build(rig, kube, range(few, count), port)
             progress.result = "measured"
-        return _watch(rig, count, (few, asked))
+        return _watch(rig, count, (few, fewer))
 
 
 def _namespaces(kube: Kube) -> None:
@@ -104,26 +107,45 @@ def _targets(rig: Rig, kube: Kube, port: int) -> None:
     (rig.cluster.layout.targets / "endpoints.json").write_text(json.dumps(targets))
 
 
-def _watch(rig: Rig, count: int, before_all: tuple[int, int]) -> list[Figure]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Questions to Prometheus: of each of a few looks, and a minute; and the samples of one."""
+
+    looks: list[int]
+    a_minute: float
+    samples: float
+
+    @classmethod
+    def of(cls, rig: Rig, seconds: float) -> "_Asked":
+        """Watch for so long, after a few looks that are told apart by the pauses between them."""
+        looks = questions_per_reading(rig)
+        before, began = [rig.metric(name) for name in (QUERIES, SAMPLES)], time.monotonic()
+        time.sleep(seconds)
+        grown = [rig.metric(n) - b for n, b in zip((QUERIES, SAMPLES), before, strict=True)]
+        return cls(looks, 60 * grown[0] / (time.monotonic() - began), grown[1] / max(1.0, grown[0]))
+
+    @property
+    def look(self) -> float:
+        """Of the middle one: the first after something new read the hour before as well."""
+        return median(self.looks) if self.looks else 0.0
+
+
+def _watch(rig: Rig, count: int, before_all: tuple[int, _Asked]) -> list[Figure]:
     """Two minutes of looks; before them so many endpoints asked so many questions."""
     few, fewer = before_all
-    asked = max(questions_per_reading(rig), default=0)
-    before = [rig.metric(name) for name in (QUERIES, SAMPLES)]
     _, position = rig.writes()
     cpu, began = rig.cpu(), time.monotonic()
-    time.sleep(SECONDS)
+    asked = _Asked.of(rig, SECONDS)
     lasted = time.monotonic() - began
     writes, _ = rig.writes(position)
-    say(f"  writes: {summary(writes)}")
-    questions, samples = (rig.metric(n) - b for n, b in zip((QUERIES, SAMPLES), before, strict=True))
+    say(f"  questions a look: {asked.looks}; writes: {summary(writes)}")
     part = f"{count:,} endpoints of {REPLICAS} pods"
-    each = samples / max(1.0, questions)
+    against = f"{few} endpoints"
     return [
-        Figure(part, "questions of a look at all of them", asked, "queries", fewer, f"{few} endpoints"),
-        Figure(part, "samples of a question, mean", each, "samples"),
-        Figure(
-            part, "samples of a look, per endpoint", samples / max(1.0, questions) * asked / count, "samples"
-        ),
+        Figure(part, "questions of a look at all of them", asked.look, "queries", fewer.look, against),
+        Figure(part, "questions a minute", asked.a_minute, "queries", fewer.a_minute, against),
+        Figure(part, "samples of a question, mean", asked.samples, "samples", fewer.samples, against),
+        Figure(part, "samples of a look, per endpoint", asked.samples * asked.look / count, "samples"),
         Figure(part, "statuses written, a second", real(writes) / lasted, "1/s"),
         Figure(part, "CPU", 100 * (rig.cpu() - cpu) / lasted, "% of a core"),
         Figure(part, "RSS of the operator", rig.rss(), "MB"),
@@ -203,10 +225,21 @@ def _text(total: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Server(ThreadingHTTPServer):
+    """Many targets connect at once; what Prometheus gives up is no error of ours."""
+
+    daemon_threads = True
+    request_queue_size = 512
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def _pages() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_address[1]
