@@ -131,7 +131,7 @@ def _serve_guarantee(desk: Desk, claim: Claim) -> tuple[bool, Owed | None]:
 
     Where only the share's own requests are in the way, the claim waits and nobody is recalled.
     """
-    least = max(1, claim.request.min_gpus - claim.granted)
+    least = max(1, claim.least)
     entitled = min(claim.missing, desk.guarantee_left(claim))
     if entitled < least:
         return False, None
@@ -174,7 +174,7 @@ def _lend_step(desk: Desk, claim: Claim, *, alone: bool) -> bool:
     Returns False when nothing more can be given to this share.
     """
     most = min(desk.spare(claim.key.namespace), desk.limit_left(claim), claim.missing)
-    floor = max(1, claim.request.min_gpus - claim.granted)
+    floor = max(1, claim.least)
     if floor > most:
         return False
     desk.give(claim.key, most if alone else floor)

@@ -87,6 +87,11 @@ class Claim:
         return max(0, self.admitted - self.granted)
 
     @property
+    def least(self) -> int:
+        """GPUs more that make a grant of use; what is no longer claimed does not count to `minGpus`."""
+        return min(self.request.min_gpus, self.ask) - self.granted
+
+    @property
     def declined(self) -> int:
         """GPUs asked that a gate does not let through."""
         return self.ask - self.admitted

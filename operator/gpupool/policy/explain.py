@@ -202,8 +202,7 @@ def _waiting(court: Court, claim: Claim) -> Verdict:
 
 def _least(claim: Claim) -> int:
     """GPUs that must be left of the guarantee for it to wait for others than its own share."""
-    least = claim.request.min_gpus - claim.granted
-    return max(1, least) if claim.held_back else least
+    return max(1, claim.least) if claim.held_back else claim.least
 
 
 def _not_in_queue(court: Court, claim: Claim) -> Verdict:

@@ -113,6 +113,13 @@ def test_what_was_released_is_asked_again_only_by_a_new_number(gpus: int, grante
     assert grants(found) == {"train": granted_now}
 
 
+def test_what_is_left_of_a_released_claim_is_given_back_though_it_is_less_than_was_asked_at_least() -> None:
+    released = granted("train", 1, of=12, released=4)
+    assert released.min_gpus == 12
+    found = make_plan(a_snapshot(POOL, released, quotas={"vision": a_quota(1)}, nodes=NODES))
+    assert status_of(found, "train").granted == 4
+
+
 def test_a_released_claim_says_what_to_do() -> None:
     released = granted("train", 4, of=12, released=4)
     status = status_of(make_plan(a_snapshot(POOL, released, quotas={"vision": a_quota(4)})), "train")
