@@ -10,9 +10,11 @@ import yaml
 
 from chart.finding import RefusedError
 from localplane.paths import CHART
+from support.guides import Block, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 Json = dict[str, Any]
 
@@ -73,6 +75,16 @@ def test_values_schema_and_descriptions_name_the_same_keys() -> None:
         node = values
         for key in path.split("."):
             node = node[key]
+
+
+@pytest.mark.parametrize("block", values(), ids=str)
+def test_the_values_of_a_guide_render_as_they_stand(
+    helm: Callable[..., str], tmp_path: Path, block: Block
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(block.text)
+    text = helm("template", "gpupool", str(CHART), "--kube-version=1.36.0", f"--values={file}")
+    assert "registry.example.com/gpupool" in text
 
 
 def _leaves(schema: Json, prefix: str = "") -> Iterator[str]:

@@ -24,6 +24,11 @@ MODULE: Final = TOOL_MODULES / "crds"
 FILES: Final = (
     ("keda", "github.com/kedacore/keda/v2", "config/crd/bases/keda.sh_scaledobjects.yaml"),
     ("vpa", "k8s.io/autoscaler/vertical-pod-autoscaler", "deploy/vpa-v1-crd-gen.yaml"),
+    (
+        "podmonitor",
+        "github.com/prometheus-operator/prometheus-operator",
+        "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+    ),
 )
 """Name, module, and the path in it."""
 
