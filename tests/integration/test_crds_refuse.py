@@ -75,6 +75,22 @@ def test_a_new_number_of_gpus_is_accepted_beside_a_fixed_pool(kube: Kube) -> Non
         kube.delete(path)
 
 
+def test_a_promise_stays_with_its_workload(kube: Kube) -> None:
+    slo = good("inferenceslo")
+    slo["metadata"]["name"] = "stays"
+    create(kube, slo)
+    path = "/apis/gpupool.dev/v1alpha1/namespaces/default/inferenceslos/stays"
+    try:
+        with pytest.raises(KubeError) as refusal:
+            kube.patch(path, {"spec": {"targetRef": {"name": "search"}}})
+        said = "targetRef cannot change from Deployment/chat to Deployment/search: delete this InferenceSLO"
+        assert refusal.value.status == 422
+        assert said in refusal.value.message
+        assert kube.patch(path, {"spec": {"window": "7d"}})["spec"]["window"] == "7d"
+    finally:
+        kube.delete(path)
+
+
 def test_a_status_of_an_unknown_phase_is_refused(kube: Kube) -> None:
     request = good("capacityrequest")
     request["metadata"]["name"] = "phase"

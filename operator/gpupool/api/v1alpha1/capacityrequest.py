@@ -8,8 +8,8 @@ from pydantic import Field, Strict, StringConstraints
 from gpupool.api.v1alpha1.base import API_VERSION, MAX_GPUS, ApiModel, Flag, PositivePercent
 from gpupool.api.v1alpha1.capacityrequest_status import CapacityRequestStatus
 from gpupool.api.v1alpha1.common import LabelSelector, ObjectMeta
-from gpupool.api.v1alpha1.names import DnsLabel, DnsName, ResourceName, TeamName
-from gpupool.api.v1alpha1.rules import Rule
+from gpupool.api.v1alpha1.names import DnsLabel, ObjectName, ResourceName, TeamName
+from gpupool.api.v1alpha1.rules import Rule, form
 
 Asked = Annotated[int, Strict(), Field(ge=1, le=MAX_GPUS)]
 
@@ -35,12 +35,20 @@ class WorkloadRef(ApiModel):
 
     api_version: Annotated[
         str,
-        StringConstraints(min_length=1, max_length=317, pattern=r"^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*$"),
+        StringConstraints(min_length=1, max_length=317),
+        form(
+            r"^([a-z0-9][-a-z0-9.]*/)?v[0-9][a-z0-9]*$",
+            "is no group and version: write both, such as apps/v1 or batch/v1",
+        ),
     ]
     """Group and version, such as `batch/v1`."""
-    kind: Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    kind: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=63),
+        form(r"^[A-Z][A-Za-z0-9]*$", "is no kind: write one that begins with a capital, such as Deployment"),
+    ]
     """Kind, such as `Job`."""
-    name: DnsName
+    name: ObjectName
     """Name."""
 
 

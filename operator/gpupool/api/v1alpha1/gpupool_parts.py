@@ -1,5 +1,6 @@
 """The parts of a GpuPool's spec."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -10,7 +11,7 @@ from gpupool.api.v1alpha1.base import ApiModel, Flag, Gpus, Percent, PositivePer
 from gpupool.api.v1alpha1.common import MAX_RESOURCES, LabelSelector, Mode, Namespace
 from gpupool.api.v1alpha1.durations import Duration
 from gpupool.api.v1alpha1.names import DnsName, ResourceName, TeamName
-from gpupool.api.v1alpha1.rules import Distinct, Rule, span
+from gpupool.api.v1alpha1.rules import Distinct, Rule, form, span
 from gpupool.model.pool import DEFAULT_SCHEDULER
 
 _LIMIT_COVERS_GUARANTEE = Rule(
@@ -222,7 +223,8 @@ class AdmissionSpec(ApiModel):
 _PRICE = r"^[0-9]{1,7}([.][0-9]{1,4})?$"
 Price = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=12, pattern=_PRICE),
+    StringConstraints(min_length=1, max_length=12),
+    form(_PRICE, "is no price: write a decimal number alone, in quotes, such as 2.50"),
     Rule(
         cel=f"!self.matches('{_PRICE}') || double(self) > 0.0",
         message="a price of 0 says nothing: write what a GPU-hour costs, or leave cost out",
@@ -230,7 +232,7 @@ Price = Annotated[
             "price %s says nothing: write what a GPU-hour costs, such as 2.50, or leave cost out",
             "self",
         ),
-        holds=lambda price: float(price) > 0,
+        holds=lambda price: re.fullmatch(_PRICE, price) is None or float(price) > 0,
     ),
 ]
 
@@ -240,7 +242,11 @@ class CostSpec(ApiModel):
 
     per_gpu_hour: Annotated[dict[ResourceName, Price], Field(min_length=1, max_length=MAX_RESOURCES)]
     """Price of a GPU for an hour by resource, a decimal number in quotes such as "2.50"."""
-    currency: Annotated[str, StringConstraints(min_length=3, max_length=3, pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=8),
+        form(r"^[A-Z]{3}$", "is no currency: write its three letters in capitals, such as USD or EUR"),
+    ]
     """Three letters (ISO 4217), such as USD or EUR."""
 
 

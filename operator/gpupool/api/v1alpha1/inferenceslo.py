@@ -12,7 +12,7 @@ from gpupool.api.v1alpha1.durations import Duration, parse_duration
 from gpupool.api.v1alpha1.inferenceslo_metrics import MetricMap
 from gpupool.api.v1alpha1.inferenceslo_rollout import RolloutSpec
 from gpupool.api.v1alpha1.inferenceslo_status import InferenceSLOStatus, Sli
-from gpupool.api.v1alpha1.names import DnsName
+from gpupool.api.v1alpha1.names import ObjectName
 from gpupool.api.v1alpha1.rules import Rule, span
 from gpupool.api.v1alpha1.wakeup import WakeUp
 
@@ -33,6 +33,12 @@ class Engine(StrEnum):
 
 
 WHOLE = 100
+NO_RATIO = Rule(
+    cel="self >= 1.0",
+    message="percent counts to 100: write 99 or 99.9, not 0.99",
+    shows=("percent %s is below 1: it counts to 100, write such as 99 or 99.9", "string(self)"),
+    holds=lambda percent: percent >= 1,
+)
 LEAVES_A_BUDGET = Rule(
     cel="self < 100.0",
     message="100 percent leave no error budget: write less, such as 99.9",
@@ -45,8 +51,8 @@ class Objective(ApiModel):
 
     sli: Sli
     """What is measured: ttft, itl, tpot, e2e or queue (seconds of a request); availability; throughput."""
-    percent: Annotated[float, Field(ge=1, le=100), LEAVES_A_BUDGET]
-    """Percent that must be good, such as 99 or 99.9."""
+    percent: Annotated[float, Field(le=100), NO_RATIO, LEAVES_A_BUDGET]
+    """Percent that must be good, from 1 on, such as 99 or 99.9."""
     threshold: Annotated[Duration, span("threshold", "1ms", "1h")] | None = None
     """Latencies: a request is good up to here. It must be a bucket bound of the engine's histogram."""
     tokens_per_second: Annotated[int, Strict(), Field(ge=1, le=100_000_000)] | None = None
@@ -151,7 +157,7 @@ class Scaling(ApiModel):
 class RequestRef(ApiModel):
     """A CapacityRequest in the same namespace."""
 
-    name: DnsName
+    name: ObjectName
     """Its name."""
 
 

@@ -6,12 +6,17 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from gpupool.api.v1alpha1.base import ApiModel
-from gpupool.api.v1alpha1.rules import Rule
+from gpupool.api.v1alpha1.rules import Rule, form
 
 MAX_NAME = 200
 SUFFIXES = ("_bucket", "_sum", "_count")
 MetricName = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
+    str,
+    StringConstraints(min_length=1, max_length=MAX_NAME),
+    form(
+        r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        "is no name of a metric: write it without labels, range or function, such as my_requests_running",
+    ),
 ]
 Family = Annotated[
     MetricName,

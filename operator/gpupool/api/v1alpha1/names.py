@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from gpupool.api.v1alpha1.rules import Rule
+from gpupool.api.v1alpha1.rules import Rule, form
 
 _DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
@@ -23,6 +23,12 @@ def _is_resource(name: str) -> bool:
 
 DnsLabel = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=_DNS_LABEL)]
 DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=_DNS_NAME)]
+# Of one object that a field names: in long lists the API server has no time for a rule.
+ObjectName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    form(_DNS_NAME, "is no name of an object: write it in lower case, as its metadata.name has it"),
+]
 LabelText = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_TEXT)]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LABEL_KEY, pattern=_LABEL_KEY)]
 

@@ -4,6 +4,7 @@ A rule carries the CEL that the API server runs and the Python twin that we run.
 so that nobody changes one without seeing the other; the table of wrong manifests is run through both.
 """
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,6 +64,22 @@ class Rule:
         json = handler(schema)
         json[VALIDATIONS] = [*json.get(VALIDATIONS, []), self.as_validation()]
         return json
+
+
+def form(pattern: str, said: str) -> Rule:
+    """A text of that form, where a bare pattern would tell nobody what to write.
+
+    Args:
+        pattern: Read alike by RE2 and Python; without quotes and backslashes.
+        said: Follows the text itself: "is no currency: write three capitals, such as USD".
+    """
+    whole = re.compile(pattern)
+    return Rule(
+        cel=f"self.matches('{pattern}')",
+        message=f"that {said}",
+        shows=(f"%s {said}", "self"),
+        holds=lambda text: whole.fullmatch(text) is not None,
+    )
 
 
 def span(field: str, low: str, high: str) -> Rule:
