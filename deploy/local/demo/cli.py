@@ -10,10 +10,9 @@ import httpx
 from demo.closing import closing
 from demo.narrator import Narrator
 from demo.reading import ExpectationError
-from demo.scenes import SCENES
-from demo.scenes.opening import from_nothing
+from demo.scenes import FIRST_ACT, SECOND_ACT
 from demo.stage import CommandError, Stage
-from demo.theatre import LOGS, PICTURE, theatre
+from demo.theatre import DAY, LOGS, PICTURE, theatre
 from localplane import toolchain
 from localplane.errors import PlaneError
 from localplane.paths import default_directory
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         toolchain.build(quiet=True)  # shows what it compiles, and nothing when all is there
         with theatre(directory, keep=chosen.keep) as cluster:
-            tell(Stage(cluster, Narrator()), directory / PICTURE)
+            tell(Stage(cluster, Narrator()), directory)
     except ExpectationError as error:
         _report(error, directory)
     except KeyboardInterrupt:
@@ -39,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def tell(stage: Stage, picture: Path) -> None:
-    """All scenes, the closing table and the picture.
+def tell(stage: Stage, folder: Path) -> None:
+    """All scenes, the closing table and the pictures.
 
     Raises:
         ExpectationError: Something was not as the story says.
@@ -48,9 +47,9 @@ def tell(stage: Stage, picture: Path) -> None:
         PlaneError: A part of the cluster did not start.
     """
     try:
-        for scene in (from_nothing, *SCENES):
+        for scene in (*FIRST_ACT, *SECOND_ACT):
             scene(stage)
-        closing(stage, picture)
+        closing(stage, folder / PICTURE, folder / DAY)
     finally:
         stage.close()
 

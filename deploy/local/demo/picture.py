@@ -40,13 +40,13 @@ def draw(teams: Sequence[Team], marks: Sequence[Mark], file: Path) -> None:
     panels = figure.subplots(len(teams), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for panel, team in zip(panels, teams, strict=True):
         _panel(panel, team, marks)
-    _number_scenes(panels[0], marks)
+    number_scenes(panels[0], marks)
     panels[-1].set_xlabel("seconds since the first scene")
     figure.suptitle(
         "GPUs per team, second by second, from the operator's own series", x=0.07, ha="left", size=14
     )
     figure.legend(handles=_handles(), loc="upper left", ncols=5, frameon=False, bbox_to_anchor=(0.062, 0.967))
-    _captions(figure, marks)
+    captions(figure, marks)
     figure.subplots_adjust(left=0.07, right=0.98, top=0.885, bottom=0.185, hspace=0.16)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
@@ -62,12 +62,17 @@ def _panel(panel: Axes, team: Team, marks: Sequence[Mark]) -> None:
     panel.step(times, team.gpus["busy"], where="post", color=BUSY, linewidth=1.6)
     panel.step(times, allowance, where="post", color=ALLOWANCE, linewidth=1.6, linestyle=(0, (3, 1.5)))
     _shade_silence(panel, times, granted)
-    for mark in marks[1:]:
-        panel.axvline(mark.at - start, color="#888888", linewidth=0.7, linestyle=":")
     panel.set_xlim(times[0], times[-1])
     panel.set_ylim(0, _top(team) * 1.08)
-    panel.set_ylabel("GPUs")
-    panel.set_title(f"{team.name}  (pool {team.pool})", loc="left", fontsize=11, fontweight="bold", pad=4)
+    dress(panel, f"{team.name}  (pool {team.pool})", "GPUs", marks)
+
+
+def dress(panel: Axes, title: str, unit: str, marks: Sequence[Mark]) -> None:
+    """Title, unit, scenes and grid of a panel."""
+    for mark in marks[1:]:
+        panel.axvline(mark.at - marks[0].at, color="#888888", linewidth=0.7, linestyle=":")
+    panel.set_ylabel(unit)
+    panel.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=4)
     panel.grid(axis="y", color="#eeeeee", linewidth=0.8)
     panel.set_axisbelow(True)
     for side in ("top", "right"):
@@ -87,7 +92,7 @@ def _shade_silence(panel: Axes, times: Sequence[float], values: Sequence[float])
             panel.axvspan(times[before], times[after], color=DOWN, linewidth=0, zorder=3)
 
 
-def _number_scenes(panel: Axes, marks: Sequence[Mark]) -> None:
+def number_scenes(panel: Axes, marks: Sequence[Mark]) -> None:
     """Numbers above the first panel; where scenes follow closely they move to the right."""
     first, last = panel.get_xlim()
     place = first - ROOM * (last - first)
@@ -105,7 +110,7 @@ def _number_scenes(panel: Axes, marks: Sequence[Mark]) -> None:
         )
 
 
-def _captions(figure: Figure, marks: Sequence[Mark]) -> None:
+def captions(figure: Figure, marks: Sequence[Mark]) -> None:
     """What the numbers stand for, in two columns under the panels."""
     half = -(-len(marks) // 2)
     for column, part in enumerate((marks[:half], marks[half:])):

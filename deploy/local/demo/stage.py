@@ -1,5 +1,6 @@
 """The cluster of the demo and the words to read it: kubectl to act, the API and Prometheus to look."""
 
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,6 +33,8 @@ class Stage:
         self._kube: Kube | None = None
         self.say = narrator.say
         self.expect = narrator.expect
+        self.day_began = 0.0
+        self.day_ended = 0.0
 
     @property
     def kube(self) -> Kube:
@@ -62,6 +65,16 @@ class Stage:
     def apply(self, manifest: str) -> None:
         """`kubectl apply` of one of the demo's files."""
         self.kubectl("apply", "-f", f"{MANIFESTS}/{manifest}")
+
+    def control(self, **change: Any) -> None:
+        """Tell the simulated engines what they play.
+
+        Raises:
+            httpx.HTTPError: They refuse it.
+        """
+        self.narrator.command(f"curl $EXPORTER/control -d '{json.dumps(change)}'")
+        url = f"http://127.0.0.1:{self.cluster.port('exporter')}/control"
+        httpx.post(url, json=change, trust_env=False).raise_for_status()
 
     def refusal(self, *arguments: str) -> str:
         """What the API server answers to a command that must fail; empty where it did not."""
@@ -109,6 +122,17 @@ class Stage:
             **conditions,
             **status,
         }
+
+    def slo(self, namespace: str, name: str) -> Json:
+        """Status of an endpoint, with its decision and the reasons of its conditions on the first level."""
+        path = f"{GROUP_API}/namespaces/{namespace}/inferenceslos/{name}"
+        status = self.kube.get(path).get("status", {})
+        reasons = {c["type"]: c["reason"] for c in status.get("conditions", [])}
+        return {**status.get("decision", {}), **reasons, **status}
+
+    def objective(self, namespace: str, name: str) -> Json:
+        """The first objective of an endpoint."""
+        return dict(next(iter(self.slo(namespace, name).get("objectives", [])), {}))
 
     def conditions(self, pool: str) -> Json:
         """Conditions of a pool: status by type."""

@@ -11,9 +11,13 @@ from typing import Final
 from localplane.cluster import Cluster
 from localplane.progress import say
 from localplane.reaper import guard
+from localplane.state import Options
 
 LOGS: Final = "logs"
 PICTURE: Final = "story.png"
+DAY: Final = "endpoints.png"
+FAST_HPA: Final = Options(controller_manager_args=("--horizontal-pod-autoscaler-sync-period=1s",))
+"""The HPA controller looks every second, so that seconds can stand for minutes."""
 
 
 @contextmanager
@@ -27,7 +31,7 @@ def theatre(directory: Path, *, keep: bool) -> Iterator[Cluster]:
     Yields:
         A cluster that is not up yet.
     """
-    cluster = Cluster(directory / "cluster")
+    cluster = Cluster(directory / "cluster", options=FAST_HPA)
     _clear(cluster, directory)
     cluster.layout.root.mkdir(parents=True)
     if not keep:
@@ -48,7 +52,8 @@ def theatre(directory: Path, *, keep: bool) -> Iterator[Cluster]:
 def _clear(cluster: Cluster, directory: Path) -> None:
     """A demo starts from nothing: what an earlier one left is taken away."""
     shutil.rmtree(directory / LOGS, ignore_errors=True)
-    (directory / PICTURE).unlink(missing_ok=True)
+    for picture in (PICTURE, DAY):
+        (directory / picture).unlink(missing_ok=True)
     if cluster.layout.root.exists():
         say(f"taking down what an earlier demo kept in {cluster.layout.root}")
         _take_down(cluster)
@@ -68,7 +73,7 @@ def _save_logs(cluster: Cluster, directory: Path) -> None:
 def _how_to_look(cluster: Cluster) -> str:
     return (
         f"  export KUBECONFIG={cluster.kubeconfig} PATH={cluster.layout.bin}:$PATH\n"
-        f"  kubectl get gpool,capreq -A; Prometheus: {cluster.prometheus_url}\n"
+        f"  kubectl get gpool,capreq,islo -A; Prometheus: {cluster.prometheus_url}\n"
         f"and end it with\n"
         f"  .venv/bin/python -m localplane down --directory {cluster.layout.root}"
     )

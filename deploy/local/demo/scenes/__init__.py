@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
-from demo.scenes import asking, enforcing, lending, opening, returning
+from demo.scenes import asking, enforcing, lending, opening, refusing, returning, rolling, serving
 from demo.stage import Stage
 
 Scene = Callable[[Stage], None]
 
-SCENES: Final[tuple[Scene, ...]] = (
+FIRST_ACT: Final[tuple[Scene, ...]] = (
+    opening.from_nothing,
     opening.running_teams,
     opening.six_lines,
     asking.promises_and_requests,
@@ -20,4 +21,13 @@ SCENES: Final[tuple[Scene, ...]] = (
     returning.demand_returns,
     returning.the_books,
 )
-"""What follows once the cluster stands (`opening.from_nothing`)."""
+"""GPUs among teams."""
+
+SECOND_ACT: Final[tuple[Scene, ...]] = (
+    serving.learned,
+    serving.day_begins,
+    refusing.useless_gpus,
+    rolling.bad_rollout,
+    serving.day_over,
+)
+"""What users of endpoints feel. Refusal and rollout are told while the day goes on."""

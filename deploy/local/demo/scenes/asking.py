@@ -1,6 +1,7 @@
 """Shares and requests: granted, refused, queued, each with its arithmetic; still mode Observe."""
 
 from demo.reading import facts, says
+from demo.scenes.serving import endpoints_begin
 from demo.stage import Stage
 
 
@@ -34,6 +35,7 @@ def promises_and_requests(stage: Stage) -> None:
     )
     nlp_waits(stage)
     stage.narrator.show(stage.kubectl("get", "capreq", "-A"), "ALLOWANCE", "DEADLINE", "AGE")
+    endpoints_begin(stage)
 
 
 def nlp_waits(stage: Stage) -> None:

@@ -26,8 +26,9 @@ def enforce(stage: Stage) -> None:
         "Quotas first, then labels, taints and admission policies; no webhook, nothing in the pods' way.",
     )
     before = uids(_gpu_pods(stage))
-    stage.kubectl("patch", "gpool", "lab", "production", "--type=merge", "-p", '{"spec":{"mode":"Enforce"}}')
-    for pool in ("lab", "production"):
+    pools = ("lab", "production", "serving")
+    stage.kubectl("patch", "gpool", *pools, "--type=merge", "-p", '{"spec":{"mode":"Enforce"}}')
+    for pool in pools:
         stage.expect(
             f"{pool}: walls written, read back and probed",
             facts(stage.conditions, pool, Enforced="True"),

@@ -12,10 +12,12 @@ from localplane.progress import step
 NODES: Final = (
     *(node_manifest(f"lab-{n}", 8, "NVIDIA-H100-80GB-HBM3", {GROUP: "lab"}) for n in range(1, 11)),
     *(node_manifest(f"production-{n}", 8, "NVIDIA-H200", {GROUP: "production"}) for n in (1, 2)),
+    *(node_manifest(f"serving-{n}", 8, "NVIDIA-H100-80GB-HBM3", {GROUP: "serving"}) for n in range(1, 9)),
     *(node_manifest(f"cpu-{n}", 0) for n in (1, 2)),
 )
-CHART_VALUES: Final = {"cycleInterval": 2}
-"""A pool in which nothing happens is looked at every 2 s, so that seconds can stand for hours."""
+CHART_VALUES: Final = {"cycleInterval": 1, "evaluationWindow": "10s", "metricsApi": {"enabled": True}}
+"""Pools and endpoints are looked at every second, so that seconds can stand for hours; the metric that an HPA
+scales on is served."""
 
 CPU_SERVICES: Final = {
     "vision-lab": ("labelling", 2),
@@ -35,7 +37,7 @@ def from_nothing(stage: Stage) -> None:
         progress.result = "ready"
     create_nodes(stage.kube, NODES)
     release.install(stage.cluster, CHART_VALUES)
-    stage.expect("10 lab, 2 production and 2 CPU nodes", facts(_nodes, stage, ready=14, GPUs=96))
+    stage.expect("10 lab, 2 production, 8 serving and 2 CPU nodes", facts(_nodes, stage, ready=22, GPUs=160))
     targets = 'count(up{job=~"dcgm-exporter|gpupool"} == 1)'
     stage.expect(
         "Prometheus scrapes the exporter and both replicas",
