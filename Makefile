@@ -71,7 +71,7 @@ nodes: $(READY) ## Fake GPU nodes: ADD=2 GPUS=8 MODEL=... LABELS=k=v,k=v | CORDO
 	  $(if $(LABELS),--labels "$(LABELS)") $(if $(CORDON),--cordon $(CORDON)) $(if $(REMOVE),--remove $(REMOVE))
 
 .PHONY: demo
-demo: $(READY) ## A governed cluster from nothing, told as a story; a picture at the end [KEEP=1 leaves it running]
+demo: $(READY) ## A governed cluster from nothing, told as a story in two acts; two pictures at the end [KEEP=1 leaves it running]
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 .PHONY: audit

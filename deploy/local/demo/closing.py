@@ -73,7 +73,7 @@ def _table(stage: Stage) -> Table:
     for heading in ("promised", "granted", "lent", "held", "busy"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("phase and what its Events tell", ratio=1)
-    for team, pool in POOLS.items():
+    for team, pool in {**POOLS, **dict.fromkeys(ENDPOINTS, "serving")}.items():
         row = next(r for r in stage.pool(pool)["shares"] if r["team"] == team)
         counts = [
             row.get(key, {}).get(RESOURCE, 0) for key in ("guaranteed", "granted", "lent", "held", "busy")
@@ -83,7 +83,7 @@ def _table(stage: Stage) -> Table:
 
 
 def _story(stage: Stage, team: str) -> str:
-    namespace, name = REQUESTS[team]
+    namespace, name = {**REQUESTS, **ENDPOINTS}[team]
     reasons = [str(event["reason"]) for event in stage.events(namespace, name)]
     told = [reason for i, reason in enumerate(reasons) if i == 0 or reasons[i - 1] != reason]
     return f"{stage.request(namespace, name)['phase']}: {', '.join(told)}"

@@ -21,7 +21,7 @@ COLORS: Final[Mapping[str, str]] = {"assist": GRANTED, "fixed": FIXED, "rag": AL
 LOWEST: Final = -100.0
 """Percent of the error budget down to which is drawn: a broken promise may be far below."""
 
-LEAST: Final = 80.0
+LEAST: Final = 90.0
 """Percent of good requests from which on is drawn, where all are above it."""
 
 
@@ -109,7 +109,9 @@ def _attainment(panel: Axes, times: Sequence[float], lines: Lines, promised: flo
     shown = [lines[attainment_of(name)] for name in ("assist", "fixed", "coder")]
     for name, values in zip(("assist", "fixed", "coder"), shown, strict=True):
         panel.plot(times, values, color=COLORS[name], linewidth=1.8, label=name)
-    panel.axhline(promised, color=ALLOWANCE, linewidth=1.2, linestyle=(0, (3, 1.5)), label="promised")
+    panel.axhline(
+        promised, color=ALLOWANCE, linewidth=1.2, linestyle=(0, (3, 1.5)), label="promise to users\nof assist"
+    )
     known = [value for values in shown for value in values if not math.isnan(value)]
     panel.set_ylim(min([LEAST, *(math.floor(value) for value in known)]), 100.5)
 

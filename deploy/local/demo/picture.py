@@ -22,7 +22,7 @@ BUSY: Final = "#2e8b57"
 DOWN: Final = "#e4e4e4"
 SIZE: Final = (12.0, 11.0)
 DPI: Final = 110
-ROOM: Final = 0.017
+ROOM: Final = 0.024
 """Least distance between two scene numbers, as a part of the width."""
 
 

@@ -25,7 +25,7 @@ def theatre(directory: Path, *, keep: bool) -> Iterator[Cluster]:
     """A cluster below `directory` that ends with the block, however it ends.
 
     Args:
-        directory: The demo's directory; the picture and the logs of a failure stay there.
+        directory: The demo's directory; the pictures and the logs of a failure stay there.
         keep: Leave the cluster running.
 
     Yields:

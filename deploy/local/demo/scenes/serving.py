@@ -51,7 +51,7 @@ def day_begins(stage: Stage) -> None:
         "Requests of one client of Alibaba's ServeGen, from 22:00 on, at both. fixed has the 6 replicas that"
         " somebody set for the busiest hour; assist has its HPA.",
     )
-    stage.day_began = time.time()
+    stage.day_began = round(time.time(), 1)
     stage.control(
         epoch=stage.day_began,
         traces=str(day.write(stage.cluster.layout.private)),
@@ -73,6 +73,7 @@ def day_over(stage: Stage) -> None:
     )
     stage.expect("it is 14:00", _over(stage), day.SECONDS + 10)
     stage.day_ended = stage.day_began + day.SECONDS
+    stage.expect("fixed was not set too high for it", _busiest(stage, 5))
     stage.expect("assist took fewer GPU-seconds than fixed", _fewer(stage))
     for team in ("assist", "fixed"):
         stage.expect(f"{team}: not below what was promised", _kept(stage, team))
@@ -82,7 +83,7 @@ def day_over(stage: Stage) -> None:
         "and never was a GPU promised twice",
         facts(lambda: {"at most": stage.prometheus(worst)}, **{"at most": 0}),
     )
-    stage.narrator.show(stage.kubectl("get", "islo", "-A"), "TARGET", "AGE")
+    stage.narrator.show(stage.kubectl("get", "islo", "-A"), "TARGET", "DATA", "AGE")
 
 
 def endpoints_begin(stage: Stage) -> None:
@@ -150,6 +151,17 @@ def _over(stage: Stage) -> Look:
         held = {team: stage.share("serving", team).get("held", 0) for team in ("assist", "fixed")}
         text = f"{day.clock(passed)}; assist holds {held['assist']} GPUs, fixed {held['fixed']}"
         return Reading(text, passed > day.SECONDS)
+
+    return look
+
+
+def _busiest(stage: Stage, least: int) -> Look:
+    needed = f'gpupool_required_replicas{{namespace="{LIVE[0]}",slo="{LIVE[1]}"}}'
+
+    def look() -> Reading:
+        span = f"[{int(time.time() - stage.day_began) + 1}s]"
+        most = stage.prometheus(f"max_over_time({needed}{span})") or 0
+        return Reading(f"the busiest hour needed {most:.0f} replicas, fixed has 6", most >= least)
 
     return look
 
