@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from demo import day
 from demo.narrator import Mark
 from demo.picture import ALLOWANCE, BUSY, DPI, GRANTED, HELD, captions, dress, number_scenes
 from demo.series import Lines
@@ -76,7 +77,12 @@ def draw_day(lines: Lines, marks: Sequence[Mark], promised: float, file: Path) -
         panel.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=9)
     number_scenes(load, marks)
     budget.set_xlabel("seconds since the second act began")
-    figure.suptitle("Endpoints through a recorded day, 16 hours in 64 seconds", x=0.07, ha="left", size=14)
+    figure.suptitle(
+        f"Endpoints through {day.HOURS} recorded hours, in {day.SECONDS:.0f} seconds",
+        x=0.07,
+        ha="left",
+        size=14,
+    )
     captions(figure, marks)
     figure.subplots_adjust(left=0.07, right=0.86, top=0.9, bottom=0.185, hspace=0.24)
     file.parent.mkdir(parents=True, exist_ok=True)

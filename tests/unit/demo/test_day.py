@@ -48,7 +48,7 @@ def test_the_day_is_played_in_the_time_that_the_act_gives_it(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("seconds", "time"),
-    [(-1, "22:00"), (0, "22:00"), (8, "00:00"), (36.2, "07:03"), (64, "14:00"), (99, "14:00")],
+    [(-1, "23:00"), (0, "23:00"), (5, "00:00"), (40.3, "07:03"), (70, "13:00"), (99, "13:00")],
 )
 def test_a_second_of_the_act_is_a_time_of_the_day(seconds: float, time: str) -> None:
     assert day.clock(seconds) == time

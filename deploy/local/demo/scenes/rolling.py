@@ -28,11 +28,11 @@ def bad_rollout(stage: Stage) -> None:
         "with the arithmetic of the error budget",
         says(lambda: str(_rollout(stage).get("message", "")), "of the error budget"),
     )
-    stage.expect("and paused", facts(_rollout, stage, action="Paused", paused=True), 30)
+    stage.expect("and paused", facts(_rollout, stage, action="Paused", paused=True), 60)
     stage.expect("its old pods serve on", facts(_rollout, stage, stable_ready=2))
     stage.say("A template without the flag is let through by itself:")
     stage.apply("14-coder-mended.yaml")
-    stage.expect("the pause is lifted", facts(_rollout, stage, paused=False), 30)
+    stage.expect("the pause is lifted", facts(_rollout, stage, paused=False), 60)
 
 
 def _rollout(stage: Stage) -> Json:

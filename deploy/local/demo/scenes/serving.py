@@ -40,15 +40,15 @@ def learned(stage: Stage) -> None:
     )
     stage.apply("12-hpa.yaml")
     stage.kubectl("patch", "islo", LIVE[1], "-n", LIVE[0], "--type=merge", "-p", ADOPT)
-    stage.expect("by consent: it is adopted", facts(stage.slo, *LIVE, Steering="Adopted"), 30)
-    stage.expect("Kubernetes' HPA controller reads the metric", facts(_hpa, stage, ScalingActive="True"), 40)
+    stage.expect("by consent: it is adopted", facts(stage.slo, *LIVE, Steering="Adopted"), 60)
+    stage.expect("Kubernetes' HPA controller reads the metric", facts(_hpa, stage, ScalingActive="True"), 60)
 
 
 def day_begins(stage: Stage) -> None:
     """The recorded day begins, at the endpoint and at its twin."""
     stage.narrator.scene(
-        "A recorded day begins: 16 hours in 64 seconds",
-        "Requests of one client of Alibaba's ServeGen, from 22:00 on, at both. fixed has the 6 replicas that"
+        f"A recorded day begins: {day.HOURS} hours in {day.SECONDS:.0f} seconds",
+        "Requests of one client of Alibaba's ServeGen, from 23:00 on, at both. fixed has the 6 replicas that"
         " somebody set for the busiest hour; assist has its HPA.",
     )
     stage.day_began = round(time.time(), 1)
@@ -71,7 +71,7 @@ def day_over(stage: Stage) -> None:
         "The day is over: the promise kept, with fewer GPUs",
         "What both held, second by second, and how their users fared.",
     )
-    stage.expect("it is 14:00", _over(stage), day.SECONDS + 10)
+    stage.expect(f"it is {day.clock(day.SECONDS)}", _over(stage), day.SECONDS + 10)
     stage.day_ended = stage.day_began + day.SECONDS
     stage.expect("fixed was not set too high for it", _busiest(stage, 5))
     stage.expect("assist took fewer GPU-seconds than fixed", _fewer(stage))
@@ -139,7 +139,7 @@ def _few(stage: Stage, most: int) -> Look:
     def look() -> Reading:
         passed = time.time() - stage.day_began
         held = stage.prometheus(f"min_over_time({_held('assist')}[{int(passed) + 1}s])")
-        text = f"{day.clock(passed)}; assist held as few as {held or 0:.0f} GPUs since 22:00"
+        text = f"{day.clock(passed)}; assist held as few as {held or 0:.0f} GPUs since it began"
         return Reading(text, held is not None and held <= most)
 
     return look
