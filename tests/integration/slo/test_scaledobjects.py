@@ -74,7 +74,7 @@ def test_the_scaled_object_is_written_its_hpa_never_and_deletion_restores(
     assert NOTE in hpa["metadata"]["annotations"], "KEDA copies annotations, ours too"
     harbour.promise(minReplicas=1, maxReplicas=3, hpa="Adopt")
     harbour.until(lambda: keda.limits() == (0, 3), "a change is followed, and its owner's sleep stays")
-    assert "KEDA keeps 0" in harbour.condition("Steering")["message"]
+    harbour.until(lambda: "KEDA keeps 0" in harbour.condition("Steering")["message"], "it is told")
 
     harbour.kube.delete(harbour.path)
     restored(keda, before)

@@ -129,7 +129,15 @@ def bay(plane: Cluster) -> Iterator[Bay]:
         kube.delete(f"{NODES}/{name}")
 
 
-def test_without_a_vpa_here_the_values_are_shown(bay: Bay) -> None:
+def test_a_vpa_from_what_is_shown_to_what_is_given_back(bay: Bay) -> None:
+    """One story: what is not served comes first, and the promise goes last."""
+    without_a_vpa_here_the_values_are_shown(bay)
+    one_is_made_that_restarts_nothing_and_goes_with_its_consent(bay)
+    one_that_restarts_is_left_alone_and_a_calm_one_is_adopted_and_restored(bay)
+    who_rewrites_twice_wins_and_deletion_gives_back(bay)
+
+
+def without_a_vpa_here_the_values_are_shown(bay: Bay) -> None:
     bay.until(lambda: bay.reason() == "NotInstalled", "it is said")
     bay.until(lambda: bay.resources().get("minAllowed"), "the values are learned")
     found = bay.resources()
@@ -159,7 +167,7 @@ def test_cpu_at_its_limit_is_named_and_raises_the_least_cpu(bay: Bay) -> None:
     assert "CPU limits the endpoint" in found["message"]
 
 
-def test_a_vpa_is_made_that_restarts_nothing_and_goes_with_its_consent(bay: Bay) -> None:
+def one_is_made_that_restarts_nothing_and_goes_with_its_consent(bay: Bay) -> None:
     serve(bay.kube, "vpa")
     pods = bay.uids()
     bay.until(lambda: bay.reason() == "Created", "it is made")
@@ -184,7 +192,7 @@ def test_a_vpa_is_made_that_restarts_nothing_and_goes_with_its_consent(bay: Bay)
     assert bay.uids() == pods
 
 
-def test_one_that_restarts_is_left_alone_and_a_calm_one_is_adopted_and_restored(bay: Bay) -> None:
+def one_that_restarts_is_left_alone_and_a_calm_one_is_adopted_and_restored(bay: Bay) -> None:
     policy = {"containerPolicies": [{"containerName": "main", "maxAllowed": {"cpu": "700m"}}, SIDECAR]}
     bay.own("Recreate", resourcePolicy=policy)
     bay.promise("Adopt")
@@ -203,7 +211,7 @@ def test_one_that_restarts_is_left_alone_and_a_calm_one_is_adopted_and_restored(
     restored(bay, before)
 
 
-def test_who_rewrites_twice_wins_and_deletion_gives_back(bay: Bay) -> None:
+def who_rewrites_twice_wins_and_deletion_gives_back(bay: Bay) -> None:
     bay.write(resourcePolicy=None)
     before = bay.vpa()
     bay.promise("Adopt")
