@@ -1,7 +1,7 @@
-"""The recorded day of the second act, and how it is played.
+"""The recorded night and morning of the second act, and how it is played.
 
-`day.csv` has 14 hours of one client, a row for each 10 minutes: requests/s of client 142 of `m-large`
-(ServeGen, github.com/alibaba/ServeGen, Apache-2.0), from 23:00 of its fifth day on.
+`day.csv` has 12 hours of one client, a row for each 10 minutes: requests/s of client 142 of `m-large`
+(ServeGen, github.com/alibaba/ServeGen, Apache-2.0), from 00:00 of its sixth day on.
 """
 
 import csv
@@ -17,11 +17,11 @@ TRACE: Final = f"trace:{SET}/{CLIENT}"
 SPEED: Final = 10.0
 """Seconds of the engines in one of the world: what is counted by requests is sure ten times as soon."""
 
-SECONDS: Final = 70.0
-"""Of the world, in which the day is played: an hour takes five."""
+SECONDS: Final = 84.0
+"""Of the world, in which the day is played: an hour takes seven."""
 
-HOURS: Final = 14
-BEGINS: Final = 23 * 60
+HOURS: Final = 12
+BEGINS: Final = 0
 """Minute of the recorded day."""
 
 REST: Final = 30

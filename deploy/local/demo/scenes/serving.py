@@ -1,4 +1,4 @@
-"""The second act: an endpoint lives through a recorded day, beside a twin with a fixed number of replicas."""
+"""The second act: an endpoint lives through a recorded night and morning, beside a twin with a fixed number of replicas."""
 
 import time
 from typing import Final
@@ -47,9 +47,9 @@ def learned(stage: Stage) -> None:
 def day_begins(stage: Stage) -> None:
     """The recorded day begins, at the endpoint and at its twin."""
     stage.narrator.scene(
-        f"A recorded day begins: {day.HOURS} hours in {day.SECONDS:.0f} seconds",
-        "Requests of one client of Alibaba's ServeGen, from 23:00 on, at both. fixed has the 6 replicas that"
-        " somebody set for the busiest hour; assist has its HPA.",
+        f"A recorded night and morning: {day.HOURS} hours in {day.SECONDS:.0f} seconds",
+        "Requests of one client of Alibaba's ServeGen, from midnight on, at both. fixed has the 6 replicas"
+        " that somebody set for the busiest hour; assist has its HPA.",
     )
     stage.day_began = round(time.time(), 1)
     stage.control(
@@ -68,7 +68,7 @@ def night(stage: Stage) -> None:
 def day_over(stage: Stage) -> None:
     """Both kept the promise; one of them with fewer GPUs."""
     stage.narrator.scene(
-        "The day is over: the promise kept, with fewer GPUs",
+        "The morning is over: the promise kept, with fewer GPUs",
         "What both held, second by second, and how their users fared.",
     )
     stage.expect(f"it is {day.clock(day.SECONDS)}", _over(stage), day.SECONDS + 10)
