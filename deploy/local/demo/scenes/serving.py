@@ -1,4 +1,4 @@
-"""The second act: an endpoint lives through a recorded night and morning, beside a twin with a fixed number of replicas."""
+"""The second act: an endpoint lives through a night and a morning, beside a twin with fixed replicas."""
 
 import time
 from typing import Final
