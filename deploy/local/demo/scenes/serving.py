@@ -62,7 +62,7 @@ def day_begins(stage: Stage) -> None:
 
 def night(stage: Stage) -> None:
     """At night few replicas are needed."""
-    stage.expect("at night assist needs few, and gives GPUs back", _few(stage, 4), 60)
+    stage.expect("at night assist needs few, and gives GPUs back", _few(stage, 6), 60)
 
 
 def day_over(stage: Stage) -> None:
