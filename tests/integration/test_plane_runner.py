@@ -301,13 +301,14 @@ def test_a_frozen_operator_is_unready_and_not_restarted(plane: Cluster, kube: Ku
         runner_deployment("frozen", python_container(serving_script(), **PROBES, livenessProbe=liveness))
     )
     eventually(lambda: [p for p in pods_of(kube, "frozen") if condition(p, "Ready") == "True"], "Ready")
+    before = [main_status(p)["restartCount"] for p in pods_of(kube, "frozen")]  # a busy machine may be slow
     plane.stop("operator", "STOP")
     try:
         assert all(process.frozen for process in marked(plane.layout.root, pods_only=True))
         eventually(
             lambda: [p for p in pods_of(kube, "frozen") if condition(p, "Ready") == "False"], "unready"
         )
-        assert [main_status(p)["restartCount"] for p in pods_of(kube, "frozen")] == [0]
+        assert [main_status(p)["restartCount"] for p in pods_of(kube, "frozen")] == before
     finally:
         plane.start("operator")
-    assert [main_status(p)["restartCount"] for p in pods_of(kube, "frozen")] == [0]
+    assert [main_status(p)["restartCount"] for p in pods_of(kube, "frozen")] == before
