@@ -32,7 +32,7 @@ def enforce(stage: Stage) -> None:
         stage.expect(
             f"{pool}: walls written, read back and probed",
             facts(stage.conditions, pool, Enforced="True"),
-            60,
+            90,
         )
     walls = {"vision-lab": 64, "nlp-lab": 0, "chat-prod": 8, "search-prod": 8}
     stage.expect(
