@@ -75,9 +75,8 @@ def _table(stage: Stage) -> Table:
     table.add_column("phase and what its Events tell", ratio=1)
     for team, pool in {**POOLS, **dict.fromkeys(ENDPOINTS, "serving")}.items():
         row = next(r for r in stage.pool(pool)["shares"] if r["team"] == team)
-        counts = [
-            row.get(key, {}).get(RESOURCE, 0) for key in ("guaranteed", "granted", "lent", "held", "busy")
-        ]
+        counts = [row.get(key, {}).get(RESOURCE, 0) for key in ("guaranteed", "granted", "lent", "held")]
+        counts.append(row.get("busy", {}).get(RESOURCE, "?"))  # unknown is not idle
         table.add_row(pool, team, *(str(count) for count in counts), _story(stage, team))
     return table
 
