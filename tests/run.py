@@ -1,5 +1,8 @@
 """`make test`: each part of the suite as a pytest of its own, with its time, and one sum at the end.
 
+What fails beside others on a control plane is tried once more on a plane of its own, with nothing beside it:
+a machine that is shared may be slow for a moment, and a defect fails again. Both are told.
+
 The unit tests run alone, on every processor. The parts on control planes mostly wait for them, so three run
 at a time, each on planes of its own; what a part prints is shown whole when it has ended.
 """
@@ -23,6 +26,9 @@ LANES = 3
 """Parts on control planes at a time."""
 PATIENCE = 60.0
 """Seconds between two lines about a part that goes on."""
+REPORT = "report.xml"
+FEW = 5
+"""More failures than these are no matter of a moment: nothing is tried again."""
 REASON = 300
 """Characters of what a failed test said that the last lines repeat."""
 
@@ -53,11 +59,12 @@ class Part:
             f for f in found if not any((TESTS / folder) in f.parents for folder in self.without)
         )
 
-    def command(self, report: Path) -> list[str]:
-        """The pytest call; it writes its results to `report`."""
+    def command(self, scratch: Path, *more: str) -> list[str]:
+        """The pytest call; it writes its results, and what failed, below `scratch`."""
         paths = [str(TESTS / path) for path in self.paths]
         ignored = [f"--ignore={TESTS / folder}" for folder in self.without]
-        return [sys.executable, "-m", "pytest", *paths, *ignored, *self.options, f"--junitxml={report}"]
+        kept = ("-o", f"cache_dir={scratch / 'cache'}", f"--junitxml={scratch / REPORT}")
+        return [sys.executable, "-m", "pytest", *paths, *ignored, *self.options, *kept, *more]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,9 @@ class Outcome:
     failed: int
     skipped: int
     failures: tuple[str, ...] = ()
-    """Test and reason of each."""
+    """Test and reason of each, of those too that passed at their second try."""
+    again: int = 0
+    """How many passed at their second try."""
 
 
 # The tables cover every branch of the core. One percent is left for branches that only the random histories
@@ -112,8 +121,12 @@ def main(names: list[str]) -> int:
     began = time.monotonic()
     chosen = [part for part in PARTS if (not names or part.name in names) and part.files]
     outcomes = [run(part) for part in chosen if part.alone]
-    with ThreadPoolExecutor(LANES) as lanes:
-        outcomes += lanes.map(run_beside, [part for part in chosen if not part.alone])
+    beside = [part for part in chosen if not part.alone]
+    with tempfile.TemporaryDirectory() as scratch:
+        places = [Path(scratch) / part.name for part in beside]
+        with ThreadPoolExecutor(LANES) as lanes:
+            found = list(lanes.map(run_beside, beside, places))
+        outcomes += map(tried_again, beside, places, found)
     print_table(outcomes, time.monotonic() - began)
     return 1 if any(outcome.failed for outcome in outcomes) or not outcomes else 0
 
@@ -123,26 +136,50 @@ def run(part: Part) -> Outcome:
     say(f"\n=== {part.name} ===")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
-        report = Path(scratch) / "report.xml"
-        code = subprocess.run(
-            part.command(report), cwd=TESTS.parent, env=environment(), check=False
-        ).returncode
-        return count(part.name, time.monotonic() - began, code, report)
+        command = part.command(Path(scratch))
+        code = subprocess.run(command, cwd=TESTS.parent, env=environment(), check=False).returncode
+        return count(part.name, time.monotonic() - began, code, Path(scratch) / REPORT)
 
 
-def run_beside(part: Part) -> Outcome:
+def tried_again(part: Part, scratch: Path, first: Outcome) -> Outcome:
+    """Run the few tests that failed once more, alone; where all ran, what they came to counts."""
+    if not first.failures or first.failed > FEW:
+        return first
+    say(f"\n=== {part.name}: once more, alone: {len(first.failures)} failed ===")
+    began = time.monotonic()
+    (scratch / REPORT).unlink()
+    command = part.command(scratch, "--last-failed", "--last-failed-no-failures=none")
+    code = subprocess.run(command, cwd=TESTS.parent, env=environment(), check=False).returncode
+    second = count(part.name, time.monotonic() - began, code, scratch / REPORT)
+    return merged(first, second)
+
+
+def merged(first: Outcome, second: Outcome) -> Outcome:
+    """What both tries came to."""
+    return Outcome(
+        first.part,
+        first.seconds + second.seconds,
+        first.passed + second.passed,
+        max(second.failed, first.failed - second.passed),
+        first.skipped,
+        (*first.failures, *(f"again: {failure}" for failure in second.failures)),
+        second.passed,
+    )
+
+
+def run_beside(part: Part, scratch: Path) -> Outcome:
     """Run one part beside others: a line now and then, and its whole output at the end."""
     say(f"=== {part.name}: begins ({len(part.files)} files)")
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as scratch:
-        report, output = Path(scratch) / "report.xml", Path(scratch) / "output"
-        with output.open("wb") as sink:
-            process = subprocess.Popen(
-                part.command(report), cwd=TESTS.parent, env=environment(), stdout=sink, stderr=sink
-            )
-            code = watched(part, process, output, began)
-        show(f"\n=== {part.name} ===\n{output.read_text(errors='replace')}")
-        return count(part.name, time.monotonic() - began, code, report)
+    scratch.mkdir()
+    output = scratch / "output"
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            part.command(scratch), cwd=TESTS.parent, env=environment(), stdout=sink, stderr=sink
+        )
+        code = watched(part, process, output, began)
+    show(f"\n=== {part.name} ===\n{output.read_text(errors='replace')}")
+    return count(part.name, time.monotonic() - began, code, scratch / REPORT)
 
 
 def watched(part: Part, process: "subprocess.Popen[bytes]", output: Path, began: float) -> int:
@@ -196,6 +233,8 @@ def print_table(outcomes: Sequence[Outcome], elapsed: float) -> None:
     for row in outcomes:
         for failure in row.failures:
             say(f"{row.part}: {failure}")
+    if again := sum(row.again for row in outcomes):
+        say(f"{again} of those that passed did so at the second try, alone")
     say(f"{passed} passed, {failed} failed, {skipped} skipped")
 
 
