@@ -7,6 +7,7 @@ import pytest
 from integration.slo.berths import PRICE, Berths
 from localplane import release
 from localplane.cluster import Cluster
+from localplane.kube import Json
 from support.story import QUICK
 
 CAUSES = {"skew": "RoutingSkew", "full": "KVCacheBound"}
@@ -82,10 +83,12 @@ def test_a_cause_that_replicas_do_not_cure_is_named_with_the_remedy(quay: Berths
 
 def test_an_endpoint_that_replicas_would_help_is_granted_and_told_how_many_it_wants(quay: Berths) -> None:
     _judged(quay, "full")
-    wants = quay.until(
-        "full", lambda: quay.story.condition("WantsMoreGPUs", quay.request("full")) or None, "it wants more"
-    )
-    assert wants["reason"] == "KVCacheBound"
+
+    def wanting() -> Json | None:
+        found = quay.story.condition("WantsMoreGPUs", quay.request("full"))
+        return found if found.get("reason") == "KVCacheBound" else None
+
+    wants = quay.until("full", wanting, "it wants more, and why is known")
     assert "replicas are needed" in wants["message"]
     assert "Ask for" in wants["message"]
     quay.ask("full", 6, preemptible=True)

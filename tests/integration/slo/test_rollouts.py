@@ -231,7 +231,7 @@ def test_a_pause_keeps_the_old_pods_and_a_new_template_goes_through(yard: Yard) 
     assert paused(yard.deployment("mended"))
     assert NOTE in yard.deployment("mended")["metadata"]["annotations"]
     assert yard.rollout("mended")["stable"]["ready"] >= 1
-    assert "RolloutPaused" in yard.events("mended")
+    eventually(lambda: "RolloutPaused" in yard.events("mended"), "it is told by an Event")
 
     yard.deploy("mended", prompt=980)
     eventually(lambda: not paused(yard.deployment("mended")), "its pause is lifted", SECONDS)
@@ -269,8 +269,8 @@ def test_with_its_promise_goes_our_pause(yard: Yard) -> None:
 def test_a_bad_revision_is_turned_back_once(yard: Yard) -> None:
     found = yard.until("back", verdict="Bad", action="RolledBack")
     assert "fake.gpupool.dev/max-seqs" not in load_of(yard.deployment("back"))
-    assert "RolledBack" in yard.events("back")
-    assert not ours(yard.deployment("back")), "whoever applies next meets nobody"
+    eventually(lambda: "RolledBack" in yard.events("back"), "it is told by an Event")
+    eventually(lambda: not ours(yard.deployment("back")), "whoever applies next meets nobody", SECONDS)
 
     yard.deploy("back", **BAD)
     yard.until("back", action="Conflict")
