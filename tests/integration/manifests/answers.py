@@ -18,7 +18,7 @@ SYNTAX: Final = re.compile(
     re.IGNORECASE,
 )
 BARE: Final = re.compile(
-    r"(Invalid|Unsupported|Duplicate|Required) value(: (\"(\\.|[^\"])*\"|[^:;]*))?\s*(;|,|$|\])"
+    r"(Invalid|Unsupported|Duplicate|Required) value(: (\"(\\.|[^\"\\])*\"|[^:;]*))?\s*(;|,|$|\])"
 )
 
 
