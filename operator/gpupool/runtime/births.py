@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from gpupool.collector.engines.signals import Births
-from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, Pod
 from gpupool.model.signals import Started, Starting
 from gpupool.model.slo import Slo
+from gpupool.runtime.workloads import Owned
 
 
-def births(
-    slos: Iterable[Slo], by_owner: Mapping[tuple[str, ObjectRef], Sequence[Pod]], now: datetime
-) -> Mapping[Key, Births]:
+def births(slos: Iterable[Slo], by_owner: Owned, now: datetime) -> Mapping[Key, Births]:
     """Start-ups by endpoint.
 
     Args:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from gpupool.collector.rolling import revision_of
 from gpupool.errors import FencedError
 from gpupool.model.economics import Ledger
 from gpupool.model.effects import Effect
-from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, Pod
 from gpupool.model.profile import Profile
 from gpupool.model.rollout import GuardMode, Release, Rollout
 from gpupool.model.signals import SignalReading, Signals
@@ -39,8 +38,9 @@ from gpupool.runtime.signalling import Signalling
 from gpupool.runtime.sizing import Sizing
 from gpupool.runtime.statuswriter import StatusWriter
 from gpupool.runtime.steering import Steering
+from gpupool.runtime.surroundings import surroundings
 from gpupool.runtime.waking import Waking
-from gpupool.runtime.workloads import Targets, targets_of
+from gpupool.runtime.workloads import Owned, Targets, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +51,6 @@ PACE: Final = 4.0
 MOST_HOURS: Final = 48
 """Hours of a pause that are read again; what lies before stays uncovered."""
 Identity = tuple[Key, str]
-Owned = Mapping[tuple[str, ObjectRef], Sequence[Pod]]
-"""Pods by namespace and top owner."""
-
-
 Measured = tuple[Sli, float | None]
 
 
@@ -113,7 +109,9 @@ class Endpoints:
     async def look(self) -> SloPlan:
         """One look at all endpoints."""
         world, found = self._context.mirror.mapped()
-        slos, owned = self._slos(), by_owner(world.pods)
+        slos = self._slos()
+        around = surroundings(world, found, slos)
+        owned = around.owned
         targets = targets_of(self._context.mirror)
         subjects = [_resting(s, targets) for s in self._past.subjects(slos, owned, time.monotonic())]
         if not self._rebuilt and self._reader is not None and subjects:
@@ -122,9 +120,9 @@ class Endpoints:
         judged = await self._judge(subjects, world.now, owned=owned, found=found)
         wakes = await self._waking.look(slos)
         needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
-        steered = await self._steering.turn(judged, slos, world, found, needs, wakes=wakes)
-        shaped = await self._resourcing.turn(steered, slos, world, found, self._signals)
-        plan = await self._guarding.turn(shaped, slos, world, found)
+        steered = await self._steering.turn(judged, slos, around, needs, wakes=wakes)
+        shaped = await self._resourcing.turn(steered, slos, around, self._signals)
+        plan = await self._guarding.turn(shaped, slos, around)
         self._context.board.publish(plan.statuses)
         await self._statuses.endpoints(plan.statuses, world.now, self._context.epoch)
         self._publisher.say(plan.notices)
@@ -265,15 +263,6 @@ def _resting(subject: Subject, targets: Targets) -> Subject:
     target = targets.get((slo.key.namespace, slo.target))
     asleep = slo.scaling.low == 0 and target is not None and not target.replicas and not subject.ready
     return replace(subject, asleep=asleep)
-
-
-def by_owner(pods: Iterable[Pod]) -> Owned:
-    """Pods by namespace and top owner."""
-    found: dict[tuple[str, ObjectRef], list[Pod]] = defaultdict(list)
-    for pod in pods:
-        if pod.owner is not None:
-            found[pod.key.namespace, pod.owner].append(pod)
-    return found
 
 
 def _measured(objective: Objective) -> Measured:

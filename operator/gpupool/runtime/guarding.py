@@ -13,20 +13,14 @@ from gpupool.model.objects import Key
 from gpupool.model.plan import Notice
 from gpupool.model.rollout import GuardMode, PauseRollout, ResumeRollout, Rollout, RolloutWrite, Verdict
 from gpupool.model.slo import Slo
-from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.guarding import GuardScene, GuardSnapshot, plan_guard
 from gpupool.planner.rollouts import ROLLOUT_HEALTHY, conditions
-from gpupool.policy.membership import Membership
-from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
-from gpupool.runtime.places import places
 from gpupool.runtime.releases import source
-from gpupool.runtime.steering import NEEDED, blind
+from gpupool.runtime.surroundings import NEEDED, Surroundings
 
 log = logging.getLogger(__name__)
-
-WRITING = frozenset({GuardMode.PAUSE, GuardMode.ROLLBACK})
 
 
 class Guarding:
@@ -39,32 +33,29 @@ class Guarding:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def turn(self, plan: SloPlan, slos: Sequence[Slo], world: World, found: Membership) -> SloPlan:
+    async def turn(self, plan: SloPlan, slos: Sequence[Slo], around: Surroundings) -> SloPlan:
         """The plan with what was done about rollouts, after it was done.
 
         Args:
             plan: what was judged.
             slos: the promises.
-            world: the cluster.
-            found: what belongs to which pool.
+            around: the cluster.
         """
-        snapshot = self._snapshot(plan, slos, world, found)
+        snapshot = self._snapshot(plan, slos, around)
         made = plan_guard(snapshot, plan.statuses)
         failed, notices = await self._write(made.writes, {s.key: s for s in slos})
         statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
         return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
 
-    def _snapshot(self, plan: SloPlan, slos: Sequence[Slo], world: World, found: Membership) -> GuardSnapshot:
+    def _snapshot(self, plan: SloPlan, slos: Sequence[Slo], around: Surroundings) -> GuardSnapshot:
         mirror = self._context.mirror
         targets = {(t.key.namespace, t.ref): t for t in mirror.deployments.store.values()}
-        writing = [s for s in slos if s.guard in WRITING]
-        around = places(world, found, {s.key.namespace for s in writing}) if writing else {}
         stable = {s.key: name for s in plan.statuses if (name := _stable(s))}
         scenes = {
             slo.key: GuardScene(
                 slo=slo,
                 target=targets.get((slo.key.namespace, slo.target)),
-                place=around.get(slo.key.namespace, NOWHERE),
+                place=around.place(slo.key.namespace),
                 source=self._source(slo, stable.get(slo.key, "")) if slo.guard is GuardMode.ROLLBACK else "",
             )
             for slo in slos
@@ -72,8 +63,8 @@ class Guarding:
         return GuardSnapshot(
             scenes=scenes,
             noted=tuple(t for t in targets.values() if t.rollable is not None and t.rollable.noted),
-            blind=blind(world, NEEDED | {"replicasets"}),
-            disputed=found.claimed_twice,
+            blind=around.blind(NEEDED | {"replicasets"}),
+            disputed=around.disputed,
             unread=len(mirror.slos.store) < mirror.slos.store.objects,
         )
 

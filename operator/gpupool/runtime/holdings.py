@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from gpupool.model.economics import Holding
-from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, Pod
 from gpupool.model.pool import DEFAULT_RESOURCE, Pool
 from gpupool.model.slo import Slo
 from gpupool.policy.membership import Membership
+from gpupool.runtime.workloads import Owned
 
 
-def holdings(
-    slos: Iterable[Slo], owned: Mapping[tuple[str, ObjectRef], Sequence[Pod]], found: Membership
-) -> Mapping[Key, Holding]:
+def holdings(slos: Iterable[Slo], owned: Owned, found: Membership) -> Mapping[Key, Holding]:
     """What every endpoint holds.
 
     Args:

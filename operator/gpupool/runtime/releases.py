@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gpupool.collector.controllers import Controller
 from gpupool.collector.rolling import revision_of
-from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.objects import Key, Pod
 from gpupool.model.rollout import GuardMode, Population, Release
 from gpupool.model.slo import Slo
 from gpupool.model.steering import Target
+from gpupool.runtime.workloads import Owned, Workload
 
-Workload = tuple[str, ObjectRef]
 HASH = "pod-template-hash"
 
 
 def releases(
     slos: Iterable[Slo],
-    owned: Mapping[Workload, Sequence[Pod]],
+    owned: Owned,
     controllers: Iterable[Controller],
     deployments: Iterable[Target],
 ) -> Mapping[Key, Release]:

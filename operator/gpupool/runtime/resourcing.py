@@ -16,20 +16,15 @@ from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.resources import Use, Vpa, VpaMode, VpaNote, VpaWrite, WriteVpa
 from gpupool.model.signals import Signals
 from gpupool.model.slo import Slo
-from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.resources import ResourceScene, ResourceSnapshot, plan_resources
-from gpupool.policy.membership import Membership
 from gpupool.policy.slo.containers import learn
-from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
-from gpupool.runtime.places import places
-from gpupool.runtime.steering import blind
-from gpupool.runtime.workloads import bare
+from gpupool.runtime.surroundings import Surroundings
+from gpupool.runtime.workloads import Workload, bare
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Workload = tuple[str, ObjectRef]
 
 
 class Resourcing:
@@ -48,8 +43,7 @@ class Resourcing:
         self,
         plan: SloPlan,
         slos: Sequence[Slo],
-        world: World,
-        found: Membership,
+        around: Surroundings,
         signals: Mapping[Key, Signals],
     ) -> SloPlan:
         """The plan with what is said of CPU and memory, after what it asks for was written.
@@ -57,11 +51,10 @@ class Resourcing:
         Args:
             plan: what was judged and steered.
             slos: the promises.
-            world: the cluster.
-            found: what belongs to which pool.
+            around: the cluster.
             signals: what the endpoints show.
         """
-        snapshot = self._snapshot(plan, slos, world, found, signals)
+        snapshot = self._snapshot(plan, slos, around, signals)
         made = plan_resources(snapshot, plan.statuses)
         failed, notices = await self._write(made.writes, snapshot)
         statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
@@ -73,39 +66,37 @@ class Resourcing:
         self,
         plan: SloPlan,
         slos: Sequence[Slo],
-        world: World,
-        found: Membership,
+        around: Surroundings,
         signals: Mapping[Key, Signals],
     ) -> ResourceSnapshot:
         mirror, vpas = self._context.mirror, self._vpas()
         wanted = [s for s in slos if s.scaling.vpa is not VpaMode.OFF]
-        containers = _containers(world.pods, {(s.key.namespace, s.target) for s in slos})
-        self._remember(plan, slos, containers, signals, world.now.timestamp())
+        containers = {s.key: _containers(around.owned.get((s.key.namespace, s.target), ())) for s in slos}
+        self._remember(plan, slos, containers, signals, around.world.now.timestamp())
         by_target = _by_target((v.key, v.target, v) for v in vpas)
         scalers = [*mirror.autoscalers.store.values(), *mirror.scaled_objects.values()]
         shared = _by_target((s.key, s.target, s.on) for s in scalers)
-        around = places(world, found, {s.key.namespace for s in wanted})
         strangers = {v.key for v in vpas if v.note is None or not v.note.made}
         scenes = {
             slo.key: ResourceScene(
                 slo=slo,
-                containers=containers.get((slo.key.namespace, slo.target), ()),
+                containers=containers[slo.key],
                 use=self._uses[slo.key, slo.uid],
                 vpas=tuple(by_target.get((slo.key.namespace, bare(slo.target)), ())),
-                place=around.get(slo.key.namespace, NOWHERE),
+                place=around.place(slo.key.namespace),
                 shared=frozenset[str]().union(*shared.get((slo.key.namespace, bare(slo.target)), ())),
                 namesake=slo.key in strangers,
             )
             for slo in wanted
         }
         return ResourceSnapshot(
-            now=world.now,
+            now=around.world.now,
             window=self._context.settings.evaluation_window,
             scenes=scenes,
             noted=tuple(v for v in vpas if v.note is not None),
             served=mirror.vpas.served,
-            blind=blind(world),
-            disputed=found.claimed_twice,
+            blind=around.blind(),
+            disputed=around.disputed,
             unread=len(mirror.slos.store) < mirror.slos.store.objects,
         )
 
@@ -122,7 +113,7 @@ class Resourcing:
         self,
         plan: SloPlan,
         slos: Iterable[Slo],
-        containers: Mapping[Workload, tuple[Container, ...]],
+        containers: Mapping[Key, tuple[Container, ...]],
         signals: Mapping[Key, Signals],
         now: float,
     ) -> None:
@@ -132,7 +123,7 @@ class Resourcing:
         for slo in slos:
             identity = (slo.key, slo.uid)
             use = before.get(identity, slo.use)
-            own, shown = containers.get((slo.key.namespace, slo.target), ()), signals.get(slo.key)
+            own, shown = containers[slo.key], signals.get(slo.key)
             if len(own) == 1 and shown is not None:
                 use = learn(use, own[0].name, shown, diagnoses.get(slo.key), now)
             self._uses[identity] = use
@@ -179,16 +170,10 @@ def _by_target(found: Iterable[tuple[Key, ObjectRef, T]]) -> Mapping[Workload, l
     return made
 
 
-def _containers(pods: Iterable[Pod], workloads: set[Workload]) -> Mapping[Workload, tuple[Container, ...]]:
-    """The inference containers of each workload: those of its newest pod."""
-    newest: dict[Workload, Pod] = {}
-    for pod in pods:
-        at = (pod.key.namespace, pod.owner) if pod.owner is not None else None
-        if at is None or at not in workloads or pod.terminating:
-            continue
-        if at not in newest or _age(pod) > _age(newest[at]):
-            newest[at] = pod
-    return {at: pod.containers for at, pod in newest.items()}
+def _containers(pods: Iterable[Pod]) -> tuple[Container, ...]:
+    """The inference containers of a workload: those of its newest pod."""
+    newest = max((p for p in pods if not p.terminating), key=_age, default=None)
+    return () if newest is None else newest.containers
 
 
 def _age(pod: Pod) -> tuple[float, Key]:

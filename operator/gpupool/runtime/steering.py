@@ -7,7 +7,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -15,23 +14,20 @@ from typing import Any, Final
 from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.applier.rescaling import rescale
 from gpupool.errors import Conflict, KubeError, NotFound
-from gpupool.model.objects import Key, Pod
+from gpupool.model.objects import Key
 from gpupool.model.plan import Notice
 from gpupool.model.scalerwrites import Adopt, GiveBack, Make, Remove, Rescale, ScalerWrite
 from gpupool.model.slo import Slo
 from gpupool.model.steering import HpaMode, Needed, Originals, Scaler, ScalerKind, Wake
-from gpupool.model.world import World
 from gpupool.planner.endpoints import SloPlan
 from gpupool.planner.scenes import Scene, SteeringSnapshot
 from gpupool.planner.steering import plan_steering
 from gpupool.planner.steeringnotices import name, told, unwritten
-from gpupool.policy.membership import Membership
 from gpupool.policy.slo import required
 from gpupool.policy.slo.creating import name_of
-from gpupool.policy.slo.grant import NOWHERE
 from gpupool.runtime.context import Context
-from gpupool.runtime.places import places
-from gpupool.runtime.workloads import Beds, Targets, Workload, bare, sleepers, targets_of
+from gpupool.runtime.surroundings import Surroundings
+from gpupool.runtime.workloads import Beds, Owned, Targets, Workload, bare, sleepers, targets_of
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +40,6 @@ AGAIN: Final = 5.0
 """The same, where it was not."""
 PATIENCE: Final = 5.0
 """Seconds for an answer: who serves other people's metrics may hang."""
-NEEDED: Final = frozenset(
-    {
-        *("pods", "nodes", "namespaces", "resourcequotas", "gpupools", "capacityrequests"),
-        *("inferenceslos", "deployments", "statefulsets", "horizontalpodautoscalers"),
-    }
-)
-"""What must be heard of before anything is written."""
 Needs = Mapping[Key, Needed]
 NOTHING: Final[Needs] = {}
 Wakes = Mapping[Key, Wake]
@@ -77,8 +66,7 @@ class Steering:
         self,
         plan: SloPlan,
         slos: Sequence[Slo],
-        world: World,
-        found: Membership,
+        around: Surroundings,
         needs: Needs = NOTHING,
         *,
         wakes: Wakes = NOBODY,
@@ -88,12 +76,11 @@ class Steering:
         Args:
             plan: what was judged.
             slos: the promises.
-            world: the cluster.
-            found: what belongs to which pool.
+            around: the cluster.
             needs: replicas that the objectives need, with the arithmetic, where a profile is learned.
             wakes: whether somebody asks for those that may sleep.
         """
-        snapshot = await self._snapshot(slos, world, found, needs, wakes)
+        snapshot = await self._snapshot(slos, around, needs, wakes)
         made = plan_steering(snapshot, plan.statuses)
         failed, notices = await self._write(made.writes, snapshot)
         statuses = tuple(unwritten(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
@@ -102,7 +89,7 @@ class Steering:
     # ------------------------------------------------------------------ what there is
 
     async def _snapshot(
-        self, slos: Sequence[Slo], world: World, found: Membership, needs: Needs, wakes: Wakes
+        self, slos: Sequence[Slo], around: Surroundings, needs: Needs, wakes: Wakes
     ) -> SteeringSnapshot:
         mirror, targets, scalers = (
             self._context.mirror.slos,
@@ -116,8 +103,7 @@ class Steering:
             if scaler.made:
                 continue
             by_target[scaler.key.namespace, bare(scaler.target)].append(scaler)
-        around = places(world, found, {s.key.namespace for s in slos})
-        ready = self._kept(slos, world.pods, targets)
+        ready = self._kept(slos, around.owned, targets)
         scenes = {
             slo.key: Scene(
                 slo=slo,
@@ -125,7 +111,7 @@ class Steering:
                 scalers=tuple(by_target.get((slo.key.namespace, bare(slo.target)), ())),
                 made=made.get(slo.uid),
                 taken=present.get(Key(slo.key.namespace, name_of(slo)), slo.uid) != slo.uid,
-                place=around.get(slo.key.namespace, NOWHERE),
+                place=around.place(slo.key.namespace),
                 kept=ready[slo.key],
                 wake=wakes.get(slo.key),
                 **_needed(needs.get(slo.key)),
@@ -133,13 +119,13 @@ class Steering:
             for slo in slos
         }
         return SteeringSnapshot(
-            now=world.now,
+            now=around.world.now,
             scenes=scenes,
             adopted=tuple(s for s in scalers if s.originals is not None or s.made),
             metric=await self._served(slos),
             unserved=self._context.metrics_api.problem,
-            blind=blind(world),
-            disputed=found.claimed_twice,
+            blind=around.blind(),
+            disputed=around.disputed,
             unread=len(mirror.store) < mirror.store.objects,
             keda=self._context.mirror.scaled_objects.heard,
             sleepers=sleepers(scalers, targets),
@@ -158,23 +144,20 @@ class Steering:
             for s in present
         ]
 
-    def _kept(self, slos: Iterable[Slo], pods: Iterable[Pod], targets: Targets) -> Mapping[Key, int]:
+    def _kept(self, slos: Iterable[Slo], owned: Owned, targets: Targets) -> Mapping[Key, int]:
         """Most replicas that were Ready within the last minute, or since before a rollout that goes on.
 
         A rollout that ends a pod before it makes the next one would else cost the endpoint that replica.
         """
         rolling = {at for at, target in targets.items() if target.rolling}
-        now, serving = self._monotonic(), dict[Workload, int]()
-        for pod in pods:
-            at = (pod.key.namespace, pod.owner) if pod.owner is not None else None
-            if at is not None and not pod.terminating and (pod.ready or (at in rolling and pod.node)):
-                serving[at] = serving.get(at, 0) + 1
-        before, self._ready = self._ready, {}
+        now, before, self._ready = self._monotonic(), self._ready, {}
         for slo in slos:
             at = (slo.key.namespace, slo.target)
             recent = [row for row in before.get(slo.key, ()) if now - row[0] <= READY]
             most = max((n for _, n in recent), default=0) if at in rolling else 0
-            self._ready[slo.key] = [*recent, (now, max(most, serving.get(at, 0)))]
+            living = (p for p in owned.get(at, ()) if not p.terminating)
+            serving = sum(1 for p in living if p.ready or (at in rolling and p.node))
+            self._ready[slo.key] = [*recent, (now, max(most, serving))]
         return {key: max(n for _, n in rows) for key, rows in self._ready.items()}
 
     async def _served(self, slos: Iterable[Slo]) -> bool:
@@ -242,15 +225,6 @@ class Steering:
         if done:
             log.info("rescaled", extra={"object": name(action), "replicas": action.after})
         return done
-
-
-def blind(world: World, needed: AbstractSet[str] = NEEDED) -> str:
-    """Why nothing may be written now: what is not known would be taken for absent."""
-    if unheard := sorted(needed & set(world.senses.unheard)):
-        return f"{', '.join(unheard)} cannot be read now: nothing is written."
-    if world.unreadable_pools:
-        return f"GpuPool {min(world.unreadable_pools)} cannot be read: nothing is written."
-    return ""
 
 
 def _writable(scalers: Sequence[Scaler]) -> Iterable[Scaler]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gpupool.collector.scaling import targets
-from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.scalerwrites import Rescale
 from gpupool.model.steering import Scaler, Target
 from gpupool.runtime.mirror import Mirror
@@ -14,6 +15,17 @@ from gpupool.runtime.mirror import Mirror
 Workload = tuple[str, ObjectRef]
 """By namespace and reference."""
 Targets = Mapping[Workload, Target]
+Owned = Mapping[Workload, Sequence[Pod]]
+"""Pods by namespace and top owner."""
+
+
+def by_owner(pods: Iterable[Pod]) -> Owned:
+    """Pods by namespace and top owner."""
+    found: dict[Workload, list[Pod]] = defaultdict(list)
+    for pod in pods:
+        if pod.owner is not None:
+            found[pod.key.namespace, pod.owner].append(pod)
+    return found
 
 
 def targets_of(mirror: Mirror) -> Targets:

@@ -19,12 +19,13 @@ from gpupool.model.world import World
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.membership import Membership
 from gpupool.runtime.context import Context
-from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, by_owner, moments
+from gpupool.runtime.endpoints import REMEMBERED, Belonging, Endpoints, moments
 from gpupool.runtime.memo import memo
 from gpupool.runtime.metricsapi.board import Board
 from gpupool.runtime.publisher import Publisher
 from gpupool.runtime.reading import Tracked
 from gpupool.runtime.settings import Settings
+from gpupool.runtime.workloads import by_owner
 from gpupool.telemetry.metrics import Metrics
 from support.builders import GPU, NOW, pods
 

@@ -33,6 +33,7 @@ from gpupool.policy.slo.guard import Watched
 from gpupool.runtime import guarding as module
 from gpupool.runtime.context import Context
 from gpupool.runtime.guarding import Guarding
+from gpupool.runtime.surroundings import surroundings
 from support.builders import GPU, NOW
 from support.rollouts import NEW, OLD, TTFT, a_release
 from unit.planner.test_endpoints import a_slo
@@ -86,7 +87,8 @@ class Rig:
         status = SloStatus(KEY, "uid", 1, "", 3, 3, (found,), (), guarded=guarded)
         plan = SloPlan((status,) * slos)
         asked = [slo] * slos
-        return await self.guarding.turn(plan, asked, World(NOW, senses=self.senses), Membership())
+        around = surroundings(World(NOW, senses=self.senses), Membership(), asked)
+        return await self.guarding.turn(plan, asked, around)
 
 
 class Slos:

@@ -9,8 +9,8 @@ from gpupool.model.economics import Holding
 from gpupool.model.objects import Key, Pod
 from gpupool.model.slo import Slo
 from gpupool.policy.membership import Membership
-from gpupool.runtime.endpoints import by_owner
 from gpupool.runtime.holdings import holdings
+from gpupool.runtime.workloads import by_owner
 from support.builders import GPU, NOW, a_pool, a_share, pods
 from support.standings import deployment
 

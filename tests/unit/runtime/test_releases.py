@@ -8,8 +8,8 @@ from gpupool.collector.controllers import Controller
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.rollout import GuardMode, Population, Rollable
 from gpupool.model.steering import Target
-from gpupool.runtime.endpoints import by_owner
 from gpupool.runtime.releases import releases, source
+from gpupool.runtime.workloads import by_owner
 from support.builders import GPU, NOW, pods
 from unit.planner.test_endpoints import a_slo
 

@@ -22,6 +22,7 @@ from gpupool.policy.membership import Membership
 from gpupool.runtime import resourcing as module
 from gpupool.runtime.context import Context
 from gpupool.runtime.resourcing import Resourcing
+from gpupool.runtime.surroundings import surroundings
 from support.builders import NOW, pods
 
 KEY, REF = Key("vision", "chat"), ObjectRef("apps/v1", "Deployment", "chat")
@@ -88,9 +89,8 @@ class Rig:
         findings = Findings(self.diagnosis)
         status = SloStatus(KEY, "slo", 1, "", 2, 2, (), (), findings=findings)
         shown = {} if signals is None else {KEY: signals}
-        return await self.resourcing.turn(
-            SloPlan((status,)), [slo], World(NOW, pods=self.pods), Membership(), shown
-        )
+        around = surroundings(World(NOW, pods=self.pods), Membership(), [slo])
+        return await self.resourcing.turn(SloPlan((status,)), [slo], around, shown)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from gpupool.policy.slo.pace import behaviour
 from gpupool.runtime import steering as module
 from gpupool.runtime.context import Context
 from gpupool.runtime.steering import AGAIN, LOOK, NOBODY, NOTHING, READY, Needs, Steering, Wakes
+from gpupool.runtime.surroundings import surroundings
 from support.builders import GPU, NOW, pods
 
 KEY = Key("vision", "chat")
@@ -133,7 +134,8 @@ class Rig:
         statuses = tuple(SloStatus(s.key, s.uid, 1, "", 2, 2, (found,), ()) for s in asked)
         world = World(NOW, pods=self.pods, senses=self.senses, unreadable_pools=self.unreadable)
         membership = Membership(claimed_twice=self.twice)
-        return await self.steering.turn(SloPlan(statuses), asked, world, membership, needs, wakes=wakes)
+        around = surroundings(world, membership, asked)
+        return await self.steering.turn(SloPlan(statuses), asked, around, needs, wakes=wakes)
 
 
 @pytest.fixture
