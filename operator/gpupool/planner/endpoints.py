@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpupool.model.economics import Economics, Ledger
 from gpupool.model.metrics import Resolved
@@ -57,6 +57,11 @@ class SloStatus:
     guarded: Guarded | None = None
     resolved: tuple[Resolved, ...] = ()
     resources: Resources | None = None
+
+    def saying(self, condition: Condition) -> SloStatus:
+        """The same, with this condition in place of the one of its type."""
+        others = tuple(c for c in self.conditions if c.type != condition.type)
+        return replace(self, conditions=(*others, condition))
 
     @property
     def state(self) -> SloState:

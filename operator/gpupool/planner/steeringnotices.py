@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.scalerwrites import Adopt, GiveBack, Make, Rescale, ScalerWrite
@@ -45,6 +44,4 @@ def told(action: ScalerWrite, snapshot: SteeringSnapshot) -> Iterable[Notice]:
 
 def unwritten(status: SloStatus, message: str) -> SloStatus:
     """What was decided could not be written."""
-    others = tuple(c for c in status.conditions if c.type != "Steering")
-    wrong = Condition("Steering", Status.FALSE, "WriteFailed", message)
-    return replace(status, conditions=(*others, wrong))
+    return status.saying(Condition("Steering", Status.FALSE, "WriteFailed", message))

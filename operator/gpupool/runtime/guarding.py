@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from gpupool.applier.rollouts import pause, resume, roll_back
-from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Key
 from gpupool.model.plan import Notice
 from gpupool.model.rollout import GuardMode, PauseRollout, ResumeRollout, Rollout, RolloutWrite, Verdict
@@ -16,6 +15,7 @@ from gpupool.model.slo import Slo
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.guarding import GuardScene, GuardSnapshot, plan_guard
 from gpupool.planner.rollouts import ROLLOUT_HEALTHY, conditions
+from gpupool.runtime.carrying import About, carry_out
 from gpupool.runtime.context import Context
 from gpupool.runtime.releases import source
 from gpupool.runtime.surroundings import NEEDED, Surroundings
@@ -43,7 +43,8 @@ class Guarding:
         """
         snapshot = self._snapshot(plan, slos, around)
         made = plan_guard(snapshot, plan.statuses)
-        failed, notices = await self._write(made.writes, {s.key: s for s in slos})
+        by_key = {s.key: s for s in slos}
+        failed, notices = await carry_out(made.writes, partial(self._do, by_key), _about)
         statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
         return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
 
@@ -77,29 +78,7 @@ class Guarding:
 
     # ------------------------------------------------------------------ what is done
 
-    async def _write(
-        self, writes: Iterable[RolloutWrite], slos: Mapping[Key, Slo]
-    ) -> tuple[dict[Key, str], list[Notice]]:
-        """Carry out the writes; returns what failed, by InferenceSLO, and what is told."""
-        failed: dict[Key, str] = {}
-        notices: list[Notice] = []
-
-        async def attempt(action: RolloutWrite) -> None:
-            try:
-                await self._do(action)
-            except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
-                log.info("rollout not written yet", extra={"of": str(action.target), "error": str(error)})
-            except KubeError as error:
-                log.warning("rollout not written", extra={"of": str(action.target), "error": str(error)})
-                if action.slo is not None:
-                    failed[action.slo] = f"Deployment {action.target.name} was not written: {error}"
-            else:
-                notices.extend(_told(action, slos))
-
-        await asyncio.gather(*map(attempt, writes))
-        return failed, notices
-
-    async def _do(self, action: RolloutWrite) -> None:
+    async def _do(self, slos: Mapping[Key, Slo], action: RolloutWrite) -> Iterable[Notice]:
         writer, epoch = self._context.writer, self._context.epoch
         if isinstance(action, PauseRollout):
             await pause(writer, action, epoch=epoch)
@@ -108,6 +87,11 @@ class Guarding:
             log.info("rollout let go", extra={"of": str(action.target), "why": action.why})
         else:
             await roll_back(self._context.client, writer, action, epoch=epoch)
+        return _told(action, slos)
+
+
+def _about(action: RolloutWrite) -> About:
+    return About(f"Deployment {action.target.name}", action.target, action.slo)
 
 
 def _stable(status: SloStatus) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from gpupool.applier.vpas import leave, write
-from gpupool.errors import Conflict, KubeError, NotFound
 from gpupool.model.objects import Container, Key, ObjectRef, Pod
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.resources import Use, Vpa, VpaMode, VpaNote, VpaWrite, WriteVpa
@@ -19,6 +18,7 @@ from gpupool.model.slo import Slo
 from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.resources import ResourceScene, ResourceSnapshot, plan_resources
 from gpupool.policy.slo.containers import learn
+from gpupool.runtime.carrying import About, carry_out
 from gpupool.runtime.context import Context
 from gpupool.runtime.surroundings import Surroundings
 from gpupool.runtime.workloads import Workload, bare
@@ -56,7 +56,7 @@ class Resourcing:
         """
         snapshot = self._snapshot(plan, slos, around, signals)
         made = plan_resources(snapshot, plan.statuses)
-        failed, notices = await self._write(made.writes, snapshot)
+        failed, notices = await carry_out(made.writes, partial(self._do, snapshot), _about)
         statuses = tuple(_failed(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
         return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
 
@@ -130,29 +130,7 @@ class Resourcing:
 
     # ------------------------------------------------------------------ what is done
 
-    async def _write(
-        self, writes: Iterable[VpaWrite], snapshot: ResourceSnapshot
-    ) -> tuple[dict[Key, str], list[Notice]]:
-        """Carry out the writes; returns what failed, by InferenceSLO, and what is told."""
-        failed: dict[Key, str] = {}
-        notices: list[Notice] = []
-
-        async def attempt(action: VpaWrite) -> None:
-            try:
-                await self._do(action)
-            except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
-                log.info("VPA not written yet", extra={"vpa": str(action.vpa), "error": str(error)})
-            except KubeError as error:
-                log.warning("VPA not written", extra={"vpa": str(action.vpa), "error": str(error)})
-                if isinstance(action, WriteVpa):
-                    failed[action.slo] = f"VerticalPodAutoscaler {action.vpa.name} was not written: {error}"
-            else:
-                notices.extend(_told(action, snapshot))
-
-        await asyncio.gather(*map(attempt, writes))
-        return failed, notices
-
-    async def _do(self, action: VpaWrite) -> None:
+    async def _do(self, snapshot: ResourceSnapshot, action: VpaWrite) -> Iterable[Notice]:
         writer, epoch = self._context.writer, self._context.epoch
         if isinstance(action, WriteVpa):
             made = await write(writer, action, epoch=epoch)
@@ -161,6 +139,12 @@ class Resourcing:
             self._notes.pop(action.uid, None)
             await leave(writer, action, epoch=epoch)
             log.info("VPA given back", extra={"vpa": str(action.vpa)})
+        return _told(action, snapshot)
+
+
+def _about(action: VpaWrite) -> About:
+    slo = action.slo if isinstance(action, WriteVpa) else None
+    return About(f"VerticalPodAutoscaler {action.vpa.name}", action.vpa, slo)
 
 
 def _by_target(found: Iterable[tuple[Key, ObjectRef, T]]) -> Mapping[Workload, list[T]]:
@@ -195,6 +179,4 @@ def _told(action: VpaWrite, snapshot: ResourceSnapshot) -> Iterable[Notice]:
 
 def _failed(status: SloStatus, message: str) -> SloStatus:
     """What was decided could not be written."""
-    others = tuple(c for c in status.conditions if c.type != "Resources")
-    wrong = Condition("Resources", Status.FALSE, "WriteFailed", message)
-    return replace(status, conditions=(*others, wrong))
+    return status.saying(Condition("Resources", Status.FALSE, "WriteFailed", message))

@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from gpupool.applier.autoscalers import adopt, give_back, make, remove
 from gpupool.applier.rescaling import rescale
-from gpupool.errors import Conflict, KubeError, NotFound
+from gpupool.errors import KubeError, NotFound
 from gpupool.model.objects import Key
 from gpupool.model.plan import Notice
 from gpupool.model.scalerwrites import Adopt, GiveBack, Make, Remove, Rescale, ScalerWrite
@@ -25,6 +26,7 @@ from gpupool.planner.steering import plan_steering
 from gpupool.planner.steeringnotices import name, told, unwritten
 from gpupool.policy.slo import required
 from gpupool.policy.slo.creating import name_of
+from gpupool.runtime.carrying import About, carry_out
 from gpupool.runtime.context import Context
 from gpupool.runtime.surroundings import Surroundings
 from gpupool.runtime.workloads import Beds, Owned, Targets, Workload, bare, sleepers, targets_of
@@ -82,7 +84,7 @@ class Steering:
         """
         snapshot = await self._snapshot(slos, around, needs, wakes)
         made = plan_steering(snapshot, plan.statuses)
-        failed, notices = await self._write(made.writes, snapshot)
+        failed, notices = await carry_out(made.writes, partial(self._do, snapshot), _about)
         statuses = tuple(unwritten(s, failed[s.key]) if s.key in failed else s for s in made.statuses)
         return replace(plan, statuses=statuses, notices=(*plan.notices, *notices))
 
@@ -175,34 +177,12 @@ class Steering:
 
     # ------------------------------------------------------------------ what is done
 
-    async def _write(
-        self, writes: Iterable[ScalerWrite], snapshot: SteeringSnapshot
-    ) -> tuple[dict[Key, str], list[Notice]]:
-        """Carry out the writes; returns what failed, by InferenceSLO, and what is told."""
-        failed: dict[Key, str] = {}
-        notices: list[Notice] = []
-
-        async def attempt(action: ScalerWrite) -> None:
-            try:
-                done = await self._do(action)
-            except (Conflict, NotFound) as error:  # changed meanwhile: the next look sees how
-                log.info("not steered yet", extra={"object": name(action), "error": str(error)})
-            except KubeError as error:
-                log.warning("not steered", extra={"object": name(action), "error": str(error)})
-                if not isinstance(action, GiveBack | Remove) and action.slo is not None:
-                    failed[action.slo] = f"{name(action)} was not written: {error}"
-            else:
-                notices.extend(told(action, snapshot) if done else ())
-
-        await asyncio.gather(*map(attempt, writes))
-        return failed, notices
-
-    async def _do(self, action: ScalerWrite) -> bool:
-        """Whether it was done: somebody may have been faster."""
+    async def _do(self, snapshot: SteeringSnapshot, action: ScalerWrite) -> Iterable[Notice]:
         writer, epoch = self._context.writer, self._context.epoch
         if isinstance(action, Rescale):
-            return await self._rescale(action)
-        if isinstance(action, Adopt):
+            if not await self._rescale(action):  # somebody was faster
+                return ()
+        elif isinstance(action, Adopt):
             await adopt(writer, action, epoch=epoch)
             self._notes[action.uid] = action.note
         elif isinstance(action, Make):
@@ -217,7 +197,7 @@ class Steering:
                     await self._rescale(action.wake)
             await give_back(writer, action, epoch=epoch)
             log.info("scaler given back", extra={"scaler": name(action)})
-        return True
+        return told(action, snapshot)
 
     async def _rescale(self, action: Rescale) -> bool:
         context = self._context
@@ -225,6 +205,11 @@ class Steering:
         if done:
             log.info("rescaled", extra={"object": name(action), "replicas": action.after})
         return done
+
+
+def _about(action: ScalerWrite) -> About:
+    key = action.key if isinstance(action, Rescale) else action.scaler
+    return About(name(action), key, None if isinstance(action, GiveBack | Remove) else action.slo)
 
 
 def _writable(scalers: Sequence[Scaler]) -> Iterable[Scaler]:
