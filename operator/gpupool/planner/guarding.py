@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from gpupool.model.objects import Key
-from gpupool.model.pool import Mode
 from gpupool.model.rollout import (
     Acted,
     GuardMode,
@@ -27,6 +26,7 @@ from gpupool.model.rollout import (
 from gpupool.model.rolloutnote import PAUSE, ROLLBACK
 from gpupool.model.slo import Slo
 from gpupool.model.steering import Target
+from gpupool.planner.consent import dispute, same_target, unenforced
 from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.rollouts import Guarded, conditions
 from gpupool.policy.slo.grant import NOWHERE, Place
@@ -126,7 +126,7 @@ def _endpoint(snapshot: GuardSnapshot, scene: GuardScene, status: SloStatus, fou
         return NOTHING
     if why := _unconsented(scene, status):
         return why if _bad(found) else NOTHING
-    if unknown := snapshot.blind or _disputed(snapshot, scene):
+    if unknown := snapshot.blind or dispute(scene.slo.key.namespace, snapshot.disputed):
         return _Step("NotKnown", unknown, keeps=True)
     if scene.target is None or scene.target.rollable is None:
         text = (
@@ -138,18 +138,10 @@ def _endpoint(snapshot: GuardSnapshot, scene: GuardScene, status: SloStatus, fou
 
 
 def _unconsented(scene: GuardScene, status: SloStatus) -> _Step | None:
-    if any(c.type == "Conflict" and c.reason == "SameTarget" for c in status.conditions):
+    if same_target(status):
         return _Step("SameTarget", "An older InferenceSLO answers for the workload: nothing is written.")
-    place = scene.place
-    if place.pool is not None and place.mode is not Mode.ENFORCE:
-        text = f"Pool {place.pool.name} is in {place.mode.value} here: nothing is written before Enforce."
-        return _Step("PoolNotEnforced", text)
-    return None
-
-
-def _disputed(snapshot: GuardSnapshot, scene: GuardScene) -> str:
-    claimed = scene.slo.key.namespace in snapshot.disputed
-    return "Two pools claim this namespace: nothing is written." if claimed else ""
+    text = unenforced(scene.place)
+    return _Step("PoolNotEnforced", text) if text else None
 
 
 def _bad(found: Guarded) -> Revision | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gpupool.model.pool import Mode
 from gpupool.model.steering import HpaMode
+from gpupool.planner.consent import dispute, same_target, unenforced
 from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.scenes import Scene, SteeringSnapshot
 from gpupool.policy.naming import some
@@ -16,7 +16,7 @@ from gpupool.policy.slo.keda import in_the_way
 
 
 class Obstacle(NamedTuple):
-    """Why an HPA is not written; `holds`: what stands on it stays, else it is given back."""
+    """Why an HPA or a VPA is not written; `holds`: what stands on it stays, else it is given back."""
 
     reason: str
     message: str
@@ -27,24 +27,18 @@ def obstacle(
     snapshot: SteeringSnapshot, scene: Scene, status: SloStatus, granted: Grant | None
 ) -> Obstacle | None:
     """Why the HPA is not written: first what was not consented to, then what is missing."""
-    asked, place = scene.slo.scaling.hpa, scene.place
+    asked = scene.slo.scaling.hpa
     if asked is HpaMode.ADVISE:
         return Obstacle("Advise", "scaling.hpa is Advise: nothing is written.")
-    if any(c.type == "Conflict" for c in status.conditions):
+    if same_target(status):
         return Obstacle("SameTarget", "An older InferenceSLO answers for the workload.")
-    if unknown := snapshot.blind or _disputed(snapshot, scene):
+    if unknown := snapshot.blind or dispute(scene.slo.key.namespace, snapshot.disputed):
         return Obstacle("NotKnown", unknown, holds=True)
-    if place.pool is not None and place.mode is not Mode.ENFORCE:
-        text = f"Pool {place.pool.name} is in {place.mode.value} here: nothing is written before Enforce."
+    if text := unenforced(scene.place):
         return Obstacle("PoolNotEnforced", text)
     if asked is HpaMode.CREATE:
         return _uncreated(snapshot, scene, granted)
     return _missing(snapshot, scene, granted)
-
-
-def _disputed(snapshot: SteeringSnapshot, scene: Scene) -> str:
-    claimed = scene.slo.key.namespace in snapshot.disputed
-    return "Two pools claim this namespace: nothing is written." if claimed else ""
 
 
 def _uncreated(snapshot: SteeringSnapshot, scene: Scene, granted: Grant | None) -> Obstacle | None:

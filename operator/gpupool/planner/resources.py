@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from gpupool.model.objects import Container, Key
 from gpupool.model.plan import Condition, Status
-from gpupool.model.pool import Mode
 from gpupool.model.resources import (
     BOTH,
     UNSEEN,
@@ -22,7 +21,9 @@ from gpupool.model.resources import (
     VpaWrite,
 )
 from gpupool.model.slo import Slo
+from gpupool.planner.consent import dispute, same_target, unenforced
 from gpupool.planner.endpoints import SloStatus
+from gpupool.planner.obstacles import Obstacle
 from gpupool.policy.naming import some
 from gpupool.policy.slo.adoption import Fight
 from gpupool.policy.slo.containers import LEARNED, bounds, learned
@@ -95,14 +96,6 @@ class ResourcePlan:
 
     statuses: tuple[SloStatus, ...] = ()
     writes: tuple[VpaWrite, ...] = ()
-
-
-class _Obstacle(NamedTuple):
-    """Why a VPA is not written; `holds`: what stands on it stays, else it is given back."""
-
-    reason: str
-    message: str
-    holds: bool = False
 
 
 class _Found(NamedTuple):
@@ -182,51 +175,48 @@ def _told(status: SloStatus, resources: Resources, truth: Status, *more: Conditi
 # ------------------------------------------------------------------ may it be written?
 
 
-def _obstacle(snapshot: ResourceSnapshot, scene: ResourceScene, status: SloStatus) -> _Obstacle | None:
+def _obstacle(snapshot: ResourceSnapshot, scene: ResourceScene, status: SloStatus) -> Obstacle | None:
     """Why no VPA is written: first what was not consented to, then what is missing."""
-    asked, place = scene.slo.scaling.vpa, scene.place
-    if asked is VpaMode.ADVISE:
-        return _Obstacle("Advise", "scaling.vpa is Advise: nothing is written.")
-    if any(c.type == "Conflict" and c.reason == "SameTarget" for c in status.conditions):
-        return _Obstacle("SameTarget", "An older InferenceSLO answers for the workload.")
+    if scene.slo.scaling.vpa is VpaMode.ADVISE:
+        return Obstacle("Advise", "scaling.vpa is Advise: nothing is written.")
+    if same_target(status):
+        return Obstacle("SameTarget", "An older InferenceSLO answers for the workload.")
     if unknown := snapshot.blind or _unknown(snapshot, scene):
-        return _Obstacle("NotKnown", unknown, holds=True)
+        return Obstacle("NotKnown", unknown, holds=True)
     if not snapshot.served:
         text = "No VerticalPodAutoscaler is served here: as with Advise, nothing is written. Install the VPA."
-        return _Obstacle("NotInstalled", text)
-    if place.pool is not None and place.mode is not Mode.ENFORCE:
-        text = f"Pool {place.pool.name} is in {place.mode.value} here: nothing is written before Enforce."
-        return _Obstacle("PoolNotEnforced", text)
+        return Obstacle("NotInstalled", text)
+    if text := unenforced(scene.place):
+        return Obstacle("PoolNotEnforced", text)
     return _whose(scene) or _unmeasured(snapshot, scene)
 
 
 def _unknown(snapshot: ResourceSnapshot, scene: ResourceScene) -> str:
     if snapshot.served is None:
         return "VerticalPodAutoscalers cannot be read now: nothing is written."
-    claimed = scene.slo.key.namespace in snapshot.disputed
-    return "Two pools claim this namespace: nothing is written." if claimed else ""
+    return dispute(scene.slo.key.namespace, snapshot.disputed)
 
 
-def _whose(scene: ResourceScene) -> _Obstacle | None:
+def _whose(scene: ResourceScene) -> Obstacle | None:
     """Which VPA it would be: one of its owner's that is there, or one of ours where there is none."""
     foreign = [v for v in scene.vpas if v.note is None or not v.note.made]
     names, target = some(v.key.name for v in scene.vpas), scene.slo.target
     if scene.slo.scaling.vpa is VpaMode.CREATE:
         if foreign:
             text = f"VerticalPodAutoscaler {foreign[0].key.name} scales {target}: adopt it, or delete it."
-            return _Obstacle("VpaExists", text)
+            return Obstacle("VpaExists", text)
         if scene.namesake:
             text = f"A VerticalPodAutoscaler {scene.slo.key.name} of somebody else is there: rename it."
-            return _Obstacle("NameTaken", text)
+            return Obstacle("NameTaken", text)
     elif not foreign:
-        return _Obstacle("NoVpa", f"No VerticalPodAutoscaler scales {target}: make one, or say Create.")
+        return Obstacle("NoVpa", f"No VerticalPodAutoscaler scales {target}: make one, or say Create.")
     elif len(scene.vpas) > 1:
         text = f"Several VerticalPodAutoscalers scale {target}: {names}. Keep one of them."
-        return _Obstacle("SeveralVpas", text, holds=True)
+        return Obstacle("SeveralVpas", text, holds=True)
     return _restarts(scene.vpas)
 
 
-def _restarts(vpas: Iterable[Vpa]) -> _Obstacle | None:
+def _restarts(vpas: Iterable[Vpa]) -> Obstacle | None:
     for vpa in vpas:
         if vpa.mode not in CALM:
             mode = vpa.mode or "absent, which is Recreate"
@@ -234,30 +224,30 @@ def _restarts(vpas: Iterable[Vpa]) -> _Obstacle | None:
                 f"updateMode of VPA {vpa.key.name} is {mode}: a bound that moves could restart"
                 f" GPU pods. Set updateMode: {INITIAL}, so that pods that come anyway follow it."
             )
-            return _Obstacle("WouldRestart", text, holds=vpa.note is not None and vpa.note.made)
+            return Obstacle("WouldRestart", text, holds=vpa.note is not None and vpa.note.made)
     return None
 
 
-def _unmeasured(snapshot: ResourceSnapshot, scene: ResourceScene) -> _Obstacle | None:
+def _unmeasured(snapshot: ResourceSnapshot, scene: ResourceScene) -> Obstacle | None:
     if len(scene.containers) > 1:
         names = some(c.name for c in scene.containers)
         text = f"Several containers use GPUs: {names}. It is not known which one to steer."
-        return _Obstacle("SeveralContainers", text, holds=True)
+        return Obstacle("SeveralContainers", text, holds=True)
     if not scene.use.days:
         text = "CPU and memory of the container are not seen: scrape the kubelet's /metrics/cadvisor."
-        return _Obstacle("NoUse", text, holds=True)
+        return Obstacle("NoUse", text, holds=True)
     if not learned(scene.use, snapshot.window):
         text = f"Fewer than {LEARNED} evaluation windows ({snapshot.window:.0f} s each) were looked at."
-        return _Obstacle("Learning", text, holds=True)
+        return Obstacle("Learning", text, holds=True)
     return None
 
 
-def _undecided(scene: ResourceScene, found: Bounds) -> _Obstacle | None:
+def _undecided(scene: ResourceScene, found: Bounds) -> Obstacle | None:
     if found.low:
         return None
     shared = f"an HPA scales on {some(sorted(scene.shared))} by utilisation" if scene.shared else ""
     text = f"Nothing is left to steer: {shared or 'the policy of its owner leaves this container out'}."
-    return _Obstacle("NothingToSteer", text)
+    return Obstacle("NothingToSteer", text)
 
 
 # ------------------------------------------------------------------ what is written
