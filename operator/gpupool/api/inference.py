@@ -41,7 +41,7 @@ def read(raw: Mapping[str, Any]) -> Slo:
         pydantic.ValidationError: it does not keep the rules of this version.
     """
     found = api.InferenceSLO.model_validate({k: v for k, v in raw.items() if k != "status"})
-    spec, meta = found.spec, found.metadata
+    spec, meta, kept = found.spec, found.metadata, raw.get("status") or {}
     objectives = tuple(_objective(o) for o in spec.objectives)
     return Slo(
         key=Key(meta.namespace or "", meta.name),
@@ -53,18 +53,18 @@ def read(raw: Mapping[str, Any]) -> Slo:
         window=spec.window,
         min_events=spec.min_events,
         engine=spec.engine or "",
-        sums=_kept(objectives, raw.get("status") or {}),
-        profiles=findings.profiles(raw.get("status") or {}),
-        ledger=economics.ledger(raw.get("status") or {}),
+        sums=_kept(objectives, kept),
+        profiles=findings.profiles(kept),
+        ledger=economics.ledger(kept),
         scaling=_scaling(spec.scaling),
-        use=resources.use(raw.get("status") or {}),
+        use=resources.use(kept),
         request="" if spec.capacity_request_ref is None else spec.capacity_request_ref.name,
         metrics=None if spec.metrics is None else _metrics(spec.metrics),
         data_policy=DataPolicy(spec.data_policy),
         guard=GuardMode(spec.rollout.guard),
-        rollout=rollouts.read(raw.get("status") or {}),
-        effects=effects.read(raw.get("status") or {}),
-        standing=standing(found, raw.get("status") or {}),
+        rollout=rollouts.read(kept),
+        effects=effects.read(kept),
+        standing=standing(found, kept),
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from gpupool.api import v1alpha1 as api
 from gpupool.api.v1alpha1.inferenceslo_findings import DiagnosisStatus
-from gpupool.api.v1alpha1.inferenceslo_status import ObjectiveStatus
+from gpupool.api.v1alpha1.inferenceslo_status import ObjectiveStatus, SteeringDecision
 from gpupool.model.diagnosis import Confidence, Evidence, Help
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.plan import Status
@@ -49,27 +49,22 @@ def standing(found: api.InferenceSLO, status: Json) -> Standing:
         told = api.InferenceSLOStatus.model_validate({k: status[k] for k in _READ if k in status})
     except ValidationError:
         return plain
-    current, needed = told.observed_generation == meta.generation, _needed(status.get("decision") or {})
-    return replace(_told(plain, told), current=current, needed=needed)
+    return replace(_told(plain, told), current=told.observed_generation == meta.generation)
 
 
-def _needed(decision: Json) -> int | None:
+def _needed(decision: SteeringDecision | None) -> int | None:
     """Replicas that the objectives need; what only its owner asks at least is nobody's need."""
-    asked = decision.get("floorReason") in ASKED
-    return None if asked else decision.get("needed")
+    if decision is None or "needed" not in decision.model_fields_set or decision.floor_reason in ASKED:
+        return None
+    return decision.needed
 
 
 def _told(plain: Standing, told: api.InferenceSLOStatus) -> Standing:
     conditions = {c.type: c for c in told.conditions}
     met, healthy, data = (conditions.get(t) for t in ("Met", "BudgetHealthy", "DataAvailable"))
     wanting = conditions.get("WantsMoreGPUs")
-    return Standing(
-        key=plain.key,
-        created=plain.created,
-        target=plain.target,
-        request=plain.request,
-        low=plain.low,
-        window=plain.window,
+    return replace(
+        plain,
         looked=max((o.sums.until for o in told.objectives if o.sums is not None), default=None),
         ready=told.ready_replicas or 0,
         state="" if told.data_state is None else told.data_state.value,
@@ -81,6 +76,7 @@ def _told(plain: Standing, told: api.InferenceSLOStatus) -> Standing:
         objectives=tuple(_kept(o) for o in told.objectives),
         limit=Limit() if told.diagnosis is None else _limit(told.diagnosis),
         advice=f"{told.advice[0].because} {told.advice[0].expect}" if told.advice else "",
+        needed=_needed(told.decision),
         lack=wanting.message if wanting is not None and wanting.status == "True" else "",
     )
 

@@ -11,10 +11,9 @@ from gpupool.applier.ownership import pointer, unowned
 from gpupool.applier.serverside import Writer
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import DEPLOYMENTS, REPLICA_SETS, Json, ObjectKey
-from gpupool.model.rollout import PauseRollout, ResumeRollout, RollBack
+from gpupool.model.rollout import TEMPLATE_HASH, PauseRollout, ResumeRollout, RollBack
 from gpupool.model.rolloutnote import NOTE, write_acted
 
-HASH: Final = "pod-template-hash"
 _NOTE: Final = pointer("metadata", "annotations", NOTE)
 
 
@@ -74,7 +73,7 @@ def template_of(raw: Json) -> Json:
     """The pod template of a ReplicaSet as its Deployment had it."""
     template: Json = raw["spec"]["template"]
     meta = dict(template.get("metadata", {}))
-    meta["labels"] = {k: v for k, v in meta.get("labels", {}).items() if k != HASH}
+    meta["labels"] = {k: v for k, v in meta.get("labels", {}).items() if k != TEMPLATE_HASH}
     return {**template, "metadata": meta}
 
 

@@ -8,8 +8,8 @@ from typing import Final
 from gpupool.applier.autoscalers import take_off
 from gpupool.applier.serverside import Writer
 from gpupool.kube.messages import DeleteOptions
-from gpupool.kube.resources import INFERENCE_SLOS, VPAS, Json, ObjectKey
-from gpupool.model.marks import MANAGED
+from gpupool.kube.resources import VPAS, Json, ObjectKey
+from gpupool.model.marks import MANAGED, owned_by_slo
 from gpupool.model.objects import Key
 from gpupool.model.resources import LeaveVpa, VpaNote, WriteVpa
 from gpupool.model.vpanote import ORIGINALS, write_note
@@ -40,14 +40,9 @@ async def write(writer: Writer, action: WriteVpa, *, epoch: int) -> Json:
         target = action.target
         reference = {"apiVersion": target.api_version, "kind": target.kind, "name": target.name}
         body["spec"] |= {"targetRef": reference, "updatePolicy": {"updateMode": action.mode}}
-        body["metadata"] |= {"labels": dict(MANAGED), "ownerReferences": [_owner(action)]}
+        owner = owned_by_slo(action.slo.name, action.slo_uid)
+        body["metadata"] |= {"labels": dict(MANAGED), "ownerReferences": [owner]}
     return await writer.apply(VPAS, body, epoch=epoch, force=action.force)
-
-
-def _owner(action: WriteVpa) -> Json:
-    """It goes with the InferenceSLO, also while we are down."""
-    kind = {"apiVersion": INFERENCE_SLOS.api_version, "kind": INFERENCE_SLOS.kind}
-    return {**kind, "name": action.slo.name, "uid": action.slo_uid}
 
 
 async def leave(writer: Writer, action: LeaveVpa, *, epoch: int) -> None:

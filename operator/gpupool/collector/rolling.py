@@ -9,11 +9,11 @@ from typing import Any
 
 from gpupool.collector.owning import spec_field_is_ours
 from gpupool.kube.resources import Json
-from gpupool.model.rollout import Rollable
+from gpupool.model.rollout import TEMPLATE_HASH, Rollable
 from gpupool.model.rolloutnote import NOTE, read_acted
 
 DIGEST_BYTES = 8
-REVISION_LABELS = ("pod-template-hash", "controller-revision-hash")
+REVISION_LABELS = (TEMPLATE_HASH, "controller-revision-hash")
 """Where a pod of a Deployment, or of a StatefulSet, names its revision."""
 
 

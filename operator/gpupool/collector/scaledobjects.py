@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gpupool.kube.client import FIELD_MANAGER
+from gpupool.collector.owning import others_writing
 from gpupool.kube.resources import Json
 from gpupool.model.kedanote import CONFIG, ORIGINALS, limits_of, note_of
 from gpupool.model.objects import Key, ObjectRef
@@ -37,7 +37,7 @@ def scaled_object(raw: Json) -> Scaler | None:
         ),
         limits=limits_of(spec),
         originals=note_of(annotations.get(ORIGINALS, "")),
-        writers=tuple(sorted(set(_writers(meta)))),
+        writers=others_writing(raw, _steered),
         kind=ScalerKind.SCALED_OBJECT,
         paused=_paused(annotations),
         idle=spec.get("idleReplicaCount"),
@@ -60,10 +60,6 @@ def _paused(annotations: Mapping[str, str]) -> str:
     return next(said, "")
 
 
-def _writers(meta: Mapping[str, Any]) -> Iterable[str]:
-    for entry in meta.get("managedFields", ()):
-        written = entry.get("fieldsV1", {}).get("f:spec", {})
-        config = written.get(f"f:{CONFIG[0]}", {}).get(f"f:{CONFIG[1]}", {})
-        ours = "f:minReplicaCount" in written or "f:maxReplicaCount" in written or "f:behavior" in config
-        if ours and entry.get("manager") != FIELD_MANAGER:
-            yield entry.get("manager", "")
+def _steered(fields: Mapping[str, Any]) -> bool:
+    config = fields.get(f"f:{CONFIG[0]}", {}).get(f"f:{CONFIG[1]}", {})
+    return "f:minReplicaCount" in fields or "f:maxReplicaCount" in fields or "f:behavior" in config

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from gpupool.collector.controllers import Controller
 from gpupool.collector.fields import controller_of
+from gpupool.collector.owning import others_writing
 from gpupool.collector.quantities import pod_gpus
 from gpupool.collector.rolling import rollable
-from gpupool.kube.client import FIELD_MANAGER
 from gpupool.kube.resources import Json
 from gpupool.model.hpanote import ORIGINALS, limits_of, read_note
 from gpupool.model.madehpa import made_for, tolerates_nothing, without_tolerance
@@ -88,7 +88,7 @@ def autoscaler(raw: Json) -> Scaler:
         limits=without_tolerance(limits_of(spec)) if made else limits_of(spec),
         keda=owner.name if owner is not None and owner.api_version.startswith(KEDA) else "",
         originals=read_note((meta.get("annotations") or {}).get(ORIGINALS, "")),
-        writers=tuple(sorted(set(_writers(meta)))),
+        writers=others_writing(raw, lambda fields: any(name in fields for name in STEERED)),
         made=made,
         exact=bool(made) and tolerates_nothing(spec),
         on=frozenset(_on(spec)),
@@ -100,10 +100,3 @@ def _on(spec: Mapping[str, Any]) -> Iterable[str]:
         source = metric.get("resource") or metric.get("containerResource") or {}
         if (source.get("target") or {}).get("type") == "Utilization":
             yield source["name"]
-
-
-def _writers(meta: Mapping[str, Any]) -> Iterable[str]:
-    for entry in meta.get("managedFields", ()):
-        written = entry.get("fieldsV1", {}).get("f:spec", {})
-        if any(name in written for name in STEERED) and entry.get("manager") != FIELD_MANAGER:
-            yield entry.get("manager", "")

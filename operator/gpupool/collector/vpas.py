@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from gpupool.kube.client import FIELD_MANAGER
+from gpupool.collector.owning import others_writing
 from gpupool.kube.resources import Json
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.resources import Recommendation, Vpa
@@ -30,7 +30,7 @@ def vpa(raw: Json) -> Vpa | None:
         policies=canonical(policies),
         recommendations={r["containerName"]: _recommendation(r) for r in found if r.get("containerName")},
         note=read_note((meta.get("annotations") or {}).get(ORIGINALS, "")),
-        writers=tuple(sorted(set(_writers(meta)))),
+        writers=others_writing(raw, _steered),
     )
 
 
@@ -39,8 +39,5 @@ def _recommendation(row: Mapping[str, Any]) -> Recommendation:
     return Recommendation(*({name: str(q) for name, q in part.items()} for part in parts))
 
 
-def _writers(meta: Mapping[str, Any]) -> Iterable[str]:
-    for entry in meta.get("managedFields", ()):
-        written = entry.get("fieldsV1", {}).get("f:spec", {}).get("f:resourcePolicy", {})
-        if "f:containerPolicies" in written and entry.get("manager") != FIELD_MANAGER:
-            yield entry.get("manager", "")
+def _steered(fields: Mapping[str, Any]) -> bool:
+    return "f:containerPolicies" in fields.get("f:resourcePolicy", {})

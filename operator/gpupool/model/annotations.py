@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +78,18 @@ def read_json(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def read_moments(found: Iterable[str]) -> tuple[datetime, ...]:
+    """Times that can be compared with ours.
+
+    Raises:
+        TypeError, ValueError: one is no time, or has no time zone.
+    """
+    moments = tuple(map(datetime.fromisoformat, found))
+    if any(at.tzinfo is None for at in moments):
+        raise ValueError("a time has no time zone")
+    return moments
 
 
 def read_timers(text: str) -> dict[str, Timer]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Final
 
-from gpupool.model.annotations import GROUP, read_json
+from gpupool.model.annotations import GROUP, read_json, read_moments
 from gpupool.model.steering import Limits, Originals, canonical
 
 ORIGINALS: Final = f"{GROUP}hpa-originals"
@@ -68,9 +67,7 @@ def read_note(text: str, read: Callable[[Mapping[str, Any]], Limits] = limits_of
     """
     row = read_json(text)
     try:
-        rewrites = tuple(datetime.fromisoformat(at) for at in row.get("rewrites", ()))
-        if any(at.tzinfo is None for at in rewrites):
-            return None
+        rewrites = read_moments(row.get("rewrites", ()))
         return Originals(read(row), limits_of(row["written"]), rewrites, max(0, int(row.get("asleep", 0))))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None

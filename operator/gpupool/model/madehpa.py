@@ -13,12 +13,11 @@ from typing import Any, Final
 
 from gpupool.model.annotations import GROUP
 from gpupool.model.hpanote import ORIGINALS, fields_of, write_note
-from gpupool.model.marks import MANAGED, managed
+from gpupool.model.marks import MANAGED, managed, owned_by_slo
 from gpupool.model.scalerwrites import Make
 from gpupool.model.steering import Limits, canonical
 
 KIND: Final = "InferenceSLO"
-API_VERSION: Final = f"{GROUP}v1alpha1"
 NONE: Final = "0"
 """Of a difference between what is and what is needed: a single replica counts."""
 _WAYS: Final = ("scaleUp", "scaleDown")
@@ -32,7 +31,7 @@ def body(action: Make, metric: str, labels: Mapping[str, str]) -> dict[str, Any]
         metric: name of the external metric.
         labels: by which its value is asked for.
     """
-    owner = {"apiVersion": API_VERSION, "kind": KIND, "name": action.slo.name, "uid": action.uid}
+    owner = owned_by_slo(action.slo.name, action.uid)
     external = {
         "metric": {"name": metric, "selector": {"matchLabels": dict(labels)}},
         "target": {"type": "AverageValue", "averageValue": "1"},

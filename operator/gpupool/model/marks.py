@@ -10,12 +10,18 @@ POOL_LABEL: Final = "gpupool.dev/pool"
 TAINT: Final = "gpupool.dev/pool"
 """Key of the taint that keeps pods without GPUs off a pool's nodes."""
 
+_API_VERSION: Final = "gpupool.dev/v1alpha1"
 _MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 _US: Final = "gpupool"
 MANAGED: Final[Mapping[str, str]] = {_MANAGED_BY: _US, "app.kubernetes.io/name": _US}
 """On every object of ours."""
 OURS: Final = f"{_MANAGED_BY}={_US},{POOL_LABEL}"
 """Selects the objects of ours that belong to a pool, or to all pools."""
+
+
+def owned_by_slo(name: str, uid: str) -> dict[str, str]:
+    """The owner reference of what we make for an InferenceSLO: it goes with it, also while we are down."""
+    return {"apiVersion": _API_VERSION, "kind": "InferenceSLO", "name": name, "uid": uid}
 
 
 def managed(labels: Mapping[str, str]) -> bool:

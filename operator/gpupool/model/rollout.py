@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from gpupool.model.objects import Key
+
+TEMPLATE_HASH: Final = "pod-template-hash"
+"""The label by which a ReplicaSet of a Deployment, and its pods, name their revision."""
 
 
 class GuardMode(StrEnum):

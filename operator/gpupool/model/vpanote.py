@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any, Final
 
-from gpupool.model.annotations import GROUP, read_json
+from gpupool.model.annotations import GROUP, read_json, read_moments
 from gpupool.model.resources import VpaNote
 from gpupool.model.steering import canonical
 
@@ -30,9 +29,9 @@ def read_note(text: str) -> VpaNote | None:
     """A note; None where there is none, or somebody broke it by hand."""
     row = read_json(text)
     try:
-        rewrites = tuple(datetime.fromisoformat(at) for at in row.get("rewrites", ()))
+        rewrites = read_moments(row.get("rewrites", ()))
         written, theirs = row["written"], row.get("containerPolicies", [])
-        if not (written and _sound(written) and _sound(theirs)) or any(at.tzinfo is None for at in rewrites):
+        if not (written and _sound(written) and _sound(theirs)):
             return None
         return VpaNote(canonical(theirs), canonical(written), rewrites, row.get("made") is True)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from gpupool.collector.controllers import Controller
 from gpupool.collector.rolling import revision_of
 from gpupool.model.objects import Key, Pod
-from gpupool.model.rollout import GuardMode, Population, Release
+from gpupool.model.rollout import TEMPLATE_HASH, GuardMode, Population, Release
 from gpupool.model.slo import Slo
 from gpupool.model.steering import Target
 from gpupool.runtime.workloads import Owned, Workload
-
-HASH = "pod-template-hash"
 
 
 def releases(
@@ -47,8 +45,8 @@ def _newest(controllers: Iterable[Controller], wanted: Mapping[Workload, Key]) -
         if made.update and (made.namespace, made.ref) in wanted:
             found[made.namespace, made.ref] = (0, made.update)
         at = (made.namespace, made.owner) if made.owner is not None else None
-        if at is not None and at in wanted and HASH in made.labels:
-            found[at] = max(found.get(at, (-1, "")), (made.revision, made.labels[HASH]))
+        if at is not None and at in wanted and TEMPLATE_HASH in made.labels:
+            found[at] = max(found.get(at, (-1, "")), (made.revision, made.labels[TEMPLATE_HASH]))
     return {at: name for at, (_, name) in found.items()}
 
 
@@ -59,7 +57,7 @@ def source(controllers: Iterable[Controller], workload: Workload, revision: str)
         (
             c.ref.name
             for c in controllers
-            if c.namespace == namespace and c.owner == owner and c.labels.get(HASH) == revision
+            if c.namespace == namespace and c.owner == owner and c.labels.get(TEMPLATE_HASH) == revision
         ),
         "",
     )

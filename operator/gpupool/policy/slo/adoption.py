@@ -6,7 +6,7 @@ ours are put in their place once. Who does it again within a day wins: we stop, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,15 +43,21 @@ def adopt(slo: Key, scaler: Scaler, wanted: Limits, now: datetime, asleep: int =
     if note is None:
         return _write(slo, scaler, Originals(scaler.limits, wanted, asleep=asleep), force=True)
     if rewritten(scaler, note):
-        recent = tuple(at for at in note.rewrites if now - at < WINDOW)
-        if len(recent) >= BEARABLE:
+        rewrites = borne(note.rewrites, now)
+        if not rewrites:
             return Fight(_snippets(scaler))
         theirs = merged(scaler.limits, note)
-        return _write(slo, scaler, Originals(theirs, wanted, (*recent, now), asleep), force=True)
+        return _write(slo, scaler, Originals(theirs, wanted, rewrites, asleep), force=True)
     if wanted == note.written and asleep == note.asleep:
         return None
     kept = Originals(note.theirs, wanted, note.rewrites, asleep)
     return _write(slo, scaler, kept, force=bool(scaler.writers))
+
+
+def borne(rewrites: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
+    """The rewrites that count, with the one of now; none where these are more than we answer."""
+    recent = tuple(at for at in rewrites if now - at < WINDOW)
+    return (*recent, now) if len(recent) < BEARABLE else ()
 
 
 def rewritten(scaler: Scaler, note: Originals) -> bool:

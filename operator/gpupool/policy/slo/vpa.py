@@ -15,7 +15,7 @@ from typing import Any, Final
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.resources import BOTH, Bounds, LeaveVpa, Vpa, VpaNote, WriteVpa
 from gpupool.model.steering import canonical
-from gpupool.policy.slo.adoption import BEARABLE, WINDOW, Fight
+from gpupool.policy.slo.adoption import Fight, borne
 from gpupool.policy.slo.containers import within
 
 INITIAL: Final = "Initial"
@@ -97,10 +97,10 @@ def adopt(whose: Whose, vpa: Vpa, wanted: str, now: datetime) -> WriteVpa | Figh
     if note is None:
         return _write(whose, vpa, VpaNote(vpa.policies, wanted), force=True)
     if vpa.policies != note.written or not vpa.noted:
-        recent = tuple(at for at in note.rewrites if now - at < WINDOW)
-        if len(recent) >= BEARABLE:
+        rewrites = borne(note.rewrites, now)
+        if not rewrites:
             return Fight(_snippets(vpa))
-        again = replace(note, theirs=owners(vpa, note), written=wanted, rewrites=(*recent, now))
+        again = replace(note, theirs=owners(vpa, note), written=wanted, rewrites=rewrites)
         return _write(whose, vpa, again, force=True)
     if wanted == note.written:
         return None
