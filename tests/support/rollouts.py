@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
-from gpupool.model.rollout import Population, Release, Rollout
-from gpupool.model.slo import Objective, Reading, Sli, SloState
+from gpupool.model.rollout import Population, Release, Revision, Rollout, Verdict
+from gpupool.model.slo import Objective, Reading, Sli, SloState, Sums
+from gpupool.planner.endpoints import ObjectiveFound
+from gpupool.policy.slo.budget import Budget
 from gpupool.policy.slo.guard import Watched, watch
 from gpupool.policy.slo.revisions import Seen, promised
+from support.builders import NOW
 
 TTFT = Objective(Sli.TTFT, 99, 0.5)
 OLD, NEW = "5c4b", "7d9f"
+BAD = Rollout(Revision(OLD, 0.0), Revision(NEW, 1.0), Verdict.BAD, "Worse", "It is worse.", NOW.timestamp())
+"""The memory of a rollout whose new revision was found bad."""
+JUDGED = ObjectiveFound(TTFT, Reading(SloState.OK), Sums(), Budget(None, None, 0.0, 0.0))
+"""An objective of which nothing is known but that its data is good."""
 Pair = tuple[float, float]
 """Bad and all events of a look."""
 

@@ -15,27 +15,23 @@ from gpupool.model.rollout import (
     Population,
     Release,
     ResumeRollout,
-    Revision,
     Rollable,
     RollBack,
     Rollout,
     Verdict,
 )
-from gpupool.model.slo import Reading, SloState, Sums
 from gpupool.model.steering import Target
-from gpupool.planner.endpoints import ObjectiveFound, SloStatus
+from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.guarding import GuardPlan, GuardScene, GuardSnapshot, plan_guard
 from gpupool.planner.rollouts import Guarded
-from gpupool.policy.slo.budget import Budget
 from gpupool.policy.slo.grant import Place
 from gpupool.policy.slo.guard import Watched
-from support.builders import GPU, NOW, a_pool, a_share
-from support.rollouts import NEW, OLD, TTFT
+from support.builders import GPU, a_pool, a_share
+from support.rollouts import BAD, JUDGED, NEW, OLD
 from unit.planner.test_endpoints import a_slo
 
 KEY = Key("chat-prod", "chat")
 REF = ObjectRef("apps/v1", "Deployment", "chat")
-BAD = Rollout(Revision(OLD, 0.0), Revision(NEW, 1.0), Verdict.BAD, "Worse", "It is worse.", NOW.timestamp())
 BESIDE = Release(NEW, {OLD: Population(2, 2, 2), NEW: Population(1, 1, 1)})
 ROLL = Rollable("uid-d", "7", "bad-template")
 PAUSED = replace(ROLL, paused=True, ours=True, acted=(Acted("Pause", NEW, "bad-template"),), noted=True)
@@ -59,9 +55,8 @@ def planned(
     snapshot: dict[str, Any] | None = None,
     **scene: Any,
 ) -> GuardPlan:
-    found = ObjectiveFound(TTFT, Reading(SloState.OK), Sums(), Budget(None, None, 0.0, 0.0))
     watched = None if mode is GuardMode.OFF else Guarded(Watched(memory, fresh=fresh), release)
-    status = SloStatus(KEY, "uid", 1, "vLLM", 3, 3, (found,), conditions, guarded=watched)
+    status = SloStatus(KEY, "uid", 1, "vLLM", 3, 3, (JUDGED,), conditions, guarded=watched)
     target = scene.pop("target", a_target(now))
     made = GuardScene(a_slo(guard=mode), target, source="chat-5c4b", **scene)
     noted = () if target is None or target.rollable is None or not target.rollable.noted else (target,)

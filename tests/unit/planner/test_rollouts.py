@@ -3,15 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from gpupool.model.rollout import GuardMode, Revision, Rollout, Verdict
+from gpupool.model.rollout import GuardMode, Rollout, Verdict
 from gpupool.model.slo import Endpoint, SloSnapshot
 from gpupool.planner.endpoints import plan_endpoints
 from gpupool.planner.rollouts import TELLING, conditions
 from support.builders import NOW
-from support.rollouts import NEW, OLD, a_release, ok
+from support.rollouts import BAD, NEW, OLD, a_release, ok
 from unit.planner.test_endpoints import a_slo
-
-BAD = Rollout(Revision(OLD, 0.0), Revision(NEW, 1.0), Verdict.BAD, "Worse", "It is worse.", NOW.timestamp())
 
 
 def a_snapshot(memory: Rollout, *, later: float = 0.0, guard: GuardMode = GuardMode.OBSERVE) -> SloSnapshot:

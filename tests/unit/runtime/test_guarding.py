@@ -15,32 +15,28 @@ from gpupool.model.rollout import (
     PauseRollout,
     Release,
     ResumeRollout,
-    Revision,
     Rollable,
     RollBack,
     Rollout,
     Verdict,
 )
 from gpupool.model.senses import Senses
-from gpupool.model.slo import Reading, SloState, Sums
 from gpupool.model.steering import Target
 from gpupool.model.world import World
-from gpupool.planner.endpoints import ObjectiveFound, SloPlan, SloStatus
+from gpupool.planner.endpoints import SloPlan, SloStatus
 from gpupool.planner.rollouts import Guarded
 from gpupool.policy.membership import Membership
-from gpupool.policy.slo.budget import Budget
 from gpupool.policy.slo.guard import Watched
 from gpupool.runtime import guarding as module
 from gpupool.runtime.context import Context
 from gpupool.runtime.guarding import Guarding
 from gpupool.runtime.surroundings import surroundings
 from support.builders import GPU, NOW
-from support.rollouts import NEW, OLD, TTFT, a_release
+from support.rollouts import BAD, JUDGED, NEW, OLD, a_release
 from unit.planner.test_endpoints import a_slo
 
 KEY = Key("chat-prod", "chat")
 REF = ObjectRef("apps/v1", "Deployment", "chat")
-BAD = Rollout(Revision(OLD, 0.0), Revision(NEW, 1.0), Verdict.BAD, "Worse", "It is worse.", NOW.timestamp())
 NOTED = Rollable("u", "7", "t", paused=True, ours=True, acted=(Acted("Pause", NEW, "t"),), noted=True)
 
 
@@ -82,9 +78,8 @@ class Rig:
 
     async def turn(self, mode: GuardMode = GuardMode.PAUSE, memory: Rollout = BAD, slos: int = 1) -> SloPlan:
         slo = a_slo(guard=mode)
-        found = ObjectiveFound(TTFT, Reading(SloState.OK), Sums(), Budget(None, None, 0.0, 0.0))
         guarded = Guarded(Watched(memory, fresh=True), self.release)
-        status = SloStatus(KEY, "uid", 1, "", 3, 3, (found,), (), guarded=guarded)
+        status = SloStatus(KEY, "uid", 1, "", 3, 3, (JUDGED,), (), guarded=guarded)
         plan = SloPlan((status,) * slos)
         asked = [slo] * slos
         around = surroundings(World(NOW, senses=self.senses), Membership(), asked)
