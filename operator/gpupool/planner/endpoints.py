@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gpupool.model.economics import Economics, Ledger
 from gpupool.model.metrics import Resolved
-from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.resources import Resources
 from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
@@ -15,6 +15,7 @@ from gpupool.model.steering import Decision
 from gpupool.planner import drifting, rollouts
 from gpupool.planner.diagnosing import Findings, findings
 from gpupool.planner.rollouts import Guarded
+from gpupool.policy.slo.answering import Workload, oldest
 from gpupool.policy.slo.budget import Budget, budget
 from gpupool.policy.slo.economics import account, economics
 from gpupool.policy.slo.effects import told
@@ -79,7 +80,7 @@ class SloPlan:
 
 def plan_endpoints(snapshot: SloSnapshot) -> SloPlan:
     """Judge every endpoint."""
-    owners = _owners(snapshot.slos)
+    owners = oldest(snapshot.slos)
     statuses = tuple(_status(snapshot, slo, owners) for slo in sorted(snapshot.slos, key=lambda s: s.key))
     return SloPlan(statuses, tuple(n for s in statuses for n in (*_notices(s), *_turned(snapshot, s))))
 
@@ -93,15 +94,7 @@ def _turned(snapshot: SloSnapshot, status: SloStatus) -> Iterable[Notice]:
     yield from drifting.notices(status.key, status.uid, status.findings.drifting, snapshot.now.timestamp())
 
 
-def _owners(slos: Iterable[Slo]) -> Mapping[tuple[str, ObjectRef], Slo]:
-    """Who answers for a workload: the oldest."""
-    found: dict[tuple[str, ObjectRef], Slo] = {}
-    for slo in sorted(slos, key=lambda s: (s.created, s.key)):
-        found.setdefault((slo.key.namespace, slo.target), slo)
-    return found
-
-
-def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[tuple[str, ObjectRef], Slo]) -> SloStatus:
+def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[Workload, Slo]) -> SloStatus:
     endpoint = snapshot.endpoints.get(slo.key)
     if endpoint is None:
         unread = Reading(SloState.MISSING, message=snapshot.problem) if snapshot.problem else NOT_READ

@@ -16,6 +16,7 @@ from gpupool.model.snapshot import Snapshot
 from gpupool.model.standing import Standing
 from gpupool.policy.attribution import NOBODY, Books, Registry, gpus, registered
 from gpupool.policy.claims import Claim
+from gpupool.policy.slo.answering import oldest
 from gpupool.policy.slo.diagnosis.replicas import BY_LOAD
 
 STALE: Final = timedelta(minutes=10)
@@ -52,7 +53,7 @@ def stakes(snapshot: Snapshot, books: Books) -> Mapping[Key, Stake]:
         if pod.key.namespace in spaces and pod.owner is not None:
             pods[pod.key.namespace, pod.owner].append(pod)
     found: dict[Key, list[Standing]] = defaultdict(list)
-    for (namespace, target), standing in _older(snapshot.endpoints).items():
+    for (namespace, target), standing in oldest(snapshot.endpoints).items():
         own = pods.get((namespace, target), ())
         for request in _requests(registry, standing, own, snapshot.pool.resources):
             found[request.key].append(standing)
@@ -62,14 +63,6 @@ def stakes(snapshot: Snapshot, books: Books) -> Mapping[Key, Stake]:
         key: _stake(standings, books.pods.get(key, ()), resources[key], alone=key not in strangers)
         for key, standings in found.items()
     }
-
-
-def _older(standings: Iterable[Standing]) -> Mapping[tuple[str, ObjectRef], Standing]:
-    """Who answers for a workload: the oldest."""
-    found: dict[tuple[str, ObjectRef], Standing] = {}
-    for standing in sorted(standings, key=lambda s: (s.created, s.key)):
-        found.setdefault((standing.key.namespace, standing.target), standing)
-    return found
 
 
 def _requests(
