@@ -1,5 +1,6 @@
 """Law 2 worked out from raw API objects, by DESIGN section 2 alone: no code of the product is asked."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,7 @@ Key = tuple[str, str]
 
 QUOTA = "gpupool"
 POOL = "gpupool.dev/pool"
+LOANS = "gpupool.dev/surge-loans"
 NODE_POOL = "gpupool.dev.node-restriction.kubernetes.io/pool"
 ENDED = frozenset({"Succeeded", "Failed"})
 SYSTEM = frozenset({"kube-system", "gpu-operator", "monitoring", "gpupool-system", "gpupool-probe"})
@@ -31,7 +33,7 @@ class Sum:
 
     Attributes:
         committed: Σ max(spec.hard, status.hard, status.used, held) over walled namespaces, held elsewhere.
-        capacity: what may be committed: usable by section 2, less reserve and system use.
+        capacity: what may be committed: usable by section 2, less system use and the reserve that loans left.
         held: of pods bound to the pool's nodes.
     """
 
@@ -68,7 +70,8 @@ def of_pool(objects: Objects, pool: Json, resource: str) -> Sum:
             held[namespace] = held.get(namespace, 0) + gpus
     system = sum(held.pop(n, 0) for n in SYSTEM)
     rows = {n: _row(objects, pool, n, resource, held.get(n, 0)) for n in _walled(objects, pool) | set(held)}
-    reserve = int(pool["spec"].get("reserve") or 0)
+    lent = sum(_lent(objects.quotas[n, QUOTA], resource, rows[n]) for n in _walled(objects, pool))
+    reserve = max(0, int(pool["spec"].get("reserve") or 0) - lent)
     usable = _usable(pool, resource, members.values(), on_node)
     committed = sum(max(row) for row in rows.values())
     return Sum(committed, usable - reserve - system, sum(held.values()) + system, rows)
@@ -98,6 +101,14 @@ def _row(objects: Objects, pool: Json, namespace: str, resource: str, held: int)
     )
     spec, status, used = (n or 0 for n in numbers)
     return spec, status, used, held
+
+
+def _lent(quota: Json, resource: str, row: tuple[int, int, int, int]) -> int:
+    """GPUs of surge loans: those that stand, and of those that are over what is committed still."""
+    notes = quota["metadata"].get("annotations", {}).get(LOANS, "{}")
+    loans = [loan for loan in json.loads(notes).values() if loan["resource"] == resource]
+    over = sum(int(loan["gpus"]) for loan in loans if loan.get("over"))
+    return sum(int(loan["gpus"]) for loan in loans if not loan.get("over")) + min(over, max(row) - row[0])
 
 
 def _walled(objects: Objects, pool: Json) -> set[str]:

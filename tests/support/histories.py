@@ -325,6 +325,35 @@ def movers(draw: st.DrawFn) -> list[Event]:
     ]
 
 
+def _roll(team: str, slot: str, beyond: int) -> Callable[..., None]:
+    """A rollout begins."""
+
+    def do(engine: Engine) -> None:
+        workload = engine.cluster.workloads.get(Key(team, slot))
+        if workload is not None:
+            workload.promised, workload.beyond, workload.stepped = True, beyond, engine.cluster.now
+
+    return do
+
+
+def _rolled(team: str, slot: str) -> Callable[..., None]:
+    def undo(engine: Engine) -> None:
+        workload = engine.cluster.workloads.get(Key(team, slot))
+        if workload is not None:
+            workload.beyond, workload.stepped = 0, None
+
+    return undo
+
+
+@st.composite
+def rollouts(draw: st.DrawFn) -> Event:
+    """A team rolls out what it runs; it comes to an end, or hangs."""
+    anybody = st.tuples(teams, slots)
+    (team, slot), beyond = draw(st.just(("vision", "a")) | anybody), draw(st.sampled_from((1, 1, 2, 4)))
+    undo = draw(st.sampled_from((_rolled(team, slot), _rolled(team, slot), lambda _: None)))
+    return Event(f"{team}/{slot} rolls {beyond}", _roll(team, slot, beyond), *draw(pauses), undo)
+
+
 @st.composite
 def histories(
     draw: st.DrawFn, size: int = 12, *, calm: bool = False, beside: st.SearchStrategy[Event] | None = None
@@ -339,3 +368,16 @@ def histories(
     kinds += [] if calm else [edits(), outages(), upheavals(), silences(), absences()]
     kinds += [] if beside is None else [beside, beside]
     return prologue + draw(st.lists(st.one_of(*kinds), min_size=1, max_size=size))
+
+
+@st.composite
+def rolling(draw: st.DrawFn) -> list[Event]:
+    """An endpoint at full grant rolls out; others may fill the pool before, and anything happens after."""
+    template = replace(draw(templates), gpus=draw(st.sampled_from((1, 2))))
+    count = draw(st.sampled_from((1, 2, 3, 4)))
+    serve = _hire(
+        "vision", "a", count * template.gpus, count, template, least=1, preemptible=False, low=False
+    )
+    others = draw(st.lists(hires(replicas=12, least=1, preemptible=True), max_size=2))
+    first = Event(f"vision/a serves with {count}", serve, 2 * MINUTE, MINUTE)
+    return [first, *others, draw(rollouts()), draw(rollouts()), *draw(histories(beside=rollouts()))]

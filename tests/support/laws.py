@@ -313,6 +313,7 @@ class Observer:
                     continue
                 allowed = sum(s.allowance for s in plan.requests if s.key.namespace == name)
                 allowed += quota.implicit.get(GPU, 0)
+                allowed += sum(loan.gpus for loan in quota.loans.values() if not loan.over)
                 assert quota.hard[GPU] == allowed or (quota.opening and quota.hard[GPU] < allowed), (
                     "hard is not what is allowed"
                 )

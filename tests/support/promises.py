@@ -39,7 +39,18 @@ def usable(cluster: Cluster) -> int:
         free = node.gpus[GPU] - held if node.ready and node.schedulable else 0
         lost += max(0, node.gpus[GPU] - held - free)
         total += node.gpus[GPU]
-    return cluster.pool.declared.get(GPU, total) - lost - cluster.pool.reserve[GPU]
+    reserve = cluster.pool.reserve[GPU]
+    return cluster.pool.declared.get(GPU, total) - lost - reserve + min(reserve, on_loan(cluster))
+
+
+def on_loan(cluster: Cluster) -> int:
+    """GPUs lent to rollouts, and those of loans that are over and that their pods hold still."""
+    total = 0
+    for name, quota in cluster.quotas.items():
+        over = sum(loan.gpus for loan in quota.loans.values() if loan.over)
+        standing = sum(loan.gpus for loan in quota.loans.values() if not loan.over)
+        total += standing + min(over, max(0, _walls(cluster, (name,)) - quota.hard.get(GPU, 0)))
+    return total
 
 
 def _walls(cluster: Cluster, walled: Iterable[str]) -> int:

@@ -174,6 +174,7 @@ def _capacity(status: PoolStatus) -> Json:
             "usable": _counts(status.usable),
             "observed": _counts(status.observed),
             "provisioning": _counts(status.provisioning),
+            "surgeLent": _counts({r: n for r, n in status.surge.items() if n}),
         }
     )
 

@@ -10,10 +10,12 @@ from gpupool.model.annotations import (
     EPOCH,
     IMPLICIT,
     LEFT_OUT,
+    LOANS,
     OPENING,
     QUOTA_NAME,
     REQUESTS,
     TIMERS,
+    write_loans,
     write_timers,
 )
 from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL, TAINT
@@ -32,6 +34,8 @@ def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
         annotations[IMPLICIT] = json.dumps(dict(action.implicit), sort_keys=True, separators=(",", ":"))
     if action.opening:
         annotations[OPENING] = "true"
+    if action.loans:
+        annotations[LOANS] = write_loans(action.loans)
     return {
         "metadata": {
             "name": QUOTA_NAME,

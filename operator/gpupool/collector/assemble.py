@@ -117,6 +117,7 @@ def _our_quota(facts: QuotaFacts) -> Quota:
         owners=facts.owners,
         labelled=facts.labelled,
         left_out=facts.left_out,
+        loans=facts.loans,
     )
 
 

@@ -17,6 +17,7 @@ from gpupool.model.annotations import (
     EPOCH,
     IMPLICIT,
     LEFT_OUT,
+    LOANS,
     OPENING,
     QUOTA_NAME,
     REQUESTS,
@@ -26,11 +27,12 @@ from gpupool.model.annotations import (
     pool_owners,
     read_count,
     read_json,
+    read_loans,
     read_timers,
     scoped,
 )
 from gpupool.model.marks import MANAGED, NODE_LABEL, POOL_LABEL
-from gpupool.model.objects import Key, Pod, Timer
+from gpupool.model.objects import Key, Loan, Pod, Timer
 from gpupool.model.selector import Selector
 from gpupool.model.world import DaemonSetFacts, NodeFacts, Toleration
 
@@ -164,6 +166,7 @@ class QuotaFacts:
     owners: tuple[str, ...] = ()
     labelled: bool = True
     left_out: int = 0
+    loans: Mapping[str, Loan] = field(default_factory=dict)
 
 
 def quota(raw: Json) -> QuotaFacts | None:
@@ -192,6 +195,7 @@ def quota(raw: Json) -> QuotaFacts | None:
         opening=notes.get(OPENING) == "true",
         owners=tuple(o["uid"] for o in owners),
         left_out=read_count(notes.get(LEFT_OUT, "")),
+        loans=read_loans(notes.get(LOANS, "")),
         labelled=POOL_LABEL in labels and MANAGED.items() <= labels.items(),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from gpupool.collector.controllers import Controller
-from gpupool.collector.fields import controller_of
+from gpupool.collector.fields import controller_of, moment
 from gpupool.collector.owning import others_writing
 from gpupool.collector.quantities import pod_gpus
 from gpupool.collector.rolling import rollable
@@ -19,6 +20,8 @@ from gpupool.model.steering import Scaler, Target
 STEERED: Final = ("f:minReplicas", "f:maxReplicas", "f:behavior")
 KEDA: Final = "keda.sh/"
 DEFAULT: Final = "25%"
+PATIENCE: Final = 600
+"""Seconds."""
 
 
 def deployment(raw: Json) -> Target | None:
@@ -41,16 +44,29 @@ def deployment(raw: Json) -> Target | None:
         unavailable=str(rolling.get("maxUnavailable", DEFAULT)),
         recreate=strategy.get("type") == "Recreate",
         rolling=_rolling(meta, status),
+        old=status.get("replicas", 0) - status.get("updatedReplicas", 0),
+        stepped=_stepped(status),
+        patience=timedelta(seconds=spec.get("progressDeadlineSeconds", PATIENCE)),
         rollable=rollable(raw),
     )
 
 
 def _rolling(meta: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     """Whether a Deployment has not finished what was asked of it, and has not given up."""
-    if status.get("observedGeneration", 0) < meta.get("generation", 0):
-        return True
+    return status.get("observedGeneration", 0) < meta.get("generation", 0) or _progress(status) is not None
+
+
+def _progress(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What is said of a rollout that goes on."""
     rows = (c for c in status.get("conditions", ()) if c["type"] == "Progressing")
-    return any(c["status"] == "True" and c.get("reason") != "NewReplicaSetAvailable" for c in rows)
+    return next(
+        (c for c in rows if c["status"] == "True" and c.get("reason") != "NewReplicaSetAvailable"), None
+    )
+
+
+def _stepped(status: Mapping[str, Any]) -> datetime | None:
+    progress = _progress(status)
+    return None if progress is None else moment(progress.get("lastUpdateTime"))
 
 
 def of_controller(found: Controller) -> Target:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gpupool.model.marks import managed
-from gpupool.model.objects import Timer
+from gpupool.model.objects import Loan, Timer
 from gpupool.model.reasons import Stage
 
 QUOTA_NAME = "gpupool"
@@ -23,6 +23,7 @@ SETTLED = "gpupool.dev/settled"
 EPOCH = "gpupool.dev/epoch"
 OPENING = "gpupool.dev/opening"
 """On a wall that says less than is granted behind it, until every wall of the pool is in force."""
+LOANS = "gpupool.dev/surge-loans"
 _COUNT = re.compile(r"[0-9]{1,9}", re.ASCII)
 HIGHEST_EPOCH = 500_000_000
 """No leader gets here. What is higher was forged, and would leave leaders no room to count on."""
@@ -150,3 +151,26 @@ def _row(timer: Timer) -> dict[str, Any]:
         "asked": timer.asked,
     }
     return {k: v for k, v in row.items() if v is not None}
+
+
+def read_loans(text: str) -> dict[str, Loan]:
+    """Loans of surge by workload; an entry that cannot be read counts as not written."""
+    return {name: found for name, raw in read_json(text).items() if (found := _loan(raw)) is not None}
+
+
+def _loan(raw: Any) -> Loan | None:
+    try:
+        until, over = _moment(raw["until"]), raw.get("over", False) is True
+        return Loan(str(raw["resource"]), _number(raw["gpus"]) or 0, until, over)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def write_loans(loans: Mapping[str, Loan]) -> str:
+    """Loans as compact JSON with sorted keys."""
+    rows = {
+        name: {"resource": loan.resource, "gpus": loan.gpus, "until": loan.until.isoformat()}
+        | ({"over": True} if loan.over else {})
+        for name, loan in loans.items()
+    }
+    return json.dumps(rows, sort_keys=True, separators=(",", ":"))

@@ -137,6 +137,20 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True)
+class Loan:
+    """GPUs lent to a rolling update, beside all grants, for pods that it has beyond its replicas.
+
+    `until`: by then it has come further, or has failed. `over`: the wall lets nobody in on them any more, and
+    pods may hold them still.
+    """
+
+    resource: str
+    gpus: int
+    until: datetime
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """Our ResourceQuota in a namespace, per resource (without the `requests.` prefix), written by `pool`.
 
@@ -158,6 +172,7 @@ class Quota:
     owners: tuple[str, ...] = ()
     labelled: bool = True  # our labels are on it
     left_out: int = 0  # timers of live requests that found no room
+    loans: Mapping[str, Loan] = field(default_factory=dict)  # of surge, by workload
 
 
 @dataclass(frozen=True, slots=True)

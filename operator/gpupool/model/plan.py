@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from gpupool.model.enforcement import Replay
-from gpupool.model.objects import Counts, Key, Timer
+from gpupool.model.objects import Counts, Key, Loan, Timer
 from gpupool.model.reasons import DataState, Phase, Reason
 
 
@@ -28,6 +28,7 @@ class SetQuota:
     uid: str = ""
     opening: bool = False
     left_out: int = 0
+    loans: Mapping[str, Loan] = field(default_factory=dict)
 
     def __str__(self) -> str:
         numbers = ", ".join(f"{k}={v}" for k, v in sorted(self.hard.items()))
@@ -255,7 +256,7 @@ class PoolStatus:
     """The whole desired status of a GpuPool; maps are resource -> GPUs.
 
     `observed` and `provisioning` are told of declared capacity: what the nodes have, and what is granted
-    beyond it.
+    beyond it. `surge` is lent to rolling updates beside all grants.
     """
 
     generation: int
@@ -274,6 +275,7 @@ class PoolStatus:
     waiting: Counts = field(default_factory=dict)
     observed: Counts = field(default_factory=dict)
     provisioning: Counts = field(default_factory=dict)
+    surge: Counts = field(default_factory=dict)
     foreign: tuple[ForeignRow, ...] = ()
     would_be_denied: tuple[Replay, ...] = ()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -89,6 +89,9 @@ class Target:
         surge, unavailable: of its rolling update, as written: a number or a percentage.
         recreate: all old pods go before a new one comes.
         rolling: a rollout is under way, and within its deadline.
+        old: pods of revisions before the newest.
+        stepped: when its rollout came further last; None while none is under way.
+        patience: after so long without a step its rollout has failed.
         rollable: how its rollout can be stopped; None where it is no Deployment.
     """
 
@@ -102,6 +105,9 @@ class Target:
     unavailable: str = "25%"
     recreate: bool = False
     rolling: bool = False
+    old: int = 0
+    stepped: datetime | None = None
+    patience: timedelta = timedelta(minutes=10)
     rollable: Rollable | None = None
 
 

@@ -10,7 +10,7 @@ from gpupool.model.plan import Action, Plan
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner import report
 from gpupool.planner.decision import Decision
-from gpupool.policy import isolation, ledger, quotas, rebuilding, recall, reclaim
+from gpupool.policy import isolation, ledger, quotas, rebuilding, recall, reclaim, surge
 from gpupool.policy.allocation import Outcome, allocate
 from gpupool.policy.attribution import Books, attribute
 from gpupool.policy.desk import Desk
@@ -87,7 +87,9 @@ def decide_resource(
     """
     counts = ledger.build(snapshot, territory, resource)
     claims = rebuilding.claims(snapshot, territory, books, counts)
-    desk = Desk(counts, (briefed(c, behind.get(c.key), snapshot.now) for c in claims))
+    known = (briefed(c, behind.get(c.key), snapshot.now) for c in claims)
+    desk = Desk(counts, known, surge.standing(snapshot, resource))
+    surge.carry(desk, surge.wishes(snapshot, desk, behind))
     # Lowering first: whatever the steps below give, they give of what the snapshot shows to be free.
     recall.lower(desk)
     rebuilding.reopen(desk)
@@ -95,6 +97,7 @@ def decide_resource(
     admission.judge(desk, behind, snapshot.pool.slo_gate, snapshot.now)
     outcome = allocate(desk) if cannot_give(snapshot) is None else Outcome()
     need = recall.decide(snapshot, desk, outcome)
+    surge.decide(snapshot, desk, behind)
     reclaim.settle(snapshot, desk)
     leaving = evictions(snapshot, desk, books, need.pods) if cannot_take(snapshot) is None else ()
     said = reclaim.look_again(snapshot, desk, findings)

@@ -48,6 +48,7 @@ def status(
             for r, d in decisions.items()
         },
         overcommitted=over,
+        surge={r: d.desk.on_loan for r, d in decisions.items()},
         shares=rows,
         queue=_queue(snapshot, requests),
         waiting={

@@ -177,7 +177,7 @@ def _conditions(books: Books, claim: Claim, verdict: Verdict, finding: Finding) 
             f"Pods match this request and {other.name}; the older one gets them."
             " Label pods gpupool.dev/request.",
         )
-    over = claim.held - claim.allowance
+    over = claim.held - claim.allowance - claim.surge
     if over > 0:
         yield Condition(
             "Overdrawn",

@@ -162,12 +162,21 @@ def _conditions(scene: Scene, decision: Decision, granted: Grant | None) -> Iter
         yield Condition("WantsMoreGPUs", Status.TRUE, decision.reason, decision.lack.message)
     if scene.target is None or granted is None:
         return
+    quota = scene.place.quota
+    loan = None if quota is None else quota.loans.get(str(scene.target.ref))
+    if loan is not None and not loan.over:
+        text = (
+            f"{loan.gpus} GPUs are lent to the rollout of {scene.target.ref} beside its grant, until"
+            f" {loan.until.isoformat()} unless it comes further."
+        )
+        yield Condition("SurgeLoan", Status.TRUE, "Lent", text)
     stuck = deadlock(scene.target, _gpus(scene), granted.room)
     if stuck is not None:
         what = f"CapacityRequest {granted.request}" if granted.request else "a CapacityRequest"
         text = (
             f"A rollout of {scene.target.ref} would wait for ever: maxUnavailable is 0, so that no pod may go"
-            f" first, a new one needs {stuck.needed} GPUs, and {stuck.free} are free. Set maxUnavailable: 1,"
-            f" run a replica less, or ask for {stuck.needed - stuck.free} more GPUs in {what}."
+            f" first, a new one needs {stuck.needed} GPUs, and {stuck.free} are free or could be lent to it."
+            f" Set maxUnavailable: 1, run a replica less, or ask for {stuck.needed - stuck.free} more GPUs in"
+            f" {what}."
         )
         yield Condition("RolloutWouldDeadlock", Status.TRUE, "NoRoomForSurge", text)

@@ -44,6 +44,7 @@ class Claim:
     by what is lent out. `since` is when the present ask was made; `pod_size` the GPUs of its largest pod.
     `fresh`: no status was ever written. `slo`: an endpoint under an InferenceSLO stands behind it, which
     can always have `wake` GPUs again, and is `urgent` where its budget burns and more replicas would help.
+    `surge` is lent to its rollouts beside the grant.
     """
 
     request: Request
@@ -64,6 +65,7 @@ class Claim:
     urgent: bool = False
     wake: int = 0
     gate: Gate | None = None
+    surge: int = 0
 
     @property
     def key(self) -> Key:
@@ -114,7 +116,7 @@ class Claim:
     @property
     def overdraft(self) -> int:
         """GPUs that its pods ask beyond what may be used."""
-        return max(0, self.used - self.allowance)
+        return max(0, self.used - self.allowance - self.surge)
 
     @property
     def asked_anew(self) -> bool:

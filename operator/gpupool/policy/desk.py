@@ -7,10 +7,11 @@ only when a later snapshot shows that the quota is in force and use has fallen (
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
-from gpupool.model.objects import Key
+from gpupool.model.objects import Key, Loan
 from gpupool.policy.claims import Claim, guarantee_of, limit_of
 from gpupool.policy.ledger import Ledger
 
@@ -18,8 +19,13 @@ from gpupool.policy.ledger import Ledger
 class Desk:
     """Claims of one resource on the way from the snapshot to the decision."""
 
-    def __init__(self, ledger: Ledger, claims: Iterable[Claim]) -> None:
+    def __init__(
+        self, ledger: Ledger, claims: Iterable[Claim], loans: Mapping[Key, Loan] | None = None
+    ) -> None:
         self.ledger = ledger
+        self._loans: dict[Key, Loan] = {}
+        self._surge: dict[str, int] = defaultdict(int)
+        self._over: dict[str, int] = defaultdict(int)
         ordered = sorted(claims, key=Claim.order)
         self._claims = {c.key: c for c in ordered}
         self._homes: dict[str, list[Key]] = defaultdict(list)
@@ -30,9 +36,12 @@ class Desk:
         self._firm: dict[str, int] = defaultdict(int)
         for claim in self._claims.values():
             self._count(claim, claim.granted, claim.allowance)
+        for key, loan in (loans or {}).items():
+            self._note(key, loan)
         self._commitment = {n: max(b.commitment, self._behind(n)) for n, b in ledger.books.items()}
-        self.room = ledger.usable - sum(self._commitment.values())
-        self._kept = 0
+        self._kept = self._out = self._committed = 0
+        for namespace in ledger.books:
+            self._weigh(namespace)
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -58,7 +67,12 @@ class Desk:
 
     def slack(self, namespace: str) -> int:
         """GPUs of a namespace that are committed already without a claim on them."""
-        return max(0, self._commitment[namespace] - self._behind(namespace))
+        return max(0, self._commitment[namespace] - self._behind(namespace) - self.coming_back(namespace))
+
+    @property
+    def room(self) -> int:
+        """GPUs neither committed nor kept, negative where more is; loans of surge use the reserve."""
+        return self.ledger.usable + min(self.ledger.reserve, self._out) - self._committed - self._kept
 
     def settling(self) -> int:
         """GPUs that come free by themselves once lowered quotas are in force."""
@@ -118,7 +132,6 @@ class Desk:
 
     def keep(self, amount: int) -> None:
         """Set room aside for a guarantee; what is missing makes the room negative."""
-        self.room -= amount
         self._kept += amount
 
     def give(self, key: Key, amount: int) -> None:
@@ -142,6 +155,54 @@ class Desk:
         kept = min(granted, claim.granted)
         self._change(claim, granted=kept, allowance=min(claim.allowance, kept))
 
+    # ------------------------------------------------------------------ surge
+
+    @property
+    def loans(self) -> Mapping[Key, Loan]:
+        """Loans of surge by namespace and workload, those included that are over and not back yet."""
+        return self._loans
+
+    @property
+    def reserve_left(self) -> int:
+        """What loans of surge have left of the reserve."""
+        return max(0, self.ledger.reserve - self._out)
+
+    @property
+    def on_loan(self) -> int:
+        """GPUs of all loans, those included that are over and still committed."""
+        return self._out
+
+    @property
+    def surge(self) -> int:
+        """GPUs of the loans that stand."""
+        return sum(self._surge.values())
+
+    def coming_back(self, namespace: str) -> int:
+        """GPUs of loans that are over, as far as they are still committed."""
+        return min(self._over[namespace], max(0, self._commitment[namespace] - self._behind(namespace)))
+
+    def lend_surge(self, key: Key, loan: Loan) -> None:
+        """Let a rolling update have GPUs beside all grants; one that is over comes back as its pods go."""
+        with self._weighed(key.namespace):
+            self._note(key, loan)
+
+    def forget(self, key: Key) -> None:
+        """A loan that is over is back."""
+        with self._weighed(key.namespace):
+            self._note(key, None)
+
+    def _note(self, key: Key, loan: Loan | None) -> None:
+        before = self._loans.pop(key, None)
+        for found, times in ((before, -1), (loan, 1)):
+            if found is None:
+                continue
+            for book in (self._over,) if found.over else (self._surge, self._walls):
+                book[key.namespace] = book.get(key.namespace, 0) + times * found.gpus
+        if loan is not None:
+            self._loans[key] = loan
+
+    # ------------------------------------------------------------------ books
+
     def mark(self, claim: Claim) -> None:
         """Replace a claim's timer, or what it asks for; grant and allowance must not change here."""
         self._claims[claim.key] = claim
@@ -150,13 +211,22 @@ class Desk:
         """What may be used behind a wall: what it says, and pods that it does not count any more."""
         return self._walls[namespace] + self.ledger.books[namespace].lingering
 
+    def _weigh(self, namespace: str, times: int = 1) -> None:
+        """Count a namespace's commitment and loans, or with -1 no more."""
+        self._committed += times * self._commitment[namespace]
+        self._out += times * (self._surge[namespace] + self.coming_back(namespace))
+
+    @contextmanager
+    def _weighed(self, namespace: str) -> Iterator[None]:
+        """A change behind a wall: what is committed only grows by it (law 2)."""
+        self._weigh(namespace, -1)
+        yield
+        self._commitment[namespace] = max(self._commitment[namespace], self._behind(namespace))
+        self._weigh(namespace)
+
     def _change(self, claim: Claim, *, granted: int, allowance: int) -> None:
-        namespace = claim.key.namespace
-        before = max(self._commitment[namespace], self._behind(namespace))
-        self._count(claim, granted - claim.granted, allowance - claim.allowance)
-        after = max(before, self._behind(namespace))
-        self._commitment[namespace] = after
-        self.room -= after - before
+        with self._weighed(claim.key.namespace):
+            self._count(claim, granted - claim.granted, allowance - claim.allowance)
         self._claims[claim.key] = replace(claim, granted=granted, allowance=allowance)
 
     def _count(self, claim: Claim, granted: int, allowance: int) -> None:

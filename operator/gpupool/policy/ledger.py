@@ -24,6 +24,7 @@ class Book:
     `walled` says that a quota of ours counts the resource; one that is on its way out lets pods in too.
     `lingering` is held by Terminating pods that outstay their grace: quota counts them no more, and lets
     others in beside them. `opening`: the wall says less than is granted until all walls are in force.
+    `lent`: what the wall lets in on loans of surge, beside all that is granted behind it.
     """
 
     namespace: str
@@ -35,6 +36,12 @@ class Book:
     implicit: int
     lingering: int = 0
     opening: bool = False
+    lent: int = 0
+
+    @property
+    def allowed(self) -> int:
+        """What the wall says of grants."""
+        return max(0, self.hard - self.lent)
 
     @property
     def commitment(self) -> int:
@@ -143,6 +150,7 @@ def _book(namespace: Namespace, resource: str, counts: _Counts) -> Book:
         implicit=quota.implicit.get(resource, 0),
         lingering=_lingering(quota, resource, used, counts.ending[namespace.name]),
         opening=quota.opening,
+        lent=sum(x.gpus for x in quota.loans.values() if x.resource == resource and not x.over),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
-from gpupool.model.objects import Namespace, Quota
+from gpupool.model.objects import Loan, Namespace, Quota
 from gpupool.model.plan import DropQuota, SetQuota
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Snapshot
@@ -18,20 +20,20 @@ Write = SetQuota | DropQuota
 def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk]) -> tuple[Write, ...]:
     """Quota writes, lowerings before raises (law 2)."""
     timers = kept(snapshot, desks.values())
-    implicit = _implicit(desks)
+    implicit, loans = _implicit(desks), _loans(desks.values())
     writes: list[Write] = [_drop(n.name, n.quota) for n in snapshot.stray_namespaces if n.quota is not None]
     for namespace in snapshot.namespaces:
         name = namespace.name
         if name in territory.walled:
             hard = {r: _wall(d, name) for r, d in desks.items()}
             opening = any(hard[r] < d.walls.get(name, 0) for r, d in desks.items())
-            said = timers.get(name, NONE), implicit.get(name, {})
-            writes += _write(snapshot.pool, namespace, hard, *said, opening=opening)
+            said = _Said(timers.get(name, NONE), implicit.get(name, {}), loans.get(name, {}), opening)
+            writes += _write(snapshot.pool, namespace, hard, said)
         elif namespace.quota is not None and _leaving(snapshot, namespace, desks):
             hard = {
                 r: min(namespace.quota.hard.get(r, 0), d.ledger.books[name].used) for r, d in desks.items()
             }
-            writes += _write(snapshot.pool, namespace, hard, NONE, {})
+            writes += _write(snapshot.pool, namespace, hard, _Said())
         elif namespace.quota is not None:
             writes.append(_drop(name, namespace.quota))
     return tuple(sorted(writes, key=lambda a: isinstance(a, SetQuota) and a.raises))
@@ -65,35 +67,45 @@ def _leaving(snapshot: Snapshot, namespace: Namespace, desks: Mapping[str, Desk]
     return namespace.team is None and ours and holds and snapshot.pool.walls
 
 
-def _write(
-    pool: Pool,
-    namespace: Namespace,
-    hard: Mapping[str, int],
-    timers: Kept,
-    implicit: Mapping[str, int],
-    *,
-    opening: bool = False,
-) -> Iterable[SetQuota]:
+class _Said(NamedTuple):
+    """What a wall carries beside its numbers."""
+
+    timers: Kept = NONE
+    implicit: Mapping[str, int] = MappingProxyType({})
+    loans: Mapping[str, Loan] = MappingProxyType({})
+    opening: bool = False
+
+
+def _write(pool: Pool, namespace: Namespace, hard: Mapping[str, int], said: _Said) -> Iterable[SetQuota]:
     quota = namespace.quota or Quota(hard={}, status_hard={}, used={})
-    said = (quota.hard, quota.timers, quota.left_out, quota.implicit, quota.opening)
-    if _marked(quota, pool) and said == (hard, timers.rows, timers.left_out, implicit, opening):
+    before = _Said(Kept(quota.timers, quota.left_out), quota.implicit, quota.loans, quota.opening)
+    if _marked(quota, pool) and (quota.hard, before) == (hard, said):
         return
     yield SetQuota(
         namespace=namespace.name,
         hard=hard,
-        timers=timers.rows,
-        left_out=timers.left_out,
-        implicit=implicit,
+        timers=said.timers.rows,
+        left_out=said.timers.left_out,
+        implicit=said.implicit,
         resource_version=quota.resource_version,
         uid=quota.uid,
         raises=any(hard[r] > quota.hard.get(r, 0) for r in hard),
-        opening=opening,
+        opening=said.opening,
+        loans=said.loans,
     )
 
 
 def _marked(quota: Quota, pool: Pool) -> bool:
     """Whether it carries our labels and goes with this very pool: a namesake's is collected any moment."""
     return quota.labelled and quota.pool == pool.name and pool.uid in quota.owners
+
+
+def _loans(desks: Iterable[Desk]) -> dict[str, dict[str, Loan]]:
+    found: dict[str, dict[str, Loan]] = {}
+    for desk in desks:
+        for key, loan in desk.loans.items():
+            found.setdefault(key.namespace, {})[key.name] = loan
+    return found
 
 
 def _implicit(desks: Mapping[str, Desk]) -> dict[str, dict[str, int]]:

@@ -55,7 +55,7 @@ def _believed(claims: Sequence[Claim], ledger: Ledger, namespace: str) -> list[C
     rising = book.opening and ledger.unwalled
     if not book.walled or rising or not any(c.walled for c in claims):
         return list(claims)
-    left = max(0, book.hard - book.implicit)
+    left = max(0, book.allowed - book.implicit)
     believed = []
     for claim in sorted(claims, key=Claim.order):
         allowance = min(claim.allowance, left)
@@ -128,7 +128,7 @@ def _keep_running(claim: Claim, ledger: Ledger, taken: _Taken) -> Claim:
     """Grant what is held. Behind a wall we granted it ourselves, so numbers edited since do not matter."""
     book = ledger.books[claim.key.namespace]
     if claim.walled and book.walled:
-        most = max(0, book.hard - taken.walls[claim.key.namespace])
+        most = max(0, book.allowed - taken.walls[claim.key.namespace])
     else:
         most = _rule(claim, ledger, taken)
     kept = min(claim.request.gpus, claim.held, most)
@@ -153,7 +153,7 @@ def _said(claim: Claim, ledger: Ledger, taken: _Taken) -> int:
     book = ledger.books[claim.key.namespace]
     if not (claim.walled and book.walled):
         return 0
-    left = max(0, book.hard - taken.walls[claim.key.namespace] - book.implicit)
+    left = max(0, book.allowed - taken.walls[claim.key.namespace] - book.implicit)
     return left if left >= claim.request.min_gpus else 0
 
 
@@ -179,7 +179,9 @@ def _unowned(  # noqa: PLR0917 - each source is read
     """The implicit grant: a first quota covers what runs; from then on it only shrinks."""
     book, quota = ledger.books[namespace.name], namespace.quota
     covered = sum(c.allowance for c in own)
-    implicit = min(book.implicit, max(0, book.hard - covered)) if book.walled else max(0, book.used - covered)
+    implicit = (
+        min(book.implicit, max(0, book.allowed - covered)) if book.walled else max(0, book.used - covered)
+    )
     pods = books.unattributed.get(namespace.name, ())
     claim = Claim(
         request=_unowned_request(snapshot, namespace.name, ledger.resource),

@@ -11,6 +11,7 @@ from gpupool.collector.store import Change
 from gpupool.kube import resources as kinds
 from gpupool.model.objects import Pod, Remembered, Request
 from gpupool.model.slo import Slo
+from gpupool.model.steering import Target
 from gpupool.policy.membership import Membership
 from gpupool.runtime.reading import Tracked
 
@@ -26,6 +27,7 @@ WITHIN_A_NAMESPACE: Final = frozenset(
         kinds.PODS,
         kinds.REPLICA_SETS,
         kinds.STATEFUL_SETS,
+        kinds.DEPLOYMENTS,
         kinds.JOBS,
         kinds.CRON_JOBS,
         kinds.EVENTS,
@@ -92,10 +94,23 @@ def disturbs(plural: str, change: Change[Any] | None) -> bool:
 
 
 def tells(plural: str, change: Change[Any] | None) -> bool:
-    """Whether a change may decide anything: numbers that move with every request of an endpoint do not."""
-    if plural != kinds.INFERENCE_SLOS.plural or change is None or change.old is None or change.new is None:
+    """Whether a change may decide anything.
+
+    Numbers that move with every request of an endpoint do not, nor does anything of a Deployment but the
+    course of its rollout: what else it wants is seen on its ReplicaSets.
+    """
+    if change is None:
+        return True
+    if plural == kinds.DEPLOYMENTS.plural:
+        return _course(change.old) != _course(change.new)
+    if plural != kinds.INFERENCE_SLOS.plural or change.old is None or change.new is None:
         return True
     return _gist(change.old) != _gist(change.new)
+
+
+def _course(target: Target | None) -> tuple[object, ...]:
+    """What a pool's decision sees of a rollout."""
+    return () if target is None or target.stepped is None else (target.stepped, target.old > 0)
 
 
 def _gist(tracked: Tracked) -> tuple[object, ...]:

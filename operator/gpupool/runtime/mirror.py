@@ -86,7 +86,7 @@ class Mirror:
         self.refusals = self._mirror(
             kinds.EVENTS, controllers.refusal, fields="reason=FailedCreate", pace=NO_BOOKMARKS
         )
-        self.deployments = self._aside(kinds.DEPLOYMENTS, scaling.deployment)
+        self.deployments = self._mirror(kinds.DEPLOYMENTS, scaling.deployment)
         self.autoscalers = self._aside(kinds.AUTOSCALERS, scaling.autoscaler)
         self.local_queues = WhereServed(
             client,
@@ -274,6 +274,8 @@ class Mirror:
         standings = [
             s for t in self.slos.store.values() if isinstance(t.value, Slo) and (s := t.value.standing)
         ]
+        if not standings:
+            return
         known = scaling.targets(self.deployments.store.values(), self.statefulsets.store.values())
         for found in standings:
             yield replace(found, workload=known.get((found.key.namespace, found.target)))

@@ -11,7 +11,8 @@ from gpupool.model.world import World
 from gpupool.policy.membership import Membership
 from gpupool.policy.roster import roster
 from gpupool.policy.slo.grant import Place, booked, free_gpus
-from gpupool.policy.view import addressed
+from gpupool.policy.surge import lendable
+from gpupool.policy.view import addressed, view
 
 
 def places(world: World, found: Membership, namespaces: Collection[str]) -> Mapping[str, Place]:
@@ -32,6 +33,7 @@ def places(world: World, found: Membership, namespaces: Collection[str]) -> Mapp
             pods[pod.key.namespace].append(pod)
     lists = {name: roster(pool) for name, pool in found.pools.items()}
     free: dict[str, Mapping[str, int] | None] = {}
+    spare: dict[str, Mapping[str, int]] = {}
     made: dict[str, Place] = {}
     for facts in world.namespaces:
         pool = found.pools.get(found.pool_of_namespace.get(facts.name, ""))
@@ -39,12 +41,16 @@ def places(world: World, found: Membership, namespaces: Collection[str]) -> Mapp
             continue
         if pool.name not in free:
             free[pool.name] = _free(world, found, pool)
+            spare[pool.name] = (
+                lendable(view(world, found, pool, uninterrupted_since=world.now)) if pool.walls else {}
+            )
         made[facts.name] = Place(
             pool=pool,
             mode=pool.quota_for(lists[pool.name].share_of(facts.name, facts.labels)),
             quota=facts.quota,
             booked=booked(addressed(requests[facts.name], pool, {facts.name}), pods[facts.name]),
             free=free[pool.name],
+            spare=spare[pool.name],
         )
     return made
 

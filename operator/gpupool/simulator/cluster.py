@@ -116,9 +116,9 @@ class Cluster:
 
     def _scale(self, workload: Workload) -> None:
         existing = self.of(workload)
-        for pod in existing[workload.replicas :]:
+        for pod in existing[workload.pods :]:
             self.delete_pod(pod.key)
-        missing = workload.replicas - len(existing)
+        missing = workload.pods - len(existing)
         while missing > 0 and self.create_pod(workload.namespace, workload.template, workload):
             missing -= 1
         workload.refused = max(0, missing)

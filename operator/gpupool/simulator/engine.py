@@ -22,6 +22,7 @@ from gpupool.model.plan import (
 )
 from gpupool.model.senses import PODS, Senses
 from gpupool.model.snapshot import Snapshot
+from gpupool.model.standing import Standing
 from gpupool.planner.planner import make_plan
 from gpupool.policy.attribution import Books, attribute, gpus
 from gpupool.policy.senses import pods_known
@@ -62,7 +63,15 @@ class Engine:
             usage=self.recorder.usage(cluster.pods.values(), cluster.now, cluster.pool.reclaim.window),
             enforcement=Enforcement(policies_current=self.policies is not None, probe=()),
             senses=Senses() if self.frozen is None else Senses(unheard=(PODS,)),
+            endpoints=tuple(self._endpoints()),
         )
+
+    def _endpoints(self) -> Iterable[Standing]:
+        """Endpoints of which nothing is measured: what is told of them is how they roll."""
+        for workload in self.cluster.workloads.values():
+            if workload.promised:
+                key = Key(workload.namespace, workload.ref.name)
+                yield Standing(key, self.cluster.now, workload.ref, workload=workload.target())
 
     def pods(self) -> tuple[Pod, ...]:
         """All pods as the API shows them."""
@@ -168,6 +177,7 @@ class Engine:
             owners=(self.cluster.pool.uid,),
             labelled=True,
             left_out=action.left_out,
+            loans=dict(action.loans),
         )
         return True
 

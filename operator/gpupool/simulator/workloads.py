@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.steering import Target
 
 
 class Samples(StrEnum):
@@ -47,13 +48,44 @@ class Template:
 
 @dataclass(slots=True)
 class Workload:
-    """A controller that keeps `replicas` pods; `refused` are those that quota denied at the last try."""
+    """A controller that keeps `replicas` pods.
+
+    Attributes:
+        refused: pods that quota denied at the last try.
+        beyond: pods that a rollout under way has beside its replicas.
+        stepped: when the rollout came further last; None while none is under way.
+        promised: an InferenceSLO speaks of it.
+    """
 
     namespace: str
     ref: ObjectRef
     replicas: int
     template: Template = field(default_factory=Template)
     refused: int = 0
+    beyond: int = 0
+    stepped: datetime | None = None
+    promised: bool = False
+
+    @property
+    def pods(self) -> int:
+        """Pods that it wants now."""
+        return self.replicas + self.beyond if self.replicas else 0
+
+    def target(self) -> Target:
+        """The workload as the API shows it."""
+        return Target(
+            key=Key(self.namespace, self.ref.name),
+            ref=self.ref,
+            replicas=self.replicas,
+            existing=self.replicas,
+            gpus={self.template.resource: self.template.gpus},
+            labels=self.template.labels,
+            surge=str(self.beyond),
+            unavailable="0",
+            rolling=self.stepped is not None,
+            old=0 if self.stepped is None else self.replicas,
+            stepped=self.stepped,
+        )
 
 
 @dataclass(slots=True)

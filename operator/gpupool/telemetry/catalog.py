@@ -92,6 +92,11 @@ POOL_UNATTRIBUTED: Final = Metric(
 OVERCOMMITTED: Final = Metric(
     "gpupool_overcommitted_gpus", "GPUs committed beyond capacity; above 0 nothing is raised.", _POOL
 )
+SURGE_LENT: Final = Metric(
+    "gpupool_pool_surge_lent_gpus",
+    "GPUs lent to rolling updates beside all grants, out of the reserve first.",
+    _POOL,
+)
 UNCONFIRMED_QUOTAS: Final = Metric(
     "gpupool_pool_unconfirmed_quotas",
     "Quotas of ours whose status.hard is not spec.hard yet: what was lowered there is not free.",

@@ -24,6 +24,7 @@ _POOL: Final = (
     (catalog.POOL_BUSY, "busy"),
     (catalog.POOL_UNATTRIBUTED, "unattributed"),
     (catalog.OVERCOMMITTED, "overcommitted"),
+    (catalog.SURGE_LENT, "surge"),
 )
 _SHARE: Final = (
     (catalog.SHARE_GUARANTEED, "guaranteed"),

@@ -35,7 +35,16 @@ class Harbour:
         if mode == "Enforce":
             self.story.until_enforced()
 
-    def deploy(self, replicas: int = 2, surge: Any = 1, unavailable: Any = 0, **engine: Any) -> None:
+    def deploy(
+        self,
+        replicas: int = 2,
+        surge: Any = 1,
+        unavailable: Any = 0,
+        *,
+        patience: int = 600,
+        wait: bool = True,
+        **engine: Any,
+    ) -> None:
         """The endpoint, or a change of it."""
         labels = {"app": "chat"}
         spec = {**pod_spec(1), "terminationGracePeriodSeconds": 1}
@@ -50,13 +59,15 @@ class Harbour:
                 "metadata": {"name": "chat", "namespace": self.namespace},
                 "spec": {
                     "replicas": replicas,
+                    "progressDeadlineSeconds": patience,
                     "selector": {"matchLabels": labels},
                     "strategy": {"type": "RollingUpdate", "rollingUpdate": rolling},
                     "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec},
                 },
             }
         )
-        self.until(lambda: self.ready() == replicas, f"{replicas} replicas serve")
+        if wait:
+            self.until(lambda: self.ready() == replicas, f"{replicas} replicas serve")
 
     def scale(self, low: int = 1, high: int = 5, **spec: Any) -> Json:
         """An HPA of its owner."""

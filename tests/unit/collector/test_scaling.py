@@ -1,6 +1,6 @@
 """What is read of Deployments, StatefulSets and HPAs, and what is noted on an HPA and read back."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +72,24 @@ def test_a_rollout_is_under_way_until_it_is_done_or_gave_up(
     found = deployment(raw)
     assert found is not None
     assert found.rolling is rolling
+
+
+def test_a_rollout_tells_its_last_step_its_patience_and_its_old_pods() -> None:
+    raw = a_deployment(progressDeadlineSeconds=90)
+    row = {
+        "type": "Progressing",
+        "status": "True",
+        "reason": "ReplicaSetUpdated",
+        "lastUpdateTime": "2030-01-07T12:00:00Z",
+    }
+    raw["status"] |= {"updatedReplicas": 1, "conditions": [row]}
+    found = deployment(raw)
+    assert found is not None
+    assert (found.old, found.stepped) == (3, datetime(2030, 1, 7, 12, tzinfo=UTC))
+    assert found.patience == timedelta(seconds=90)
+    done = deployment(a_deployment())
+    assert done is not None
+    assert (done.stepped, done.patience) == (None, timedelta(minutes=10))
 
 
 def test_a_deployment_without_gpus_is_of_no_interest() -> None:

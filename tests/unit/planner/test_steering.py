@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpupool.model.hpanote import HIGH, LOW
-from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.objects import Key, Loan, ObjectRef
 from gpupool.model.plan import Condition
 from gpupool.model.pool import Mode
 from gpupool.model.scalerwrites import Adopt, GiveBack
@@ -19,7 +19,7 @@ from gpupool.planner.steering import SteeringPlan, plan_steering
 from gpupool.policy.slo.budget import Budget
 from gpupool.policy.slo.grant import Place, booked
 from gpupool.policy.slo.pace import behaviour
-from support.builders import GPU, NOW, a_pool, a_quota, a_request, a_share, granted
+from support.builders import GPU, MINUTE, NOW, a_pool, a_quota, a_request, a_share, granted
 
 KEY = Key("vision", "chat")
 REF = ObjectRef("apps/v1", "Deployment", "chat")
@@ -222,6 +222,20 @@ def test_at_full_grant_a_rollout_that_cannot_begin_is_said_before() -> None:
     assert "ask for 1 more GPUs in CapacityRequest chat" in stuck.message
     assert wants is not None
     assert "5 replicas are needed" in wants.message
+
+
+def test_a_rollout_that_can_be_lent_its_surge_is_not_stuck_and_a_loan_is_told() -> None:
+    full = replace(LAB, quota=a_quota(2, 2), booked=booked([granted("chat", 2)], ()), spare={GPU: 1})
+    plan = planned(place=full)
+    assert condition(plan, "RolloutWouldDeadlock") is None
+    assert condition(plan, "SurgeLoan") is None
+    loan = Loan(GPU, 1, NOW + MINUTE)
+    for over in (False, True):
+        quota = a_quota(3, 3, loans={"Deployment/chat": replace(loan, over=over)})
+        told = condition(planned(place=replace(full, quota=quota)), "SurgeLoan")
+        assert (told is None) is over
+        if told is not None:
+            assert "1 GPUs are lent to the rollout of Deployment/chat beside its grant" in told.message
 
 
 def test_without_a_request_it_says_which_kind_to_ask_with() -> None:

@@ -11,13 +11,14 @@ from gpupool.model.diagnosis import Help
 from gpupool.model.objects import Key, Pod, Remembered
 from gpupool.model.slo import Slo
 from gpupool.model.standing import Standing
+from gpupool.model.steering import Target
 from gpupool.model.world import NodeFacts
 from gpupool.policy.membership import Members, Membership
-from gpupool.runtime.concern import NOBODY, Concern, Concerned, disturbs
+from gpupool.runtime.concern import NOBODY, Concern, Concerned, disturbs, tells
 from gpupool.runtime.memo import memo
 from gpupool.runtime.reading import Tracked
 from support.builders import GPU, HOUR, NOW, a_pool, a_request, pods
-from support.standings import a_standing, deployment, missed
+from support.standings import a_standing, a_workload, deployment, missed
 
 FOUND = Membership(
     members={"lab": Members(nodes=(NodeFacts("node-1", {}, {GPU: 8}),)), "farm": Members()},
@@ -59,6 +60,7 @@ def changed(namespace: str, old: object, new: object) -> Change[object]:
         ("nodes", changed("", None, NodeFacts("node-2", {}, {})), None),
         ("namespaces", changed("", None, None), None),
         ("localqueues", None, None),
+        ("deployments", changed("vision", None, a_workload()), {"lab"}),
         ("inferenceslos", changed("vision", None, None), {"lab"}),
         ("inferenceslos", changed("nobody", None, None), set()),
     ],
@@ -105,3 +107,24 @@ def test_new_requests_and_our_own_statuses_speak_against_no_decision(
     plural: str, change: Change[object] | None, speaks_against: bool
 ) -> None:
     assert disturbs(plural, change) is speaks_against
+
+
+STEPPED = a_workload(old=1, stepped=NOW)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (None, a_workload(), False),
+        (a_workload(), a_workload(replicas=5), False),
+        (a_workload(), STEPPED, True),
+        (STEPPED, replace(STEPPED, existing=9), False),
+        (STEPPED, replace(STEPPED, stepped=NOW + HOUR), True),
+        (STEPPED, replace(STEPPED, old=0), True),
+        (STEPPED, None, True),
+    ],
+)
+def test_of_a_deployment_only_the_course_of_its_rollout_is_told(
+    old: Target | None, new: Target | None, *, told: bool
+) -> None:
+    assert tells("deployments", changed("vision", old, new)) is told

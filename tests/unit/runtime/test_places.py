@@ -54,6 +54,17 @@ def test_places_of_one_pool_share_what_is_free() -> None:
     assert found["vision"].free is found["nlp"].free
 
 
+def test_what_may_be_lent_to_a_rollout_is_known_behind_walls_alone() -> None:
+    walled, open_ = a_world(reserve=1), a_world(Mode.RECOMMEND, reserve=1)
+    assert places(open_, resolve(open_), {"vision"})["vision"].spare == {}
+    # One node works, and more is committed than it has.
+    assert places(walled, resolve(walled), {"vision"})["vision"].spare == {GPU: 0}
+    small = replace(
+        walled, namespaces=(replace(walled.namespaces[0], quota=a_quota(2, 2)), *walled.namespaces[1:])
+    )
+    assert places(small, resolve(small), {"vision"})["vision"].spare == {GPU: 2}
+
+
 def test_a_pool_that_says_what_it_will_have_gets_nodes_as_they_are_needed() -> None:
     world = replace(a_world(declared={GPU: 64}))
     assert places(world, resolve(world), {"vision"})["vision"].free is None

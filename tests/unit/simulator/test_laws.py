@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from gpupool.model import recording
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.pool import Mode
+from gpupool.model.pool import Mode, SloGate
 from gpupool.planner.planner import make_plan
 from gpupool.simulator.engine import Engine
 from gpupool.simulator.workloads import Template, Workload
 from support.builders import DAY, HOUR, MINUTE, a_request
-from support.histories import MODES, Event, an_engine, histories
+from support.histories import MODES, Event, an_engine, histories, rolling
 from support.laws import Observer
 from support.upheavals import upset
 
@@ -32,6 +32,13 @@ def test_laws_hold_through_restores_moves_edits_and_old_leaders(
     observer.live(history)
     snapshot = observer.engine.snapshot()
     assert make_plan(recording.read(recording.write(snapshot))) == make_plan(snapshot), "law 9"
+
+
+@given(history=rolling(), reserve=st.sampled_from((0, 2)))
+def test_laws_hold_through_rollouts(history: list[Event], reserve: int) -> None:
+    engine = an_engine(reserve=reserve)
+    engine.cluster.pool = replace(engine.cluster.pool, slo_gate=SloGate.OFF)
+    Observer(engine).live(history)
 
 
 @given(

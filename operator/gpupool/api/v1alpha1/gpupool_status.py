@@ -115,6 +115,8 @@ class PoolCapacity(ApiModel):
     """Of declared resources: GPUs of the nodes that are there."""
     provisioning: Counts = Field(default_factory=dict)
     """Of declared resources: GPUs that are granted and on no node yet."""
+    surge_lent: Counts = Field(default_factory=dict)
+    """GPUs lent to rolling updates beside all grants, out of the reserve first."""
 
 
 class ShareStatus(ApiModel):

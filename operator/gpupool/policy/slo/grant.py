@@ -38,6 +38,7 @@ class Place:
         pool: the namespace's; None where it has none.
         mode: of the pool's walls in this namespace.
         free: by resource, the most GPUs that are free on one node of the pool; None where nodes may come.
+        spare: by resource, GPUs that may be lent to a rolling update beside all grants.
     """
 
     pool: Pool | None = None
@@ -45,6 +46,7 @@ class Place:
     quota: Quota | None = None
     booked: Booked = field(default_factory=Booked)
     free: Mapping[str, int] | None = None
+    spare: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def walled(self) -> bool:
@@ -64,7 +66,8 @@ class Grant:
         request: the request that its pods belong to; empty for none.
         gpus: it may hold; None where nothing was decided yet.
         others: GPUs of the same request that other workloads have.
-        room: GPUs that a further pod could get, now or when what ends has ended; None where nobody knows.
+        room: GPUs that a further pod of a rollout could get, now or when what ends has ended; None where that
+            is not known.
         taken: why it falls below what runs, after its notice; else empty.
         resource: which GPUs.
     """
@@ -98,7 +101,7 @@ def grant(target: Target, place: Place, named: str, now: datetime) -> Grant | No
     resource = resource_of(target, place.pool)
     register = place.booked.registers.get(resource, NOBODY)
     found = _request(register, target, named)
-    room = _room(place, resource)
+    room = _room(place, resource, lendable=found is not None)
     if found is None:
         return Grant(place.pool.name, room=room, resource=resource)
     held = place.booked
@@ -156,8 +159,11 @@ def _allowed(request: Request, now: datetime) -> tuple[int | None, str]:
     return allowed, ""
 
 
-def _room(place: Place, resource: str) -> int | None:
-    """GPUs that a further pod could get: what its wall leaves, on one node. Pods that end count no more."""
+def _room(place: Place, resource: str, *, lendable: bool) -> int | None:
+    """GPUs that a further pod could get: what its wall leaves or may be lent, on one node.
+
+    Pods that end count no more. Only what belongs to a request is lent to.
+    """
     free = None if place.free is None else place.free.get(resource, 0)
     if place.mode is not Mode.ENFORCE or not place.walled or place.quota is None:
         return free
@@ -165,6 +171,7 @@ def _room(place: Place, resource: str) -> int | None:
     if hard is None:
         return free
     left = max(0, hard - used + place.booked.ending.get(resource, 0))
+    left += place.spare.get(resource, 0) if lendable else 0
     return left if free is None else min(left, free)
 
 

@@ -99,6 +99,9 @@ def test_a_recall_and_a_lending_count_after_their_notice(request_: Request, gpus
         ({"quota": replace(a_quota(8), hard={})}, None),
         ({"quota": a_quota(2, 6)}, 0),
         ({"quota": a_quota(2, 2), "booked": ENDING}, 1),
+        ({"spare": {GPU: 3}, "free": {GPU: 8}}, 5),
+        ({"spare": {GPU: 3}, "free": {GPU: 4}}, 4),
+        ({"spare": {GPU: 3}, "quota": a_quota(2, 2), "booked": booked((), ())}, 0),
     ],
 )
 def test_room_is_what_the_wall_leaves_on_one_node(change: dict[str, Any], room: int | None) -> None:

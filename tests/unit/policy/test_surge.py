@@ -1,0 +1,281 @@
+"""Surge loans: room for a rollout at full grant, out of what nobody is owed, for as long as it goes on."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gpupool.model.annotations import read_loans, write_loans
+from gpupool.model.objects import Key, Loan, Request
+from gpupool.model.plan import Plan, SetQuota
+from gpupool.model.pool import Mode
+from gpupool.model.reasons import Reason, Stage
+from gpupool.model.senses import PODS, Senses
+from gpupool.model.snapshot import Snapshot
+from gpupool.model.steering import Target
+from gpupool.planner.planner import make_plan
+from gpupool.policy.surge import lendable
+from support.builders import (
+    GPU,
+    HOUR,
+    MINUTE,
+    NOW,
+    a_pool,
+    a_quota,
+    a_request,
+    a_share,
+    a_snapshot,
+    a_timer,
+    condition_of,
+    granted,
+    grants,
+    nodes,
+    pods,
+    status_of,
+)
+from support.standings import a_standing, a_workload, deployment
+
+POOL = a_pool(a_share("vision", 4), a_share("nlp"), reserve=2)
+CHAT = granted("chat", 4)
+WORKLOAD = "Deployment/chat"
+LENT = a_timer(Stage.LENT, HOUR, target=4, granted=6)
+
+
+def rolling(**more: Any) -> Target:
+    """A rollout that came further a minute ago, and has ten minutes for the next step."""
+    more = (
+        dict[str, Any]()
+        | {"replicas": 4, "old": 4, "unavailable": "0", "stepped": NOW - MINUTE, "rolling": True}
+        | more
+    )
+    return a_workload(**more)
+
+
+def loan(gpus: int = 1, until: timedelta = 9 * MINUTE, **more: Any) -> Loan:
+    return Loan(GPU, gpus, NOW + until, **more)
+
+
+def stage(*others: Request, target: Target | None = None, request: Request = CHAT, **more: Any) -> Snapshot:
+    """An endpoint at full grant whose rollout waits for a GPU, on eight of which two are kept back."""
+    target = rolling() if target is None else target
+    loans = more.pop("loans", {})
+    used = more.pop("used", 4)
+    quotas = {"vision": a_quota(more.pop("hard", 4), used, loans=loans), "nlp": a_quota(0)}
+    quotas |= more.pop("quotas", {})
+    more.setdefault("endpoints", (a_standing(workload=target),))
+    found = pods(used, "chat") + more.pop("beside", ())
+    return a_snapshot(more.pop("pool", POOL), request, *others, quotas=quotas, pods=found, **more)
+
+
+def wall(plan: Plan, namespace: str = "vision") -> SetQuota | None:
+    return next((a for a in plan.actions if isinstance(a, SetQuota) and a.namespace == namespace), None)
+
+
+def lent(snapshot: Snapshot) -> dict[str, Loan]:
+    found = wall(make_plan(snapshot))
+    return {} if found is None else dict(found.loans)
+
+
+def test_a_rollout_at_full_grant_is_lent_its_surge_and_nothing_is_granted() -> None:
+    found = make_plan(stage())
+    written = wall(found)
+    assert written is not None
+    assert (written.hard, written.raises) == ({GPU: 5}, True)
+    assert written.loans == {WORKLOAD: loan()}
+    assert grants(found) == {"chat": 4}
+    assert status_of(found, "chat").allowance == 4
+    assert found.status is not None
+    assert found.status.surge == {GPU: 1}
+
+
+def test_a_loan_that_stands_is_left_as_it_is_and_its_pod_is_no_overdraft() -> None:
+    found = make_plan(stage(hard=5, used=5, loans={WORKLOAD: loan()}))
+    assert wall(found) is None
+    assert all(c.type != "Overdrawn" for c in status_of(found, "chat").conditions)
+
+
+def test_its_end_moves_with_each_step_of_the_rollout() -> None:
+    snapshot = stage(hard=5, used=5, loans={WORKLOAD: loan(until=2 * MINUTE)})
+    assert lent(snapshot) == {WORKLOAD: loan()}
+
+
+NOT_LENT: dict[str, dict[str, Any]] = {
+    "no rollout": {"target": a_workload()},
+    "it has failed": {"target": rolling(stepped=NOW - 10 * MINUTE)},
+    "an hour without a step": {"target": rolling(stepped=NOW - HOUR, patience=24 * HOUR)},
+    "all its pods are new": {"target": rolling(old=0)},
+    "no surge": {"target": rolling(surge="0")},
+    "all old pods go first": {"target": rolling(recreate=True)},
+    "no InferenceSLO": {"endpoints": ()},
+    "its workload is gone": {"endpoints": (a_standing(workload=None),)},
+    "the grant has room": {"target": rolling(replicas=3), "used": 3},
+    "another resource": {"target": rolling(counts={"example.com/gpu": 1})},
+    "pods are not heard of": {"senses": Senses(unheard=(PODS,))},
+    "more is committed than there is": {"nodes": nodes(gpus=4)},
+    "a part is lent out": {
+        "request": granted("chat", 6, allowance=4),
+        "quotas": {"vision": a_quota(4, 4, timers={"chat": LENT})},
+    },
+}
+
+
+@pytest.mark.parametrize("why", NOT_LENT)
+def test_nothing_is_lent_where(why: str) -> None:
+    assert lent(stage(**NOT_LENT[why])) == {}
+
+
+def test_nothing_is_lent_where_no_wall_stands() -> None:
+    pool = replace(POOL, quota_mode=Mode.RECOMMEND)
+    assert wall(make_plan(stage(pool=pool))) is None
+
+
+def test_a_hundred_loans_fit_on_one_quota() -> None:
+    crowd = {f"Deployment/old-{i}": loan(0, over=False) for i in range(100)}
+    endpoints = tuple(
+        a_standing(f"old-{i}", workload=rolling(name=f"old-{i}", labels={"app": "chat"})) for i in range(100)
+    )
+    found = lent(stage(loans=crowd, endpoints=(*endpoints, a_standing(workload=rolling()))))
+    assert WORKLOAD not in found
+
+
+@pytest.mark.parametrize(
+    ("surge", "reserve", "expected"), [("1", 2, 1), ("100%", 2, 4), ("3", 0, 3), ("25%", 4, 1)]
+)
+def test_the_reserve_goes_first_then_what_is_free(surge: str, reserve: int, expected: int) -> None:
+    found = lent(stage(target=rolling(surge=surge), pool=replace(POOL, reserve={GPU: reserve})))
+    assert found == {WORKLOAD: loan(expected)}
+
+
+def test_whole_pods_are_lent() -> None:
+    two = rolling(replicas=2, old=2, gpus=2, surge="100%")
+    snapshot = stage(target=two, pool=replace(POOL, reserve={GPU: 0}), nodes=nodes(gpus=7))
+    assert lent(snapshot) == {WORKLOAD: loan(2)}
+
+
+def test_what_others_of_its_request_use_is_not_its_own() -> None:
+    beside = pods(1, "chat", prefix="other", owner=deployment("batch"))
+    snapshot = stage(target=rolling(replicas=3, old=3), used=3, beside=beside)
+    assert lent(snapshot) == {WORKLOAD: loan(1)}
+
+
+def test_whoever_is_owed_a_guarantee_comes_first() -> None:
+    pool = a_pool(a_share("vision", 4), a_share("nlp", 4))
+    assert lent(stage(a_request("train", 4, "nlp"), pool=pool)) == {}
+    assert lent(stage(a_request("train", 3, "nlp"), pool=pool)) == {WORKLOAD: loan(1)}
+
+
+def test_a_loan_ends_where_a_guarantee_is_owed_what_it_holds() -> None:
+    pool = a_pool(a_share("vision", 4), a_share("nlp", 4))
+    snapshot = stage(a_request("train", 4, "nlp"), pool=pool, hard=5, used=5, loans={WORKLOAD: loan()})
+    found = wall(make_plan(snapshot))
+    assert found is not None
+    assert (found.hard, found.loans) == ({GPU: 4}, {WORKLOAD: loan(over=True)})
+
+
+def test_what_the_reserve_covers_stays_where_a_guarantee_is_owed() -> None:
+    pool = a_pool(a_share("vision", 4), a_share("nlp", 4), reserve=1)
+    snapshot = stage(a_request("train", 4, "nlp"), pool=pool, hard=5, used=5, loans={WORKLOAD: loan()})
+    assert wall(make_plan(snapshot)) is None
+
+
+def test_loans_end_first_where_capacity_is_lost() -> None:
+    snapshot = stage(hard=5, used=5, loans={WORKLOAD: loan()}, nodes=nodes(gpus=4))
+    assert lent(snapshot) == {WORKLOAD: loan(over=True)}
+
+
+def test_only_as_many_end_as_are_needed_the_latest_first() -> None:
+    pool = a_pool(a_share("vision", 4), a_share("nlp", 3))
+    endpoints = (
+        a_standing(workload=rolling(replicas=2, old=2)),
+        a_standing("code", workload=rolling(name="code", replicas=2, old=2, stepped=NOW - 2 * MINUTE)),
+    )
+    snapshot = stage(
+        granted("code", 2),
+        a_request("train", 3, "nlp"),
+        request=granted("chat", 2),
+        pool=pool,
+        hard=6,
+        used=3,
+        beside=pods(3, "code"),
+        loans={WORKLOAD: loan(), "Deployment/code": loan(until=8 * MINUTE)},
+        endpoints=endpoints,
+    )
+    assert lent(snapshot) == {WORKLOAD: loan(over=True), "Deployment/code": loan(until=8 * MINUTE)}
+
+
+def test_what_is_over_is_remembered_until_its_pod_is_gone() -> None:
+    done = rolling(old=0)
+    ended = lent(stage(target=done, hard=5, used=5, loans={WORKLOAD: loan()}))
+    assert ended == {WORKLOAD: loan(over=True)}
+    waiting = make_plan(stage(target=done, hard=4, used=5, loans=ended))
+    assert wall(waiting) is None
+    assert waiting.status is not None
+    assert waiting.status.surge == {GPU: 1}
+    back = wall(make_plan(stage(target=done, hard=4, used=4, loans=ended)))
+    assert back is not None
+    assert back.loans == {}
+
+
+def test_what_is_over_is_given_to_nobody_before_it_is_back() -> None:
+    """Its pod stands on the reserve: a sibling that took its place would stand there too."""
+    pool = a_pool(a_share("vision", 8), reserve=2)
+    others = (granted("own", 2), a_request("more", 1, "vision"))
+    snapshot = stage(
+        *others,
+        pool=pool,
+        target=rolling(old=0),
+        hard=6,
+        used=5,
+        beside=pods(2, "own"),
+        loans={WORKLOAD: loan(over=True)},
+        quotas={"vision": a_quota(6, 7, loans={WORKLOAD: loan(over=True)})},
+    )
+    found = make_plan(snapshot)
+    assert grants(found)["more"] == 0
+    assert status_of(found, "more").verdict.reason is not Reason.GRANTED
+
+
+def test_the_next_rollout_waits_only_for_a_larger_loan_to_come_back() -> None:
+    small = stage(hard=4, used=5, loans={WORKLOAD: loan(over=True)})
+    assert lent(small) == {WORKLOAD: loan()}
+    large = stage(hard=4, used=6, loans={WORKLOAD: loan(2, over=True)})
+    assert lent(large) == {}
+
+
+def test_a_loan_that_found_too_little_grows() -> None:
+    target = rolling(surge="2")
+    snapshot = stage(target=target, hard=5, used=5, loans={WORKLOAD: loan(1)})
+    assert lent(snapshot) == {WORKLOAD: loan(2)}
+
+
+def test_no_grant_is_rebuilt_out_of_a_loan() -> None:
+    lost = a_request("chat", 8, preemptible=True, min_gpus=1)
+    snapshot = stage(request=lost, hard=5, used=5, loans={WORKLOAD: loan()}, nodes=nodes(gpus=6))
+    assert grants(make_plan(snapshot)) == {"chat": 4}
+
+
+def test_what_may_be_lent_is_the_reserve_and_what_is_free() -> None:
+    assert lendable(stage()) == {GPU: 4}
+    assert lendable(stage(hard=5, used=5, loans={WORKLOAD: loan()})) == {GPU: 3}
+    assert lendable(stage(nodes=nodes(gpus=4))) == {GPU: 0}
+
+
+def test_loans_are_read_as_they_were_written_and_what_is_broken_is_not() -> None:
+    loans = {WORKLOAD: loan(2), "Deployment/code": loan(over=True)}
+    assert read_loans(write_loans(loans)) == loans
+    for raw in ('{"a": 1}', '{"a": {"gpus": 1}}', '{"a": {"resource": "x", "gpus": -1, "until": "2030"}}'):
+        assert read_loans(raw) == {}
+
+
+def test_a_request_of_another_namespace_is_not_lent_to() -> None:
+    elsewhere = a_standing(namespace="nlp", workload=rolling(namespace="nlp"))
+    assert lent(stage(endpoints=(elsewhere,))) == {}
+
+
+def test_the_condition_of_the_pool_shows_no_excess() -> None:
+    found = make_plan(stage(hard=5, used=5, loans={WORKLOAD: loan()}, nodes=nodes(gpus=6)))
+    assert found.status is not None
+    assert found.status.overcommitted == {GPU: 0}
+    assert condition_of(found, "Overcommitted").status == "False"
+    assert Key("vision", "chat") in {r.key for r in found.requests}
