@@ -220,6 +220,23 @@ def test_a_peak_beyond_an_hour_is_kept_by_the_rules(story: Story) -> None:
     story.holds(rules=True)
 
 
+@pytest.mark.parametrize("lookback", [HOUR, 12 * HOUR])
+def test_requests_that_are_gone_fill_no_answer_and_one_that_comes_again_has_its_peak(
+    story: Story, lookback: timedelta
+) -> None:
+    gone = REQUEST.replace('request="', 'request="gone-')
+    story.has("gpupool_request_used_gpus", f'{gone},instance="a"', "9x40 stale")
+    story.has("gpupool_request_used_gpus", f'{REQUEST},instance="a"', "7x40 stale _x100 0x40")
+    ask = own_queries("lab", HOUR, lookback)
+    # Deleted after 10 minutes; one comes back at 36m, and until then nobody is spoken of.
+    story.asks(ask.peak, "35m", {})
+    story.asks(ask.peak, "40m", {REQUEST: 7})
+    story.asks(f"max by (request) ({ask.history.promql}) > bool 0", "35m", {})
+    story.asks(f"{ask.recent.promql} > bool 0", "35m", {})
+    story.asks(f"{ask.recent.promql} > bool 0", "40m", {REQUEST: 1})
+    story.holds(rules=lookback > HOUR)
+
+
 def test_the_week_of_an_endpoint_is_kept_by_the_rules_whatever_the_lookback(story: Story) -> None:
     story.has("gpupool_request_used_gpus", f'{REQUEST},instance="a"', "12x40 3x1400")
     story.asks(week_query("lab", ["team"]), "5h", {REQUEST: 12})

@@ -18,6 +18,11 @@ SPANS = [
     timedelta(days=7),
 ]
 MATCHER = 'job="dcgm-exporter"'
+LIVING = (
+    "((%s) and on (namespace, exported_namespace, request, pool, resource)"
+    " max_over_time(gpupool_request_used_gpus{%s}[900s]))"
+)
+"""Only of requests that were told of lately."""
 RAW_NAMES = r"(?:DCGM_FI_\w+|gpupool_\w+)"
 
 
@@ -57,13 +62,15 @@ def test_fourteen_questions_and_no_raw_range_longer_than_an_hour(
 
 def test_the_week_of_endpoints_is_one_more_question_and_reads_what_the_rules_kept() -> None:
     asked = week_query("lab", ["chat", "a.b", "chat"], ("gpupool-metrics",))
-    assert all(not raw for raw, _ in ranges(asked))
-    assert [seconds for _, seconds in ranges(asked)] == [604_800, 604_800]
+    assert [(raw, seconds) for raw, seconds in ranges(asked) if not raw] == [(False, 604_800)] * 2
+    assert asked.endswith('gpupool_request_used_gpus{pool="lab",job="gpupool-metrics"}[900s]))')
     kept = 'gpupool:request_used_gpus:max5m{pool="lab",job="gpupool-metrics"'
     assert kept + r',namespace=~"a\\.b|chat"}' in asked
     assert kept + r',exported_namespace=~"a\\.b|chat"}' in asked
     many = week_query("lab", [f"ns-{n}" for n in range(201)])
-    assert many.endswith('(max_over_time(gpupool:request_used_gpus:max5m{pool="lab"}[604800s]))')
+    names = "max by (job, namespace, exported_namespace, request, pool, resource)"
+    kept = f'{names} (max_over_time(gpupool:request_used_gpus:max5m{{pool="lab"}}[604800s]))'
+    assert many == LIVING % (kept, 'pool="lab"')
 
 
 def test_longer_windows_read_what_the_rules_kept() -> None:
@@ -134,7 +141,10 @@ def test_the_last_window_is_asked_for_apart_from_the_lookback(
 ) -> None:
     recent = own_queries("lab", window, timedelta(days=7)).recent
     names = "max by (job, namespace, exported_namespace, request, pool, resource)"
-    assert (recent.promql, recent.unit) == (promql.replace("NAMES", names), unit)
+    assert (recent.promql, recent.unit) == (
+        LIVING % (promql.replace("NAMES", names), 'pool="lab"'),
+        unit,
+    )
 
 
 def test_our_own_series_are_believed_from_named_jobs_only_where_they_are_named() -> None:

@@ -1,7 +1,7 @@
 """The questions about our own series: pods that died within the window, and the peaks of requests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -41,6 +41,8 @@ POD_LABELS: Final = (
     "resource",
 )
 REQUEST_LABELS: Final = ("job", "namespace", "exported_namespace", "request", "pool", "resource")
+WHOSE: Final = tuple(name for name in REQUEST_LABELS if name != "job")
+"""What tells requests apart, whoever scraped us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,23 @@ def own_queries(pool: str, window: timedelta, lookback: timedelta, jobs: Sequenc
     peak, history = (_recorded_requests if is_long(lookback) else _sampled_requests)(
         matcher, window, lookback
     )
-    return OwnQueries(held, size, peak, history, _recent(matcher, window))
+    recent = _recent(matcher, window)
+    return OwnQueries(
+        held,
+        size,
+        peak=_living(peak, matcher),
+        history=replace(history, promql=_living(history.promql, matcher)),
+        recent=replace(recent, promql=_living(recent.promql, matcher)),
+    )
+
+
+def _living(promql: str, matcher: str) -> str:
+    """Only of requests that were told of lately: those that are gone would fill answers for all the lookback.
+
+    After a longer silence of ours nothing is known until we were scraped again, and nothing is taken.
+    """
+    lately = f"max_over_time({USED_GPUS}{{{matcher}}}[{duration(RECENT.total_seconds())}])"
+    return f"(({promql}) and on {labels(WHOSE)} {lately})"
 
 
 def week_query(pool: str, namespaces: Sequence[str], jobs: Sequence[str] = ()) -> str:
@@ -92,10 +110,11 @@ def week_query(pool: str, namespaces: Sequence[str], jobs: Sequence[str] = ()) -
     where = [one_of(label, named) for label in ("namespace", "exported_namespace")]
     matcher = ",".join([f"pool={quoted(pool)}", *([one_of("job", jobs)] if jobs else [])])
     over, by = duration(WEEK.total_seconds()), f"max by {labels(REQUEST_LABELS)}"
-    return " or ".join(
+    found = " or ".join(
         f"{by} (max_over_time(gpupool:request_used_gpus:max5m{{{matcher}{more}}}[{over}]))"
         for more in ([f",{w}" for w in where] if len(named) <= MOST_NAMESPACES else [""])
     )
+    return _living(found, matcher)
 
 
 def _recent(matcher: str, window: timedelta) -> Ranged:
