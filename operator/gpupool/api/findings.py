@@ -45,6 +45,7 @@ def _profile(kept: api.ProfileStatus) -> Profile:
         kv=_stat(kept.kv_cache),
         memory=_stat(kept.memory_mebibytes),
         cache=_stat(kept.cache_hits),
+        missed=_stat(kept.missed),
         cold_start=_started(kept.cold_start),
         first_token=_started(kept.first_token),
         traits=tuple(_trait(t) for t in kept.traits),
@@ -102,6 +103,7 @@ def _written(profile: Profile) -> Json:
         "kvCache": profile.kv,
         "memoryMebibytes": profile.memory,
         "cacheHits": profile.cache,
+        "missed": profile.missed,
     }
     return present(
         {

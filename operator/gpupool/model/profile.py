@@ -65,6 +65,7 @@ class Profile:
         cache: part of prompt tokens that the prefix cache knew.
         cold_start: from made to Ready.
         first_token: from made to the first look that saw it write, where somebody asked it soon enough.
+        missed: what a replica answered when objectives were missed last, and how often that was.
         traits: how requests and answers are; a shape that moved leaves them, or it would be no drift.
     """
 
@@ -78,6 +79,7 @@ class Profile:
     kv: Stat | None = None
     memory: Stat | None = None
     cache: Stat | None = None
+    missed: Stat | None = None
     cold_start: ColdStart = field(default_factory=ColdStart)
     first_token: ColdStart = field(default_factory=ColdStart)
     traits: tuple[Trait, ...] = ()

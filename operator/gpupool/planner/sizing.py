@@ -22,6 +22,7 @@ from gpupool.policy.slo.demand import (
 )
 from gpupool.policy.slo.sizing import burn, size
 from gpupool.policy.slo.sums import over
+from gpupool.policy.slo.trial import affordable, due, fewer
 
 MOST: Final = 10_000
 """Replicas, where the owner names no limit: the grant is another matter."""
@@ -43,6 +44,7 @@ class SizingScene:
         needs: as the look before left them; None after a restart.
         wake: whether somebody asks; None where it is never asked.
         woken: somebody gave it replicas since the last look.
+        window: seconds over which the objectives hold.
     """
 
     status: SloStatus
@@ -54,6 +56,7 @@ class SizingScene:
     needs: tuple[Need, ...] | None = None
     wake: Wake | None = None
     woken: bool = False
+    window: float = 0.0
 
 
 def size_endpoint(scene: SizingScene, now: datetime, tuning: Tuning) -> Sizing:
@@ -67,7 +70,19 @@ def size_endpoint(scene: SizingScene, now: datetime, tuning: Tuning) -> Sizing:
         floor = min(demand.present, demand.bounds.high)
         text = f"{floor} replicas stay: what users feel is not known, the data is {scene.status.state.value}."
         return replace(found, floor=floor, term=Term.UNKNOWN, message=text)
-    return found
+    return found if unseen else _tried(scene, demand, found, tuning)
+
+
+def _tried(scene: SizingScene, demand: Demand, found: Sizing, tuning: Tuning) -> Sizing:
+    """With one replica fewer, where that may be tried."""
+    profile = next(iter(scene.status.findings.profiles), None)
+    judged = [(o.objective, o.budget) for o in scene.status.objectives]
+    few = any(budget.events < scene.status.min_events for _, budget in judged)
+    if profile is None or few or not due(profile.missed, demand.now):
+        return found
+    if not affordable(judged, scene.window, demand.profile.startup):
+        return found
+    return fewer(found, demand, profile, tuning)
 
 
 def needed(found: Sizing) -> Needed | None:

@@ -77,6 +77,7 @@ class Sizing:
                 needs=self._needs.get(endpoint.who),
                 wake=(wakes or {}).get(key),
                 woken=endpoint.who in slept - self._slept,
+                window=subject.slo.window.total_seconds(),
             )
             sized = size_endpoint(scene, now, self._tuning)
             self._needs[endpoint.who] = sized.needs

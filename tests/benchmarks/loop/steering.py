@@ -118,6 +118,7 @@ class Steered:
             waiting=float(seen.waiting[0]),
             replicas=present,
             needs=self._needs,
+            window=self.window,
         )
         sizing = size_endpoint(scene, datetime.fromtimestamp(now, UTC), self.tuning)
         self._needs = sizing.needs

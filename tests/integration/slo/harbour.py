@@ -93,7 +93,7 @@ class Harbour:
         }
         return self.kube.create(body)
 
-    def promise(self, **scaling: Any) -> None:
+    def promise(self, window: str = "10m", **scaling: Any) -> None:
         """The InferenceSLO, or a change of it."""
         self.kube.apply(
             {
@@ -103,7 +103,7 @@ class Harbour:
                 "spec": {
                     "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"},
                     "objectives": [{"sli": "ttft", "threshold": "500ms", "percent": 99}],
-                    "window": "10m",
+                    "window": window,
                     "scaling": scaling,
                 },
             }

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from integration.slo.harbour import NOTE, Harbour, restored
+from integration.slo.teaching import CARRIES, taught
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
-from localplane.runner.settings import NAMESPACE
 from support.engines import said
 from support.gpupods import pod_spec
 from support.plane import FAST_HPA, eventually, prometheus, temporary_cluster
@@ -22,9 +22,6 @@ from support.story import Story
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)
-OPERATOR = f"system:serviceaccount:{NAMESPACE}:gpupool"
-CARRIES = 4.0
-"""Requests/s that one replica is said to have carried: a replica here could do more."""
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +66,7 @@ class Port:
 
     def teach(self) -> None:
         """As if ten windows had passed: what the operator learned is in status, and survives its restart."""
-        for harbour in self.harbours:
-            harbour.until(partial(learned, harbour), "a profile is begun")
-        self.plane.stop("operator", "KILL")
-        with self.kube.impersonating(OPERATOR) as operator:
-            for harbour in self.harbours:
-                profile = harbour.status()["profile"]
-                for row in profile:
-                    row["requestsPerSecond"] = {"last": row["since"], "value": CARRIES, "samples": 99}
-                operator.patch(f"{harbour.path}/status", {"status": {"profile": profile}})
-        self.plane.start("operator")
-
-
-def learned(harbour: Harbour) -> Any:
-    return harbour.status().get("profile")
+        taught(self.plane, self.kube, self.harbours)
 
 
 def wakes(harbour: Harbour) -> str:

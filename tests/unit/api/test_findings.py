@@ -23,6 +23,7 @@ PROFILE = Profile(
     kv=Stat(0.03, 7, AT),
     memory=Stat(70_000.0, 7, AT),
     cache=Stat(0.1, 7, AT),
+    missed=Stat(5.1, 2, AT),
     cold_start=ColdStart((50.0, 70.0), AT),
     first_token=ColdStart((55.0, 90.0), AT),
     traits=(Trait("cache hits", 0.6, 0.2, 9, AT, AT - 60), Trait("prompt tokens", 1000.0, 1010.0, 9, AT)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from gpupool.model.diagnosis import Cause, Confidence
 from gpupool.model.objects import Key, ObjectRef
+from gpupool.model.profile import Stat
 from gpupool.model.signals import SignalReading
 from gpupool.model.slo import Endpoint, Reading, Slo, SloSnapshot, SloState
 from gpupool.planner.diagnosing import Findings
@@ -60,4 +61,6 @@ def test_events_of_the_window_decide_and_advice_follows() -> None:
     assert bad.diagnosis is not None
     assert bad.diagnosis.cause is Cause.QUEUE_BOUND
     assert bad.advice[0].kind == "Batching"
-    assert bad.profiles == SLO.profiles, "nothing is learned from a bad time"
+    (profile,) = bad.profiles
+    assert replace(profile, missed=None) == SLO.profiles[0], "nothing is learned from a bad time"
+    assert profile.missed == Stat(4.0, 1, NOW.timestamp()), "but that it was one"

@@ -193,3 +193,39 @@ def test_who_waits_is_served() -> None:
     answer = sized(scene(waiting=500.0))
     assert answer.term is Term.BACKLOG
     assert answer.floor > 4
+
+
+RICH = replace(found(), budget=Budget(100.0, 100.0, 50.0, 1e6))
+WEEKS = 28 * DAY
+LESS = Arrivals(30.0, (36.0,) * 60)
+
+
+def test_one_fewer_is_tried_where_the_budget_is_rich() -> None:
+    answer = sized(scene(RICH, window=WEEKS, arrivals=LESS))
+    assert (answer.floor, answer.term) == (3, Term.TRIAL)
+    told = needed(answer)
+    assert told is not None
+    assert told.term == "Trial"
+
+
+MISSED = replace(TEN, missed=Stat(9.0, 1, AT - DAY / 2))
+UNTRIED: dict[str, dict[str, Any]] = {
+    "the window is short": {"window": HOUR},
+    "objectives were missed half a day ago": {"profile": MISSED, "window": WEEKS},
+    "users are not seen": {"state": SloState.STALE, "window": WEEKS},
+}
+
+
+@pytest.mark.parametrize("why", UNTRIED)
+def test_nothing_is_tried_where(why: str) -> None:
+    more = dict(UNTRIED[why])
+    state = more.pop("state", SloState.OK)
+    answer = sized(scene(replace(RICH, reading=Reading(state)), arrivals=LESS, **more))
+    assert answer.floor == 4
+    assert answer.term is not Term.TRIAL
+
+
+def test_few_events_are_no_rich_budget() -> None:
+    given = scene(RICH, window=WEEKS, arrivals=LESS)
+    few = replace(given, status=replace(given.status, min_events=2_000_000))
+    assert sized(few).floor == 4

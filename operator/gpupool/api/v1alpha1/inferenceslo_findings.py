@@ -165,6 +165,9 @@ class ProfileStatus(ApiModel):
     """GPU memory in use."""
     cache_hits: Stat | None = None
     """Part of the prompt tokens that the prefix cache knew, 0 to 1."""
+    missed: Stat | None = None
+    """What a replica answered when objectives were missed last, and how often that was: after each time it is
+    longer until fewer replicas are tried."""
     cold_start: ColdStart | None = None
     """How long it takes until a new pod is Ready."""
     first_token: ColdStart | None = None

@@ -15,6 +15,7 @@ from gpupool.model.profile import ColdStart, Profile, Shape, Stat
 from gpupool.model.signals import PodSignals, Signals, share
 from gpupool.policy.slo.diagnosis.situation import Situation
 from gpupool.policy.slo.drift import watch
+from gpupool.policy.slo.trial import missed
 
 MOVED: Final = 0.2
 """Part by which prompts or answers are longer or shorter when a profile begins anew (WVA's guard)."""
@@ -54,6 +55,9 @@ def learn(profiles: Sequence[Profile], it: Situation, now: float) -> tuple[Profi
         if it.whole and not it.signals.starting:
             seen = replace(it.signals, pods=tuple(pods))
             profile = replace(profile, traits=watch(profile.traits, seen, now, good=good))
+        if it.whole and it.missed():
+            answered = Signals(0.0, tuple(pods)).mean(lambda p: p.engine.requests)
+            profile = replace(profile, missed=missed(profile.missed, answered or 0.0, now))
         if good and _due(profile, now, it.signals.window):
             profile = _learned(profile, pods, now)
         found[model] = profile

@@ -130,6 +130,11 @@ def remembered(demand: Demand, need: int, seconds: float) -> tuple[Need, ...]:
     return (*kept, Need(demand.now, need))
 
 
+def lately(arrivals: Arrivals, tuning: Tuning = TUNING) -> float:
+    """The mean rate of some minutes, in requests/s, which one burst does not move."""
+    return _mean(_last(arrivals, tuning.spread_over))
+
+
 # ------------------------------------------------------------------ parts of it
 
 

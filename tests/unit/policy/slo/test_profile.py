@@ -64,6 +64,15 @@ def test_nothing_is_learned_from_what_is_not_good(it: Situation) -> None:
     assert found.requests is None
 
 
+def test_a_miss_is_remembered_and_not_what_is_not_known() -> None:
+    first = learned()
+    (bad,) = learn((first,), situation(seen(recipe="r1"), judged(TTFT, 0.5), judged(ITL)), NOW + 1)
+    assert bad.missed == Stat(4, 1, NOW + 1)
+    assert bad.requests == first.requests
+    (blind,) = learn((first,), situation(seen(recipe="r1"), judged(TTFT, state=SloState.PARTIAL)), NOW + 1)
+    assert blind.missed is None
+
+
 def test_a_new_recipe_begins_anew() -> None:
     first = replace(learned(), cold_start=ColdStart((60.0,), NOW))
     found = learned((first,), seen(recipe="r2"), NOW + WINDOW)
