@@ -56,7 +56,10 @@ def decide(snapshot: Snapshot, desk: Desk, outcome: Outcome) -> Need:
     """End recalls that nobody needs any more, and give notice for what is missing beyond those under way."""
     standing = returning(desk)
     moved = handovers(snapshot, desk, standing)
-    victims = tuple(_borrowers(desk, outcome, standing, moved))
+    grows = frozenset(
+        c.key.namespace for c in desk.claims if c.key.namespace not in moved and _may_grow(snapshot, c)
+    )
+    victims = tuple(_borrowers(desk, outcome, standing, moved, grows))
     settling = desk.settling()
     under_way = settling + sum(standing.coming.values())
     need = _need(desk, outcome, settling, under_way + sum(v.gpus for v in victims))
@@ -87,6 +90,8 @@ def _give_notice(
     notice = _notice(snapshot, most, victim.now)
     if claim.unowned and namespace in moved:
         notice = take_over(desk.claim(claim.key), moved[namespace], notice, victim.now)
+    elif claim.timer is not None and claim.stage is Stage.RECALLING:
+        notice = _grown(claim.timer, notice, victim.now)
     desk.mark(replace(claim, timer=notice))
 
 
@@ -120,6 +125,26 @@ def _notice(snapshot: Snapshot, most: int, gpus: int) -> Timer:
     )
 
 
+def _may_grow(snapshot: Snapshot, claim: Claim) -> bool:
+    """Whether a notice to nobody may be given for more: it is not due, and is over when it was said.
+
+    The implicit grant has one notice at a time. A need that shows a moment later, as when a wall has just
+    come in force, would wait for all of it to be carried out, and only then for a notice of its own.
+    """
+    timer = claim.timer
+    if timer is None or timer.deadline is None or timer.forced_at is None or not claim.unowned:
+        return False
+    young = snapshot.now < timer.deadline and snapshot.now + snapshot.pool.recall.notice <= timer.forced_at
+    return claim.stage is Stage.RECALLING and young
+
+
+def _grown(timer: Timer, notice: Timer, gpus: int) -> Timer:
+    """The notice given anew for what stood on it and for more, to end when it was said."""
+    return replace(
+        timer, since=notice.since, deadline=notice.deadline, target=max(0, (timer.target or 0) - gpus)
+    )
+
+
 def _choose(victims: Sequence[Victim], needed: int) -> Iterable[Victim]:
     """The first victims, in the order of least harm, that cover what is needed."""
     for victim in victims:
@@ -130,7 +155,11 @@ def _choose(victims: Sequence[Victim], needed: int) -> Iterable[Victim]:
 
 
 def _borrowers(
-    desk: Desk, outcome: Outcome, standing: Returning, moved: Mapping[str, Handover]
+    desk: Desk,
+    outcome: Outcome,
+    standing: Returning,
+    moved: Mapping[str, Handover],
+    grows: frozenset[str],
 ) -> Iterable[Victim]:
     """Who can be asked to return GPUs, by least harm: unowned and unheld first, lower priority, younger.
 
@@ -147,7 +176,7 @@ def _borrowers(
     ]
     for claim in sorted(candidates, key=_harm):
         if claim.unowned:
-            amount, now = _of_nobody(claim, standing, moved)
+            amount, now = _of_nobody(claim, standing, moved, grows)
         else:
             # Consent to borrowing cannot be withdrawn while it lasts.
             most = claim.allowance if claim.request.preemptible else desk.beyond_guarantee(claim)
@@ -158,10 +187,13 @@ def _borrowers(
             yield Victim(claim, amount, now)
 
 
-def _of_nobody(claim: Claim, standing: Returning, moved: Mapping[str, Handover]) -> tuple[int, int]:
+def _of_nobody(
+    claim: Claim, standing: Returning, moved: Mapping[str, Handover], grows: frozenset[str]
+) -> tuple[int, int]:
     """What nobody can be asked for, and what of it now.
 
-    There is one notice at a time. It is for what others were asked for before, where that changed hands.
+    There is one notice at a time, which may grow while it is young. Where what others were asked for changed
+    hands, it is for that.
     """
     namespace = claim.key.namespace
     told = moved[namespace].gpus if namespace in moved else 0
@@ -169,6 +201,8 @@ def _of_nobody(claim: Claim, standing: Returning, moved: Mapping[str, Handover])
         amount = standing.nobodys[namespace]
         return amount, min(amount, told) if told else amount
     amount = standing.nobodys[namespace] - standing.coming[claim.key]
+    if namespace in grows:
+        return amount, max(0, min(amount, claim.target))
     return amount, max(0, min(amount - claim.target, told))
 
 

@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from gpupool.model.objects import Node, Pod, Priority, Quota, Request
+import pytest
+
+from gpupool.model.objects import Node, Pod, Priority, Quota, Request, Timer
 from gpupool.model.plan import Evict, SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Stage
@@ -151,6 +153,49 @@ def test_what_nobody_owns_goes_before_every_request() -> None:
     assert [(n, t.target) for n, t in quota.timers.items()] == [("Namespace/unattributed/nvidia.com/gpu", 0)]
     told = next(n for n in found.notices if n.reason == "UnattributedRecalled")
     assert (told.kind, str(told.key)) == ("ResourceQuota", "nlp/gpupool")
+
+
+NOBODY = "Namespace/unattributed/nvidia.com/gpu"
+
+
+def nobodys(timer: Timer, own: Request = OWN) -> Timer | None:
+    """What nobody's notice comes to: of eight pods on an implicit grant some were told to go."""
+    quota = a_quota(8, 8, implicit=8, timers={NOBODY: timer})
+    snapshot = a_snapshot(POOL, own, quotas={"vision": a_quota(0), "nlp": quota}, pods=pods(8, "", "nlp"))
+    plan = make_plan(snapshot)
+    written = (a for a in plan.actions if isinstance(a, SetQuota) and a.namespace == "nlp")
+    return next((a.timers.get(NOBODY) for a in written), timer)
+
+
+TOLD = Timer(
+    Stage.RECALLING,
+    since=NOW - MINUTE,
+    deadline=NOW + 4 * MINUTE,
+    target=6,
+    forced_at=NOW + 14 * MINUTE,
+    workload="Namespace/unattributed",
+    granted=8,
+)
+
+
+def test_a_young_notice_to_nobody_grows_with_the_need_and_ends_when_it_was_said() -> None:
+    assert nobodys(TOLD) == replace(TOLD, since=NOW, deadline=NOW + 5 * MINUTE, target=4)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        replace(TOLD, deadline=NOW),
+        replace(TOLD, forced_at=NOW + 4.9 * MINUTE),
+        replace(TOLD, target=4),
+        replace(TOLD, forced_at=None),
+    ],
+    ids=["due", "it would end before a notice is over", "it covers the need", "without an end"],
+)
+def test_a_notice_to_nobody_stays_as_it_is_where(told: Timer) -> None:
+    found = nobodys(told)
+    assert found is not None
+    assert (found.since, found.deadline, found.target) == (told.since, told.deadline, told.target)
 
 
 def test_a_share_keeps_its_own_guarantee() -> None:
