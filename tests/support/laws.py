@@ -18,6 +18,8 @@ from support.builders import GPU, MINUTE
 from support.histories import Event
 from support.promises import admitted, committed, committed_or_promised, usable
 
+ROUNDS = 3
+"""Notices that nobody may be given one after another, where a cycle takes as long as a notice."""
 SLACK = 10 * MINUTE
 """Graces, lingering GPUs and cycles on top of `recall.within`, beside a few cycles."""
 
@@ -240,8 +242,8 @@ class Observer:
             began = self.waiting.setdefault(key, max(snapshot.now, self.calm_since or snapshot.now))
             waited = snapshot.now - began
             most = snapshot.pool.recall.within + snapshot.pool.recall.notice + self.slack
-            # Nobody has one notice at a time, and with cycles this rare it is due before it could grow.
-            most *= 2 if self.step >= snapshot.pool.recall.notice else 1
+            # With cycles this rare each round takes hours: what changed hands, what grew, what is nobody's.
+            most *= ROUNDS if self.step >= snapshot.pool.recall.notice else 1
             assert waited <= most, f"law 4: {key} waits {waited} for GPUs that others borrow\n{plan}"
         self.waiting = {k: v for k, v in self.waiting.items() if k in short}
 
