@@ -92,6 +92,7 @@ SLOWEST = ("--durations=5",)
 FAULTS = ("integration/faults", "integration/outages")
 TELEMETRY = ("integration/telemetry", "integration/leader")
 ENDPOINTS = ("integration/slo",)
+STEERING = ("integration/steering",)
 GOVERNED = (
     "integration/operator",
     "integration/scenarios",
@@ -104,7 +105,13 @@ GOVERNED = (
 PARTS = (
     Part("unit", ("unit",), (*COVERAGE, *SPREAD), alone=True),
     Part("operator", GOVERNED, SLOWEST),
-    Part("integration", ("integration",), SLOWEST, without=(*FAULTS, *TELEMETRY, *GOVERNED, *ENDPOINTS)),
+    Part(
+        "integration",
+        ("integration",),
+        SLOWEST,
+        without=(*FAULTS, *TELEMETRY, *GOVERNED, *ENDPOINTS, *STEERING),
+    ),
+    Part("steering", STEERING, SLOWEST),
     Part("endpoints", ENDPOINTS, SLOWEST),
     Part("chart", ("chart",), SLOWEST),
     Part("telemetry", TELEMETRY, SLOWEST),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration.slo.harbour import Harbour
+from integration.steering.harbour import Harbour
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from integration.slo.harbour import NOTE, Harbour, restored
-from integration.slo.teaching import CARRIES, taught
+from integration.steering.harbour import NOTE, Harbour, restored
+from integration.steering.teaching import CARRIES, taught
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube

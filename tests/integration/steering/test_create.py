@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from integration.slo.harbour import Harbour
-from integration.slo.quay import API_SERVICE, GROUP, METRIC, SLICE, Quay
+from integration.steering.harbour import Harbour
+from integration.steering.quay import API_SERVICE, GROUP, METRIC, SLICE, Quay
 from localplane import podholds, release
 from localplane.cluster import Cluster
 from localplane.errors import ReleaseError

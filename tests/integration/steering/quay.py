@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from integration.slo.harbour import Harbour
+from integration.steering.harbour import Harbour
 from localplane.cluster import Cluster
 from localplane.kube import KubeError
 from localplane.runner.settings import NAMESPACE

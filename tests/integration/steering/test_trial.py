@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from integration.slo.harbour import Harbour
-from integration.slo.teaching import CARRIES, taught
+from integration.steering.harbour import Harbour
+from integration.steering.teaching import CARRIES, taught
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube

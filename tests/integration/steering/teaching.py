@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from integration.slo.harbour import Harbour
+from integration.steering.harbour import Harbour
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.runner.settings import NAMESPACE

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from integration.slo.harbour import SECONDS, Harbour, Json
+from integration.steering.harbour import SECONDS, Harbour, Json
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
