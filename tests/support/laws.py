@@ -69,6 +69,7 @@ class Observer:
         self._note_use()
         if engine.down:
             self.trusted = False
+            self.waiting.clear()  # nobody decides meanwhile
             return
         snapshot = engine.snapshot()
         self._cycle(snapshot)
@@ -141,7 +142,9 @@ class Observer:
             old, timer = self.seen.get(status.key), timers.get(status.key)
             if old is None or not self.trusted or not self._remembers(snapshot, status.key):
                 continue
-            if status.allowance < old.allowance and self._opened(snapshot, status.key.namespace):
+            lent = status.timer is not None and status.timer.stage is Stage.LENT
+            opened = self._opened(snapshot, status.key.namespace)
+            if status.allowance < old.allowance and opened and not lent:
                 self._did_not_fit(old.allowance - status.allowance)
                 continue
             request = self.engine.cluster.requests[status.key]

@@ -79,8 +79,9 @@ def wishes(snapshot: Snapshot, desk: Desk, behind: Mapping[Key, Stake]) -> Mappi
 def _may(claim: Claim, desk: Desk) -> bool:
     """Not while a part of it is asked back, or is lent out: that comes back first."""
     book = desk.ledger.books[claim.key.namespace]
-    stands = book.walled and not book.opening and not desk.ledger.unwalled
-    return stands and claim.allowance > 0 and claim.stage in {Stage.NONE, Stage.WARNED}
+    return (
+        book.walled and not book.opening and claim.allowance > 0 and claim.stage in {Stage.NONE, Stage.WARNED}
+    )
 
 
 def _wish(snapshot: Snapshot, claim: Claim, endpoint: Standing, used: int) -> Wish | None:
@@ -120,7 +121,7 @@ def decide(snapshot: Snapshot, desk: Desk, behind: Mapping[Key, Stake]) -> None:
     for key, loan in tuple(desk.loans.items()):
         if loan.over and desk.coming_back(key.namespace) == 0:
             desk.forget(key)
-    if desk.free < 0 or cannot_give(snapshot) is not None:
+    if desk.free < 0 or desk.ledger.unwalled or cannot_give(snapshot) is not None:
         return
     for wish in wishes(snapshot, desk, behind).values():
         _lend(desk, wish)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gpupool.model.annotations import read_loans, write_loans
-from gpupool.model.objects import Key, Loan, Request
+from gpupool.model.objects import Key, Loan, Quota, Request
 from gpupool.model.plan import Plan, SetQuota
 from gpupool.model.pool import Mode
 from gpupool.model.reasons import Reason, Stage
@@ -247,6 +247,16 @@ def test_a_loan_that_found_too_little_grows() -> None:
     target = rolling(surge="2")
     snapshot = stage(target=target, hard=5, used=5, loans={WORKLOAD: loan(1)})
     assert lent(snapshot) == {WORKLOAD: loan(2)}
+
+
+def test_beside_a_wall_that_keeps_nobody_out_yet_nothing_is_lent_and_what_is_lent_stays() -> None:
+    fresh = Quota(
+        hard={GPU: 0}, status_hard={}, used={}, resource_version="1", pool="lab", owners=("uid-lab",)
+    )
+    assert lent(stage(quotas={"nlp": fresh})) == {}
+    standing = stage(hard=5, used=5, loans={WORKLOAD: loan()})
+    namespaces = tuple(replace(n, quota=fresh) if n.name == "nlp" else n for n in standing.namespaces)
+    assert wall(make_plan(replace(standing, namespaces=namespaces))) is None
 
 
 def test_no_grant_is_rebuilt_out_of_a_loan() -> None:
