@@ -107,8 +107,8 @@ def _lent(quota: Json, resource: str, row: tuple[int, int, int, int]) -> int:
     """GPUs of surge loans: those that stand, and of those that are over what is committed still."""
     notes = quota["metadata"].get("annotations", {}).get(LOANS, "{}")
     loans = [loan for loan in json.loads(notes).values() if loan["resource"] == resource]
-    over = sum(int(loan["gpus"]) for loan in loans if loan.get("over"))
-    return sum(int(loan["gpus"]) for loan in loans if not loan.get("over")) + min(over, max(row) - row[0])
+    over = sum(int(loan.get("over", 0)) for loan in loans)
+    return sum(int(loan["gpus"]) for loan in loans) + min(over, max(row) - row[0])
 
 
 def _walled(objects: Objects, pool: Json) -> set[str]:

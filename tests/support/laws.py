@@ -142,7 +142,8 @@ class Observer:
             old, timer = self.seen.get(status.key), timers.get(status.key)
             if old is None or not self.trusted or not self._remembers(snapshot, status.key):
                 continue
-            lent = status.timer is not None and status.timer.stage is Stage.LENT
+            warned = timer is not None and timer.stage is Stage.WARNED
+            lent = warned and status.timer is not None and status.timer.stage is Stage.LENT
             opened = self._opened(snapshot, status.key.namespace)
             if status.allowance < old.allowance and opened and not lent:
                 self._did_not_fit(old.allowance - status.allowance)
@@ -321,7 +322,7 @@ class Observer:
                     continue
                 allowed = sum(s.allowance for s in plan.requests if s.key.namespace == name)
                 allowed += quota.implicit.get(GPU, 0)
-                allowed += sum(loan.gpus for loan in quota.loans.values() if not loan.over)
+                allowed += sum(loan.gpus for loan in quota.loans.values())
                 assert quota.hard[GPU] == allowed or (quota.opening and quota.hard[GPU] < allowed), (
                     "hard is not what is allowed"
                 )

@@ -47,8 +47,8 @@ def on_loan(cluster: Cluster) -> int:
     """GPUs lent to rollouts, and those of loans that are over and that their pods hold still."""
     total = 0
     for name, quota in cluster.quotas.items():
-        over = sum(loan.gpus for loan in quota.loans.values() if loan.over)
-        standing = sum(loan.gpus for loan in quota.loans.values() if not loan.over)
+        over = sum(loan.over for loan in quota.loans.values())
+        standing = sum(loan.gpus for loan in quota.loans.values())
         total += standing + min(over, max(0, _walls(cluster, (name,)) - quota.hard.get(GPU, 0)))
     return total
 

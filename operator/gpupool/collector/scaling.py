@@ -45,7 +45,7 @@ def deployment(raw: Json) -> Target | None:
         recreate=strategy.get("type") == "Recreate",
         rolling=_rolling(meta, status),
         old=status.get("replicas", 0) - status.get("updatedReplicas", 0),
-        stepped=_stepped(status),
+        stepped=_stepped(meta, status),
         patience=timedelta(seconds=spec.get("progressDeadlineSeconds", PATIENCE)),
         rollable=rollable(raw),
     )
@@ -53,20 +53,27 @@ def deployment(raw: Json) -> Target | None:
 
 def _rolling(meta: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     """Whether a Deployment has not finished what was asked of it, and has not given up."""
-    return status.get("observedGeneration", 0) < meta.get("generation", 0) or _progress(status) is not None
-
-
-def _progress(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What is said of a rollout that goes on."""
+    if status.get("observedGeneration", 0) < meta.get("generation", 0):
+        return True
     rows = (c for c in status.get("conditions", ()) if c["type"] == "Progressing")
-    return next(
-        (c for c in rows if c["status"] == "True" and c.get("reason") != "NewReplicaSetAvailable"), None
-    )
+    return any(c["status"] == "True" and c.get("reason") != "NewReplicaSetAvailable" for c in rows)
 
 
-def _stepped(status: Mapping[str, Any]) -> datetime | None:
-    progress = _progress(status)
-    return None if progress is None else moment(progress.get("lastUpdateTime"))
+def _stepped(meta: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | None:
+    """When a rollout came further last; None where none goes on, it has failed, or is held.
+
+    To its controller one to a revision that was there before, as of `rollout undo`, is no progress while
+    quota refuses its first pod: then the moment of that refusal counts.
+    """
+    if status.get("observedGeneration", 0) < meta.get("generation", 0):
+        return None
+    rows = {c["type"]: c for c in status.get("conditions", ())}
+    progress, refused = rows.get("Progressing"), rows.get("ReplicaFailure")
+    if progress is not None and progress["status"] != "True":
+        return None
+    under_way = progress is not None and progress.get("reason") != "NewReplicaSetAvailable"
+    told = progress if under_way else refused
+    return None if told is None or told["status"] != "True" else moment(told.get("lastUpdateTime"))
 
 
 def of_controller(found: Controller) -> Target:

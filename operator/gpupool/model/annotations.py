@@ -154,23 +154,31 @@ def _row(timer: Timer) -> dict[str, Any]:
 
 
 def read_loans(text: str) -> dict[str, Loan]:
-    """Loans of surge by workload; an entry that cannot be read counts as not written."""
+    """Loans of surge by workload and resource; an entry that cannot be read counts as not written."""
     return {name: found for name, raw in read_json(text).items() if (found := _loan(raw)) is not None}
 
 
 def _loan(raw: Any) -> Loan | None:
     try:
-        until, over = _moment(raw["until"]), raw.get("over", False) is True
-        return Loan(str(raw["resource"]), _number(raw["gpus"]) or 0, until, over)
+        return Loan(
+            resource=str(raw["resource"]),
+            gpus=_number(raw["gpus"]) or 0,
+            since=_moment(raw["since"]),
+            until=_moment(raw["until"]),
+            over=_number(raw.get("over")) or 0,
+            spent=str(raw.get("spent", "")),
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def write_loans(loans: Mapping[str, Loan]) -> str:
     """Loans as compact JSON with sorted keys."""
-    rows = {
-        name: {"resource": loan.resource, "gpus": loan.gpus, "until": loan.until.isoformat()}
-        | ({"over": True} if loan.over else {})
-        for name, loan in loans.items()
-    }
+    rows = {name: _loan_row(loan) for name, loan in loans.items()}
     return json.dumps(rows, sort_keys=True, separators=(",", ":"))
+
+
+def _loan_row(loan: Loan) -> dict[str, Any]:
+    times = {"since": loan.since.isoformat(), "until": loan.until.isoformat()}
+    left = {"over": loan.over, "spent": loan.spent}
+    return {"resource": loan.resource, "gpus": loan.gpus, **times, **{k: v for k, v in left.items() if v}}

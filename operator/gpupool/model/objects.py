@@ -140,14 +140,20 @@ class Timer:
 class Loan:
     """GPUs lent to a rolling update, beside all grants, for pods that it has beyond its replicas.
 
-    `until`: by then it has come further, or has failed. `over`: the wall lets nobody in on them any more, and
-    pods may hold them still.
+    Attributes:
+        gpus: the wall lets pods in on them.
+        since: when the first of its rollouts that followed each other without an end was lent to.
+        until: by then it has come further, or has failed.
+        over: lent before; the wall lets nobody in on them any more, and pods may hold them still.
+        spent: the template that had its time; empty for none.
     """
 
     resource: str
     gpus: int
+    since: datetime
     until: datetime
-    over: bool = False
+    over: int = 0
+    spent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,7 @@ class Quota:
     owners: tuple[str, ...] = ()
     labelled: bool = True  # our labels are on it
     left_out: int = 0  # timers of live requests that found no room
-    loans: Mapping[str, Loan] = field(default_factory=dict)  # of surge, by workload
+    loans: Mapping[str, Loan] = field(default_factory=dict)  # of surge, by workload and resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ def decide_resource(
     claims = rebuilding.claims(snapshot, territory, books, counts)
     known = (briefed(c, behind.get(c.key), snapshot.now) for c in claims)
     desk = Desk(counts, known, surge.standing(snapshot, resource))
-    surge.carry(desk, surge.wishes(snapshot, desk, behind))
+    under_way = surge.rollouts(snapshot, desk, behind)
+    surge.carry(snapshot, desk, under_way)
     # Lowering first: whatever the steps below give, they give of what the snapshot shows to be free.
     recall.lower(desk)
     rebuilding.reopen(desk)
@@ -97,7 +98,7 @@ def decide_resource(
     admission.judge(desk, behind, snapshot.pool.slo_gate, snapshot.now)
     outcome = allocate(desk) if cannot_give(snapshot) is None else Outcome()
     need = recall.decide(snapshot, desk, outcome)
-    surge.decide(snapshot, desk, behind)
+    surge.decide(snapshot, desk, under_way)
     reclaim.settle(snapshot, desk)
     leaving = evictions(snapshot, desk, books, need.pods) if cannot_take(snapshot) is None else ()
     said = reclaim.look_again(snapshot, desk, findings)

@@ -19,7 +19,7 @@ from gpupool.policy.slo.adoption import Fight, adopt, give_back
 from gpupool.policy.slo.grant import Grant, grant, resource_of
 from gpupool.policy.slo.keda import fewest, idle_too_high, idles
 from gpupool.policy.slo.pace import behaviour, pace
-from gpupool.policy.slo.rollout import deadlock
+from gpupool.policy.slo.rollout import deadlock, loan_name
 from gpupool.policy.slo.steering import Situation, decide
 
 
@@ -163,8 +163,8 @@ def _conditions(scene: Scene, decision: Decision, granted: Grant | None) -> Iter
     if scene.target is None or granted is None:
         return
     quota = scene.place.quota
-    loan = None if quota is None else quota.loans.get(str(scene.target.ref))
-    if loan is not None and not loan.over:
+    loan = None if quota is None else quota.loans.get(loan_name(scene.target.ref, granted.resource))
+    if loan is not None and loan.gpus:
         text = (
             f"{loan.gpus} GPUs are lent to the rollout of {scene.target.ref} beside its grant, until"
             f" {loan.until.isoformat()} unless it comes further."

@@ -44,7 +44,7 @@ class Claim:
     by what is lent out. `since` is when the present ask was made; `pod_size` the GPUs of its largest pod.
     `fresh`: no status was ever written. `slo`: an endpoint under an InferenceSLO stands behind it, which
     can always have `wake` GPUs again, and is `urgent` where its budget burns and more replicas would help.
-    `surge` is lent to its rollouts beside the grant.
+    `surge` is lent to its rollouts beside the grant, `over` was and is not back.
     """
 
     request: Request
@@ -66,6 +66,7 @@ class Claim:
     wake: int = 0
     gate: Gate | None = None
     surge: int = 0
+    over: int = 0
 
     @property
     def key(self) -> Key:

@@ -17,7 +17,11 @@ from gpupool.policy.ledger import Ledger
 
 
 class Desk:
-    """Claims of one resource on the way from the snapshot to the decision."""
+    """Claims of one resource on the way from the snapshot to the decision.
+
+    Attributes:
+        overdue: by namespace, GPUs of loans that are over for longer than a recall may take.
+    """
 
     def __init__(
         self, ledger: Ledger, claims: Iterable[Claim], loans: Mapping[Key, Loan] | None = None
@@ -26,6 +30,7 @@ class Desk:
         self._loans: dict[Key, Loan] = {}
         self._surge: dict[str, int] = defaultdict(int)
         self._over: dict[str, int] = defaultdict(int)
+        self.overdue: dict[str, int] = {}
         ordered = sorted(claims, key=Claim.order)
         self._claims = {c.key: c for c in ordered}
         self._homes: dict[str, list[Key]] = defaultdict(list)
@@ -72,12 +77,20 @@ class Desk:
     @property
     def room(self) -> int:
         """GPUs neither committed nor kept, negative where more is; loans of surge use the reserve."""
-        return self.ledger.usable + min(self.ledger.reserve, self._out) - self._committed - self._kept
+        return self.ledger.usable + self.reserve_lent - self._committed - self._kept
+
+    @property
+    def committed(self) -> int:
+        """GPUs that are or could be taken, lent ones included."""
+        return self._committed
 
     def settling(self) -> int:
         """GPUs that come free by themselves once lowered quotas are in force."""
-        books = self.ledger.books
-        return sum(max(0, c - max(self._behind(n), books[n].used)) for n, c in self._commitment.items())
+        books, reserved = self.ledger.books, self.reserved()
+        return sum(
+            max(0, c - max(self._behind(n), books[n].used) - reserved.get(n, 0))
+            for n, c in self._commitment.items()
+        )
 
     @property
     def free(self) -> int:
@@ -159,13 +172,8 @@ class Desk:
 
     @property
     def loans(self) -> Mapping[Key, Loan]:
-        """Loans of surge by namespace and workload, those included that are over and not back yet."""
+        """Loans of surge by namespace, workload and resource."""
         return self._loans
-
-    @property
-    def reserve_left(self) -> int:
-        """What loans of surge have left of the reserve."""
-        return max(0, self.ledger.reserve - self._out)
 
     @property
     def on_loan(self) -> int:
@@ -177,27 +185,42 @@ class Desk:
         """GPUs of the loans that stand."""
         return sum(self._surge.values())
 
+    @property
+    def reserve_lent(self) -> int:
+        """GPUs of the reserve that are lent to rolling updates."""
+        return min(self.ledger.reserve, self._out)
+
     def coming_back(self, namespace: str) -> int:
         """GPUs of loans that are over, as far as they are still committed."""
         return min(self._over[namespace], max(0, self._commitment[namespace] - self._behind(namespace)))
 
-    def lend_surge(self, key: Key, loan: Loan) -> None:
-        """Let a rolling update have GPUs beside all grants; one that is over comes back as its pods go."""
+    def reserved(self) -> dict[str, int]:
+        """By namespace, GPUs of loans that are over and go back to the reserve: nobody else gains by them."""
+        back = {n: found for n in self.ledger.books if (found := self.coming_back(n))}
+        left = sum(back.values()) - self.gained(self._out) + self.gained(self.surge)
+        kept: dict[str, int] = {}
+        for namespace, gpus in back.items():
+            kept[namespace] = min(gpus, left)
+            left -= kept[namespace]
+        return kept
+
+    def gained(self, loans: int) -> int:
+        """GPUs that are free for others once so many that are lent are back."""
+        return max(0, loans - self.ledger.reserve)
+
+    def lend_surge(self, key: Key, loan: Loan | None) -> None:
+        """Let a rolling update have GPUs beside all grants, or end that; None forgets what is back."""
         with self._weighed(key.namespace):
             self._note(key, loan)
-
-    def forget(self, key: Key) -> None:
-        """A loan that is over is back."""
-        with self._weighed(key.namespace):
-            self._note(key, None)
 
     def _note(self, key: Key, loan: Loan | None) -> None:
         before = self._loans.pop(key, None)
         for found, times in ((before, -1), (loan, 1)):
-            if found is None:
-                continue
-            for book in (self._over,) if found.over else (self._surge, self._walls):
-                book[key.namespace] = book.get(key.namespace, 0) + times * found.gpus
+            if found is not None:
+                name = key.namespace
+                self._surge[name] += times * found.gpus
+                self._over[name] += times * found.over
+                self._walls[name] = self._walls.get(name, 0) + times * found.gpus
         if loan is not None:
             self._loans[key] = loan
 

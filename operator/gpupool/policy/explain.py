@@ -250,8 +250,9 @@ def arithmetic(court: Court) -> str:
     """Where the pool's GPUs are, in numbers that add up."""
     ledger = court.desk.ledger
     owed = sum(court.owed.values())
-    committed = ledger.usable - court.desk.free
-    parts = f"{ledger.usable} usable - {committed} committed"
+    lent = court.desk.reserve_lent
+    usable = f"{ledger.usable} usable" + (f" + {lent} of the reserve lent to rollouts" if lent else "")
+    parts = f"{usable} - {court.desk.committed} committed"
     if owed:
         parts += f" - {owed} owed to guarantees"
     return f"{parts} = {court.desk.room} free"

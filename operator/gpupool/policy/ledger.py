@@ -150,7 +150,7 @@ def _book(namespace: Namespace, resource: str, counts: _Counts) -> Book:
         implicit=quota.implicit.get(resource, 0),
         lingering=_lingering(quota, resource, used, counts.ending[namespace.name]),
         opening=quota.opening,
-        lent=sum(x.gpus for x in quota.loans.values() if x.resource == resource and not x.over),
+        lent=sum(x.gpus for x in quota.loans.values() if x.resource == resource),
     )
 
 

@@ -33,7 +33,7 @@ def actions(snapshot: Snapshot, territory: Territory, desks: Mapping[str, Desk])
             hard = {
                 r: min(namespace.quota.hard.get(r, 0), d.ledger.books[name].used) for r, d in desks.items()
             }
-            writes += _write(snapshot.pool, namespace, hard, _Said())
+            writes += _write(snapshot.pool, namespace, hard, _Said(loans=loans.get(name, {})))
         elif namespace.quota is not None:
             writes.append(_drop(name, namespace.quota))
     return tuple(sorted(writes, key=lambda a: isinstance(a, SetQuota) and a.raises))

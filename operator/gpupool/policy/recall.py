@@ -98,7 +98,7 @@ def _give_notice(
 def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
     """GPUs to bring back: what is owed, in the order it was asked, as far as borrowers can cover it.
 
-    Beside it stands what guaranteed pods wait for since capacity was lost.
+    Beside it stands what guaranteed pods wait for since capacity was lost, and overdue loans of surge.
     """
     free = desk.free
     sought, covered = 0, set()
@@ -108,7 +108,8 @@ def _need(desk: Desk, outcome: Outcome, settling: int, reachable: int) -> Need:
             sought += take
             covered.add(owed.key)
     missing = max(0, sought - free) if covered else 0
-    missing = max(missing, min(reachable, wanted_by_guarantees(desk, free)))
+    missing = max(missing, min(reachable, wanted_by_guarantees(desk)))
+    missing += min(sum(desk.overdue.values()), max(0, reachable - missing))
     return Need(missing, max(0, missing - settling), frozenset(covered))
 
 
@@ -174,7 +175,9 @@ def _borrowers(
         for c in desk.claims
         if (c.stage is not Stage.RECALLING or c.unowned) and c.walled >= walled and c.key not in owners
     ]
-    for claim in sorted(candidates, key=_harm):
+    for claim in sorted(
+        candidates, key=lambda c: (not (c.unowned and c.key.namespace in desk.overdue), _harm(c))
+    ):
         if claim.unowned:
             amount, now = _of_nobody(claim, standing, moved, grows)
         else:

@@ -49,12 +49,16 @@ def returning(desk: Desk) -> Returning:
     for claim in desk.claims:
         by_namespace[claim.key.namespace].append(claim)
     adrift = _adrift(desk)
+    # Where capacity is lost the reserve is what others wait for.
+    reserved = desk.reserved() if desk.free >= 0 else {}
     coming: dict[Key, int] = {}
     nobodys: dict[str, int] = {}
     for namespace, own in by_namespace.items():
         owned = _owned(desk, namespace, own)
         coming |= owned
-        nobodys[namespace] = _nobodys(desk, namespace, own, owned, adrift)
+        # What only the reserve gains by is not asked for, before it is overdue.
+        spared = max(0, reserved.get(namespace, 0) - desk.overdue.get(namespace, 0))
+        nobodys[namespace] = max(0, _nobodys(desk, namespace, own, owned, adrift) - spared)
         for claim in own:
             if claim.unowned and claim.stage is Stage.RECALLING:
                 coming[claim.key] = _told(claim, max(0, nobodys[namespace] - claim.target))
@@ -75,7 +79,9 @@ def _adrift(desk: Desk) -> dict[Key, int]:
     found = {}
     for claim in desk.claims:
         team = claim.share.team
-        stays = 0 if claim.request.preemptible else max(0, min(claim.overdraft, left[team]))
+        # What was lent to a rollout was never its own, whatever its share is promised.
+        own = claim.overdraft - min(claim.over, claim.overdraft)
+        stays = 0 if claim.request.preemptible else max(0, min(own, left[team]))
         left[team] -= stays
         found[claim.key] = claim.overdraft - stays
     return found

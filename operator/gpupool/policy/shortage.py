@@ -16,15 +16,9 @@ def short_guarantees(desk: Desk) -> int:
     return max(0, sum(min(parts[c.key], c.allowance) for c in desk.claims) - _there(desk))
 
 
-def wanted_by_guarantees(desk: Desk, free: int) -> int:
-    """GPUs that guaranteed pods wait for and that commitments beyond capacity may keep from them.
-
-    Args:
-        desk: with its claims as they stand.
-        free: room before anything was kept for guarantees; negative where more is committed than usable.
-    """
-    committed = desk.ledger.usable - free
-    return min(max(0, committed - _there(desk)), _waiting(desk.guaranteed_parts(), desk))
+def wanted_by_guarantees(desk: Desk) -> int:
+    """GPUs that guaranteed pods wait for and that commitments beyond capacity may keep from them."""
+    return min(max(0, desk.committed - _there(desk)), _waiting(desk.guaranteed_parts(), desk))
 
 
 def _there(desk: Desk) -> int:

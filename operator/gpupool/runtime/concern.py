@@ -110,7 +110,9 @@ def tells(plural: str, change: Change[Any] | None) -> bool:
 
 def _course(target: Target | None) -> tuple[object, ...]:
     """What a pool's decision sees of a rollout."""
-    return () if target is None or target.stepped is None else (target.stepped, target.old > 0)
+    if target is None or not target.old:
+        return ()
+    return (target.stepped, target.rollable is not None and target.rollable.failed)
 
 
 def _gist(tracked: Tracked) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gpupool.model.objects import Key, ObjectRef, Pod
+from gpupool.model.rollout import Rollable
 from gpupool.model.steering import Target
 
 
@@ -85,6 +86,7 @@ class Workload:
             rolling=self.stepped is not None,
             old=0 if self.stepped is None else self.replicas,
             stepped=self.stepped,
+            rollable=Rollable(template=f"{self.stepped}"),
         )
 
 

@@ -92,6 +92,47 @@ def test_a_rollout_tells_its_last_step_its_patience_and_its_old_pods() -> None:
     assert (done.stepped, done.patience) == (None, timedelta(minutes=10))
 
 
+def told(type_: str, status: str, reason: str, minute: int) -> dict[str, str]:
+    at = f"2030-01-07T12:{minute:02}:00Z"
+    return {"type": type_, "status": status, "reason": reason, "lastUpdateTime": at}
+
+
+ENDED, STEPPED, GIVEN_UP, HELD = (
+    told("Progressing", "True", "NewReplicaSetAvailable", 1),
+    told("Progressing", "True", "ReplicaSetUpdated", 2),
+    told("Progressing", "False", "ProgressDeadlineExceeded", 3),
+    told("Progressing", "Unknown", "DeploymentPaused", 4),
+)
+REFUSED = told("ReplicaFailure", "True", "FailedCreate", 5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "generation", "minute"),
+    [
+        ([ENDED], 3, None),
+        ([STEPPED], 3, 2),
+        ([STEPPED, REFUSED], 3, 2),
+        ([STEPPED], 4, None),
+        # Back to a revision that was there before, and quota refuses its first pod.
+        ([ENDED, REFUSED], 3, 5),
+        # Without a deadline nothing is told of progress.
+        ([REFUSED], 3, 5),
+        ([], 3, None),
+        ([GIVEN_UP, REFUSED], 3, None),
+        ([HELD, REFUSED], 3, None),
+    ],
+)
+def test_when_a_rollout_came_further_last(
+    rows: list[dict[str, str]], generation: int, minute: int | None
+) -> None:
+    raw = a_deployment()
+    raw["metadata"]["generation"] = generation
+    raw["status"] |= {"observedGeneration": 3, "updatedReplicas": 0, "conditions": rows}
+    found = deployment(raw)
+    assert found is not None
+    assert found.stepped == (None if minute is None else datetime(2030, 1, 7, 12, minute, tzinfo=UTC))
+
+
 def test_a_deployment_without_gpus_is_of_no_interest() -> None:
     assert deployment(a_deployment(0)) is None
 

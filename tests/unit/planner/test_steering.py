@@ -229,11 +229,11 @@ def test_a_rollout_that_can_be_lent_its_surge_is_not_stuck_and_a_loan_is_told() 
     plan = planned(place=full)
     assert condition(plan, "RolloutWouldDeadlock") is None
     assert condition(plan, "SurgeLoan") is None
-    loan = Loan(GPU, 1, NOW + MINUTE)
-    for over in (False, True):
-        quota = a_quota(3, 3, loans={"Deployment/chat": replace(loan, over=over)})
+    for lent in (0, 1):
+        loans = {f"Deployment/chat/{GPU}": Loan(GPU, lent, NOW, NOW + MINUTE, over=1 - lent)}
+        quota = a_quota(3, 3, loans=loans)
         told = condition(planned(place=replace(full, quota=quota)), "SurgeLoan")
-        assert (told is None) is over
+        assert (told is not None) is bool(lent)
         if told is not None:
             assert "1 GPUs are lent to the rollout of Deployment/chat beside its grant" in told.message
 

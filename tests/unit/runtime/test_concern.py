@@ -9,6 +9,7 @@ from gpupool.collector.store import Change, ChangeKind
 from gpupool.kube.resources import ObjectKey
 from gpupool.model.diagnosis import Help
 from gpupool.model.objects import Key, Pod, Remembered
+from gpupool.model.rollout import Rollable
 from gpupool.model.slo import Slo
 from gpupool.model.standing import Standing
 from gpupool.model.steering import Target
@@ -122,6 +123,8 @@ STEPPED = a_workload(old=1, stepped=NOW)
         (STEPPED, replace(STEPPED, stepped=NOW + HOUR), True),
         (STEPPED, replace(STEPPED, old=0), True),
         (STEPPED, None, True),
+        (STEPPED, replace(STEPPED, stepped=None), True),
+        (STEPPED, replace(STEPPED, rollable=Rollable(failed=True)), True),
     ],
 )
 def test_of_a_deployment_only_the_course_of_its_rollout_is_told(

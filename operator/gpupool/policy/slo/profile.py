@@ -55,7 +55,7 @@ def learn(profiles: Sequence[Profile], it: Situation, now: float) -> tuple[Profi
         if it.whole and not it.signals.starting:
             seen = replace(it.signals, pods=tuple(pods))
             profile = replace(profile, traits=watch(profile.traits, seen, now, good=good))
-        if it.whole and it.missed():
+        if it.missed():
             answered = Signals(0.0, tuple(pods)).mean(lambda p: p.engine.requests)
             profile = replace(profile, missed=missed(profile.missed, answered or 0.0, now))
         if good and _due(profile, now, it.signals.window):
@@ -114,6 +114,7 @@ def _learned(profile: Profile, pods: Sequence[PodSignals], now: float) -> Profil
             profile.gpu,
             profile.recipe,
             now,
+            missed=profile.missed,
             cold_start=profile.cold_start,
             first_token=profile.first_token,
             traits=profile.traits,

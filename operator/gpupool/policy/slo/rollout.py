@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from math import ceil, floor
 
+from gpupool.model.objects import ObjectRef
 from gpupool.model.steering import Target
 
 
@@ -35,6 +36,11 @@ def _resolved(text: str, replicas: int, *, up: bool) -> int:
         return int(text)
     part = int(text.removesuffix("%")) * replicas / 100
     return ceil(part) if up else floor(part)
+
+
+def loan_name(workload: ObjectRef, resource: str) -> str:
+    """Where a loan of surge stands on the quota."""
+    return f"{workload}/{resource}"
 
 
 def affordable(target: Target, pods: int) -> int:

@@ -135,13 +135,18 @@ def lately(arrivals: Arrivals, tuning: Tuning = TUNING) -> float:
     return _mean(_last(arrivals, tuning.spread_over))
 
 
+def near(arrivals: Arrivals, tuning: Tuning = TUNING) -> float:
+    """The rate of now, in requests/s."""
+    return _mean(_last(arrivals, tuning.near))
+
+
 # ------------------------------------------------------------------ parts of it
 
 
 def _parts(demand: Demand, tuning: Tuning, spent: float) -> tuple[tuple[tuple[Term, int], ...], str]:
     """Replicas by term (rate, spread, trend, backlog, peak), and the arithmetic in words."""
     arrivals, per = demand.arrivals, demand.profile.rate
-    rate = _mean(_last(arrivals, tuning.near))
+    rate = near(arrivals, tuning)
     sigmas = tuning.spread * min(max(spent, tuning.spread_least), tuning.spread_most)
     sd = spread(arrivals, tuning.spread_over)
     horizon = demand.profile.startup + arrivals.step

@@ -16,7 +16,7 @@ from gpupool.model.profile import Profile, Stat
 from gpupool.model.slo import DAY, Objective
 from gpupool.policy.slo.budget import Budget, Burn
 from gpupool.policy.slo.demand import Demand, Sizing, Term, Tuning
-from gpupool.policy.slo.sizing import lately
+from gpupool.policy.slo.sizing import lately, near
 
 NOTICED: Final = 60.0
 """Seconds from the first bad request until a replica is asked for: two looks, and what a scrape takes."""
@@ -36,6 +36,8 @@ LONGEST: Final = 30 * DAY
 """Nothing is tried for so long at most."""
 APART: Final = DAY / 4
 """Misses that lie nearer together are one."""
+JUMP: Final = 1.5
+"""Times what was carried so far that the rate of now, which is noisy, may come to."""
 _TRIED: Final = frozenset({Term.RATE, Term.SPREAD, Term.TREND, Term.HOLD, Term.HIGHEST})
 """Terms that speak of what a replica carries; who waits, or a peak that is feared, is left alone."""
 
@@ -93,6 +95,8 @@ def fewer(found: Sizing, demand: Demand, profile: Profile, tuning: Tuning) -> Si
     if replicas is None:
         return found
     load = rate / replicas
+    if _pressing(found, demand, replicas, tuning):
+        return found
     if load > STRETCH * known or (profile.kv is not None and profile.kv.value * load / known > FULL):
         return found
     text = (
@@ -100,3 +104,12 @@ def fewer(found: Sizing, demand: Demand, profile: Profile, tuning: Tuning) -> Si
         f" so far: the budget is rich. Otherwise {found.message}"
     )
     return replace(found, floor=replicas, term=Term.TRIAL, message=text)
+
+
+def _pressing(found: Sizing, demand: Demand, replicas: int, tuning: Tuning) -> bool:
+    """Whether more come than some minutes tell: who waits, a rise, a jump, a peak that is feared."""
+    parts = dict(found.parts)
+    now = near(demand.arrivals, tuning)
+    waits = parts[Term.BACKLOG] > 0
+    rises, feared = parts[Term.TREND] > parts[Term.RATE], parts[Term.PEAK] > replicas
+    return waits or rises or feared or now > JUMP * demand.profile.rate * replicas

@@ -71,6 +71,9 @@ def test_a_miss_is_remembered_and_not_what_is_not_known() -> None:
     assert bad.requests == first.requests
     (blind,) = learn((first,), situation(seen(recipe="r1"), judged(TTFT, state=SloState.PARTIAL)), NOW + 1)
     assert blind.missed is None
+    worse = judged(TTFT, 0.5, state=SloState.PARTIAL)
+    (partly,) = learn((first,), situation(seen(recipe="r1"), worse), NOW + 1)
+    assert partly.missed is not None, "what is seen in part was missed all the same"
 
 
 def test_a_new_recipe_begins_anew() -> None:

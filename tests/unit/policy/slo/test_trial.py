@@ -9,7 +9,7 @@ from gpupool.model.profile import Profile as Learned
 from gpupool.model.profile import Stat
 from gpupool.model.slo import DAY, Objective, Sli
 from gpupool.policy.slo.budget import Alarm, Budget, Burn
-from gpupool.policy.slo.demand import Arrivals, Bounds, Demand, Profile, Sizing, Term, Tuning
+from gpupool.policy.slo.demand import Arrivals, Bounds, Demand, Peak, Profile, Sizing, Term, Tuning
 from gpupool.policy.slo.demand import Budget as Spent
 from gpupool.policy.slo.sizing import size
 from gpupool.policy.slo.trial import LONGEST, affordable, due, fewer, missed
@@ -139,6 +139,24 @@ NOTHING: dict[str, tuple[Demand, Learned]] = {
     "they are not there yet": (demand(36.0, ready=2), PROFILE),
     "its cache would be full": (demand(36.0), replace(PROFILE, kv=Stat(0.75, 9, 0.0))),
     "somebody waits": (demand(36.0, waiting=500.0), PROFILE),
+    "somebody waits, and its owner allows no more": (
+        demand(36.0, waiting=500.0, bounds=Bounds(1, 4)),
+        PROFILE,
+    ),
+    "the load jumps": (demand(36.0, arrivals=Arrivals(30.0, (36.0,) * 59 + (80.0,))), PROFILE),
+    "the load rises": (
+        demand(36.0, arrivals=Arrivals(30.0, tuple(30.0 + n / 3 for n in range(60)))),
+        PROFILE,
+    ),
+    "a peak may come back": (
+        demand(
+            36.0,
+            budget=Spent(9e5, 1e6),
+            arrivals=Arrivals(30.0, (36.0,) * 60, peaks=(Peak(-4000.0, 70.0),)),
+            bounds=Bounds(1, 4),
+        ),
+        PROFILE,
+    ),
     "no rate is known": (demand(36.0, arrivals=Arrivals(30.0, ())), PROFILE),
     "nothing is learned": (demand(36.0, profile=Profile(0.0, 0, 60.0)), PROFILE),
 }
