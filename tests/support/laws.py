@@ -145,12 +145,13 @@ class Observer:
             warned = timer is not None and timer.stage is Stage.WARNED
             lent = warned and status.timer is not None and status.timer.stage is Stage.LENT
             opened = self._opened(snapshot, status.key.namespace)
-            if status.allowance < old.allowance and opened and not lent:
-                self._did_not_fit(old.allowance - status.allowance)
-                continue
             request = self.engine.cluster.requests[status.key]
             edited = self.asked.get(status.key) != (request.gpus, request.preemptible)
-            if status.allowance < old.allowance and not (edited and status.granted <= request.gpus):
+            fell = status.allowance < old.allowance and not (edited and status.granted <= request.gpus)
+            if fell and opened and not lent:
+                self._did_not_fit(old.allowance - status.allowance)
+                continue
+            if fell:
                 assert timer is not None, f"law 5: {status.key} lost GPUs without a timer"
                 self._taking_was_announced(snapshot, status, old, timer)
             recalled = timer is not None and timer.stage is Stage.RECALLING

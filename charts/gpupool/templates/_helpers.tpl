@@ -108,6 +108,9 @@ it is required: what is missing is told in a condition, and giving goes on. */}}
 - {name: GPUPOOL_LEASE_GIVE_UP, value: {{ .Values.leaderElection.giveUpSeconds | toString | quote }}}
 - {name: GPUPOOL_LEASE_RENEW, value: {{ .Values.leaderElection.renewSeconds | toString | quote }}}
 - {name: GPUPOOL_LEASE_RETRY, value: {{ .Values.leaderElection.retrySeconds | toString | quote }}}
+{{- /* Large answers and pages come and go every few seconds: kept in the heap, glibc gives their memory back late or never. */}}
+- {name: MALLOC_MMAP_THRESHOLD_, value: "131072"}
+- {name: MALLOC_TRIM_THRESHOLD_, value: "131072"}
 - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
 {{- with .Values.env }}
