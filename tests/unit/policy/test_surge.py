@@ -114,6 +114,7 @@ NOT_LENT: dict[str, dict[str, Any]] = {
     "another resource": {"target": rolling(counts={"example.com/gpu": 1})},
     "pods are not heard of": {"senses": Senses(unheard=(PODS,))},
     "more is committed than there is": {"nodes": nodes(gpus=4)},
+    "the grant affords no pod": {"request": granted("chat", 1), "target": rolling(gpus=2)},
     "a part is lent out": {
         "request": granted("chat", 6, allowance=4),
         "quotas": {"vision": a_quota(4, 4, timers={"chat": LENT})},
