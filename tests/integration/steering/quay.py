@@ -3,6 +3,7 @@
 import base64
 import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -86,6 +87,13 @@ class Quay:
             metrics=[{"type": "External", "external": external}],
             behavior={"scaleDown": {"stabilizationWindowSeconds": 0}},
         )
+
+    def serves(self, client: str) -> bool:
+        """Whether such a client is answered; not while the bundle is another leader's still."""
+        try:
+            return self.direct(client) == HTTPStatus.OK
+        except httpx.ConnectError:
+            return False
 
     def direct(self, client: str) -> int:
         """The status of an answer to a client that comes past the API server, with such a certificate."""

@@ -110,7 +110,7 @@ def test_the_next_leader_serves(quay: Quay, kube: Kube) -> None:
 
     eventually(moved, lambda: f"another pod serves: {kube.find(SLICE)}", 60)
     eventually(quay.available, "the API server finds it", 60)
-    assert quay.direct("front-proxy") == 200
+    eventually(lambda: quay.serves("front-proxy"), "it serves who comes through the API server", 60)
 
 
 def test_the_metric_scales_and_while_the_operator_is_down_nothing_moves(

@@ -192,29 +192,6 @@ def test_a_first_adopt_at_full_grant_ends_no_replica_and_a_pool_that_goes_back_r
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3])
-def test_a_rollout_at_full_grant_ends_or_was_said_not_to(harbour: Harbour, replicas: int) -> None:
-    """Without a request nothing is lent to it (`test_surge`): one pod has to go first."""
-    harbour.govern()
-    harbour.story.ask(harbour.namespace, "chat", replicas)
-    harbour.story.until_phase(harbour.namespace, "chat", "Granted")
-    harbour.deploy(replicas)
-    harbour.scale(low=1, high=9)
-    harbour.promise(hpa="Adopt")
-    harbour.until(lambda: harbour.limits() == (1, replicas), "it is adopted, and none is ended")
-    stuck = "RolloutWouldDeadlock"
-    harbour.kube.delete(harbour.story.request_path(harbour.namespace, "chat"))
-    harbour.until(lambda: harbour.condition(stuck).get("status") == "True", "it is said before")
-    assert "maxUnavailable: 1" in harbour.condition(stuck)["message"]
-
-    harbour.deploy(replicas, surge=1, unavailable=1)
-    harbour.until(lambda: not harbour.condition(stuck), "with maxUnavailable 1 nothing would wait")
-    old = harbour.pods()
-    harbour.deploy(replicas, surge=1, unavailable=1, prompt=900)
-    assert not set(old.values()) & set(harbour.pods().values())
-    assert not harbour.condition(stuck)
-
-
-@pytest.mark.parametrize("replicas", [1, 2, 3])
 def test_below_the_ceiling_a_rollout_has_room_for_its_surge(harbour: Harbour, replicas: int) -> None:
     harbour.govern()
     harbour.story.ask(harbour.namespace, "chat", replicas + 1)

@@ -46,7 +46,7 @@ def test_with_a_rich_budget_fewer_are_tried_and_a_miss_ends_it(plane: Cluster, h
     harbour.deploy(3, load=14)
     harbour.until(lambda: carried(harbour) > 1.1 * CARRIES, "it learns")
     assert "missed" not in harbour.status()["profile"][0]
-    harbour.deploy(3, load=300)
+    harbour.deploy(3, load=300, wait=False)
     harbour.until(lambda: "missed" in harbour.status()["profile"][0], "it is too much, and remembered")
     harbour.until(lambda: harbour.decision().get("floorReason") != "Trial", "nothing is tried any more")
 
