@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from integration.steering.harbour import Harbour
 from localplane.cluster import Cluster
@@ -29,5 +28,7 @@ def taught(plane: Cluster, kube: Kube, harbours: Sequence[Harbour]) -> None:
     plane.start("operator")
 
 
-def learned(harbour: Harbour) -> Any:
-    return harbour.status().get("profile")
+def learned(harbour: Harbour) -> bool:
+    """Whether a profile is begun, of a GPU that has its name: before that it begins anew."""
+    profile = harbour.status().get("profile", ())
+    return bool(profile) and all(row.get("gpu") for row in profile)

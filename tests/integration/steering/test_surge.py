@@ -116,10 +116,10 @@ def test_without_a_gpu_to_lend_an_old_pod_may_go_first(harbour: Harbour, replica
     full(harbour, replicas, reserve=0)
     harbour.until(lambda: harbour.condition(STUCK).get("status") == "True", "it is said before")
     assert "maxUnavailable: 1" in harbour.condition(STUCK)["message"]
-    harbour.deploy(replicas, surge=1, unavailable=1)
+    harbour.deploy(replicas, surge=0, unavailable=1)
     harbour.until(lambda: not harbour.condition(STUCK), "with maxUnavailable 1 nothing would wait")
     old = harbour.pods()
-    harbour.deploy(replicas, surge=1, unavailable=1, prompt=900)
+    harbour.deploy(replicas, surge=0, unavailable=1, prompt=900)
     assert not set(old.values()) & set(harbour.pods().values())
     assert not harbour.condition(STUCK)
 
