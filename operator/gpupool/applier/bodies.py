@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from gpupool.kube.resources import Json
@@ -15,6 +14,7 @@ from gpupool.model.annotations import (
     QUOTA_NAME,
     REQUESTS,
     TIMERS,
+    write_json,
     write_loans,
     write_timers,
 )
@@ -31,7 +31,7 @@ def quota(pool: Pool, action: SetQuota, epoch: int) -> Json:
     if action.left_out:
         annotations[LEFT_OUT] = str(action.left_out)
     if action.implicit:
-        annotations[IMPLICIT] = json.dumps(dict(action.implicit), sort_keys=True, separators=(",", ":"))
+        annotations[IMPLICIT] = write_json(dict(action.implicit))
     if action.opening:
         annotations[OPENING] = "true"
     if action.loans:

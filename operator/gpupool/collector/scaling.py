@@ -55,8 +55,17 @@ def _rolling(meta: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     """Whether a Deployment has not finished what was asked of it, and has not given up."""
     if status.get("observedGeneration", 0) < meta.get("generation", 0):
         return True
-    rows = (c for c in status.get("conditions", ()) if c["type"] == "Progressing")
-    return any(c["status"] == "True" and c.get("reason") != "NewReplicaSetAvailable" for c in rows)
+    return _goes_on(_conditions(status).get("Progressing"))
+
+
+def _conditions(status: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return {c["type"]: c for c in status.get("conditions", ())}
+
+
+def _goes_on(progress: Mapping[str, Any] | None) -> bool:
+    """Whether a Deployment's controller sees a rollout that is neither done nor given up."""
+    done = "NewReplicaSetAvailable"
+    return progress is not None and progress["status"] == "True" and progress.get("reason") != done
 
 
 def _stepped(meta: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | None:
@@ -67,12 +76,11 @@ def _stepped(meta: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | N
     """
     if status.get("observedGeneration", 0) < meta.get("generation", 0):
         return None
-    rows = {c["type"]: c for c in status.get("conditions", ())}
+    rows = _conditions(status)
     progress, refused = rows.get("Progressing"), rows.get("ReplicaFailure")
     if progress is not None and progress["status"] != "True":
         return None
-    under_way = progress is not None and progress.get("reason") != "NewReplicaSetAvailable"
-    told = progress if under_way else refused
+    told = progress if _goes_on(progress) else refused
     return None if told is None or told["status"] != "True" else moment(told.get("lastUpdateTime"))
 
 

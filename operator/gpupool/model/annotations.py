@@ -81,6 +81,11 @@ def read_json(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def write_json(value: Mapping[str, Any]) -> str:
+    """An annotation of ours, compact and with sorted keys: the same text for the same value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
 def read_moments(found: Iterable[str]) -> tuple[datetime, ...]:
     """Times that can be compared with ours.
 
@@ -130,8 +135,7 @@ def _number(value: Any) -> int | None:
 
 def write_timers(timers: Mapping[str, Timer]) -> str:
     """Timers as compact JSON with sorted keys: the same text for the same timers."""
-    rows = {name: _row(timer) for name, timer in timers.items()}
-    return json.dumps(rows, sort_keys=True, separators=(",", ":"))
+    return write_json({name: _row(timer) for name, timer in timers.items()})
 
 
 def timer_size(name: str, timer: Timer) -> int:
@@ -174,8 +178,7 @@ def _loan(raw: Any) -> Loan | None:
 
 def write_loans(loans: Mapping[str, Loan]) -> str:
     """Loans as compact JSON with sorted keys."""
-    rows = {name: _loan_row(loan) for name, loan in loans.items()}
-    return json.dumps(rows, sort_keys=True, separators=(",", ":"))
+    return write_json({name: _loan_row(loan) for name, loan in loans.items()})
 
 
 def _loan_row(loan: Loan) -> dict[str, Any]:

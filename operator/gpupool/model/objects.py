@@ -7,7 +7,7 @@ server's, timezone-aware UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -154,6 +154,10 @@ class Loan:
     until: datetime
     over: int = 0
     spent: str = ""
+
+    def kept(self, gpus: int) -> Loan:
+        """The same with so many GPUs of it; the others are over."""
+        return replace(self, gpus=gpus, over=self.over + self.gpus - gpus)
 
 
 @dataclass(frozen=True, slots=True)

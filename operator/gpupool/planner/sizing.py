@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from gpupool.model.profile import Profile as Learned
 from gpupool.model.slo import DAY, Sli, SloState
 from gpupool.model.steering import Needed, Scaling, Wake
 from gpupool.planner.endpoints import SloStatus
@@ -75,7 +76,7 @@ def size_endpoint(scene: SizingScene, now: datetime, tuning: Tuning) -> Sizing:
 
 def _tried(scene: SizingScene, demand: Demand, found: Sizing, tuning: Tuning) -> Sizing:
     """With one replica fewer, where that may be tried."""
-    profile = next(iter(scene.status.findings.profiles), None)
+    profile = _serving(scene.status)
     judged = [(o.objective, o.budget) for o in scene.status.objectives]
     few = any(budget.events < scene.status.min_events for _, budget in judged)
     if profile is None or few or not due(profile.missed, demand.now):
@@ -130,9 +131,14 @@ def _low(scene: SizingScene, tuning: Tuning) -> int:
     return 0 if unseen else 1
 
 
+def _serving(status: SloStatus) -> Learned | None:
+    """What is learned of the GPU model that serves now."""
+    return next(iter(status.findings.profiles), None)
+
+
 def _profile(status: SloStatus) -> Profile:
-    """Of the GPU model that serves now. From where on requests would queue is not known: it was never met."""
-    found = next(iter(status.findings.profiles), None)
+    """What one replica carries. From where on requests would queue is not known: it was never met."""
+    found = _serving(status)
     if found is None or found.requests is None:
         return Profile(0.0, 0, STARTUP)
     starts = found.cold_start.p90

@@ -151,16 +151,13 @@ def carry(snapshot: Snapshot, desk: Desk, under_way: Mapping[Key, Rollout]) -> N
         wish = Wish(0) if rollout is None else _wish(desk, rollout, loan, snapshot.now)
         kept = min(loan.gpus, wish.gpus)
         found = replace(
-            loan,
-            gpus=kept,
-            over=loan.over + loan.gpus - kept,
+            loan.kept(kept),
             until=loan.until if wish.until is None else wish.until,
             spent=rollout.template if rollout is not None and wish.spent else loan.spent,
         )
         desk.lend_surge(key, found)
         if rollout is not None:
-            claim = desk.claim(rollout.claim)
-            desk.mark(replace(claim, surge=claim.surge + kept, over=claim.over + found.over))
+            _book(desk, rollout.claim, kept, found.over)
     for key in tuple(desk.loans):
         _come_back(snapshot, desk, key, under_way.get(key))
 
@@ -181,8 +178,7 @@ def _come_back(snapshot: Snapshot, desk: Desk, key: Key, rollout: Rollout | None
 def decide(snapshot: Snapshot, desk: Desk, under_way: Mapping[Key, Rollout]) -> None:
     """After everything is given: end loans that others are owed, and lend what nobody is."""
     for key in tuple(_called(desk)):
-        loan = desk.loans[key]
-        desk.lend_surge(key, replace(loan, gpus=0, over=loan.over + loan.gpus))
+        desk.lend_surge(key, desk.loans[key].kept(0))
     if desk.free < 0 or desk.ledger.unwalled or cannot_give(snapshot) is not None:
         return
     for key, rollout in under_way.items():
@@ -217,8 +213,13 @@ def _lend(desk: Desk, key: Key, rollout: Rollout, now: datetime) -> None:
     if gpus <= 0 or wish.until is None or beyond or full:
         return
     desk.lend_surge(key, replace(loan, gpus=loan.gpus + gpus, until=wish.until))
-    claim = desk.claim(rollout.claim)
-    desk.mark(replace(claim, surge=claim.surge + gpus))
+    _book(desk, rollout.claim, gpus)
+
+
+def _book(desk: Desk, key: Key, surge: int, over: int = 0) -> None:
+    """Note at a request what its rollouts are lent, and what they were."""
+    claim = desk.claim(key)
+    desk.mark(replace(claim, surge=claim.surge + surge, over=claim.over + over))
 
 
 def spare(desk: Desk) -> int:

@@ -9,25 +9,16 @@ from typing import Any
 import pytest
 
 from integration.steering.harbour import Harbour
-from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
 from support.observer import Observer
-from support.plane import FAST_HPA, eventually, temporary_cluster
+from support.plane import eventually
 from support.story import Story
 
 Json = dict[str, Any]
 STUCK, LENT = "RolloutWouldDeadlock", "SurgeLoan"
 LOANS = "gpupool.dev/surge-loans"
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def plane() -> Iterator[Cluster]:
-    """A cluster whose HPA controller looks every second, as does the operator."""
-    with temporary_cluster(FAST_HPA) as cluster:
-        release.install(cluster, {"cycleInterval": 1}, quiet=True)
-        yield cluster
 
 
 @pytest.fixture

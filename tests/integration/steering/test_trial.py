@@ -1,8 +1,6 @@
 """Fewer replicas than ever carried it, tried on a simulated engine that can do more than it did."""
 
-import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,11 +8,7 @@ from integration.steering.harbour import Harbour
 from integration.steering.teaching import CARRIES, taught
 from localplane import release
 from localplane.cluster import Cluster
-from localplane.kube import Kube
 from support.plane import FAST_HPA, temporary_cluster
-from support.story import Story
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +17,6 @@ def plane() -> Iterator[Cluster]:
     with temporary_cluster(FAST_HPA) as cluster:
         release.install(cluster, {"cycleInterval": 1, "evaluationWindow": "40s"}, quiet=True)
         yield cluster
-
-
-@pytest.fixture
-def harbour(kube: Kube, namespace: Callable[..., str]) -> Iterator[Harbour]:
-    """A team and a node of this test alone."""
-    story = Story(kube, namespace, name=f"try-{os.getpid()}-{next(_numbers)}")
-    story.add_nodes(1)
-    yield Harbour(kube, story, story.team("chat"))
-    story.end()
 
 
 def test_with_a_rich_budget_fewer_are_tried_and_a_miss_ends_it(plane: Cluster, harbour: Harbour) -> None:
