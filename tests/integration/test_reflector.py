@@ -1,6 +1,7 @@
 """A reflector against the real API server: it follows, and finds out when it does not."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -58,11 +59,16 @@ async def test_bookmarks_keep_a_quiet_store_young(
     kube: Kube, client: KubeClient, namespace: Callable[..., str]
 ) -> None:
     home, elsewhere = namespace("reflect"), namespace("busy")
-    # The server means to send one 2 s before a watch ends, and looks who is due about once a second.
+    # The server means to send one 2 s before a watch ends, looks who is due about once a second, and
+    # sends none to a watch that began with the version it would tell: something has to happen meanwhile.
     async with mirrored(client, home, replace(QUICK, watch=(6, 6))) as mirror:
-        before = mirror.reflector.store.version
-        put(kube, elsewhere, "noise", "1")
-        await eventually(lambda: mirror.reflector.counters.bookmarks > 0, 30, "a bookmark")
+        before, noise = mirror.reflector.store.version, itertools.count()
+
+        def told() -> bool:
+            put(kube, elsewhere, "noise", str(next(noise)))
+            return mirror.reflector.counters.bookmarks > 0
+
+        await eventually(told, 30, "a bookmark")
         await eventually(lambda: mirror.reflector.store.version > before, what="progress without events")
         assert mirror.reflector.counters.lists == 1
 

@@ -86,6 +86,12 @@ def journey_ends(story: Story, team: str) -> None:
         raise AssertionError(f"{error}; refused: {refused}; {story.pool_status()['conditions']}") from error
 
 
+def _bindings(story: Story) -> list[Json]:
+    """The pool's own bindings of validating policies."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+    return story.kube.list(path, labels=f"{POOL_LABEL}={story.name}")
+
+
 def uids(story: Story, team: str) -> dict[str, str]:
     """Living pods of a namespace by name."""
     pods = story.kube.list(f"/api/v1/namespaces/{team}/pods")
@@ -115,16 +121,13 @@ def test_the_whole_way_there_and_back(story: Story, mutate: bool) -> None:
 
     story.pool("Recommend", shares=share)
     named = pod("named", 1, nodeName="gpu-7")
+    # What all pools share may warn of it too: the pool's own are waited for.
+    bindings = story.until(lambda: _bindings(story), "Recommend binds its policies", 90)
     said = story.until(lambda: warned_only(story.kube, team, named), "a bad pod is warned about", 90)
     assert any("remove spec.nodeName" in line for line in said)
     found = marks(story.kube, story.name)
-    assert found
     assert all("admissionpolic" in mark for mark in found), "Recommend writes nothing but policies"
     assert not any(mark.startswith("mutating") for mark in found)
-    bindings = story.kube.list(
-        "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
-        labels=f"{POOL_LABEL}={story.name}",
-    )
     assert {a for b in bindings for a in b["spec"]["validationActions"]} == {"Warn", "Audit"}
     assert story.status(team, "work")["granted"] == 12
 

@@ -82,7 +82,7 @@ def test_what_goes_wrong_with_the_data_is_named_and_mends(
 ) -> None:
     town.deploy()
     town.promise()
-    town.until_state("OK")
+    town.until(lambda: "attainment" in town.row(), "it is measured")
     town.say(**data)
     row = town.until_state(state)
     assert words in row.get("message", "")
