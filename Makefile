@@ -120,10 +120,8 @@ test: lint ## Everything: lint, unit, integration on the real control plane, cha
 	@$(BIN)/python tests/run.py
 
 .PHONY: test-faults
-test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, outages and storms under an observer (two hours on two cores)
-	@HYPOTHESIS_PROFILE=faults pytest -q tests/unit/simulator --timeout=5400
-	@GPUPOOL_FAULTS=full pytest -q tests/integration/faults tests/integration/outages tests/integration/manifests
-	@GPUPOOL_FAULTS=full pytest -q tests/chart/test_least_rbac.py tests/chart/test_gitops.py
+test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, outages and storms under an observer (two hours on two cores) [PARTS="laws faults rights manifests gitops"]
+	@$(BIN)/python tests/run.py --full $(PARTS)
 
 .PHONY: bench
 bench: $(READY) ## Figures beside baselines, in one table: [PARTS="plan pods steady scale large rate kueue endpoints soak"] [SIZE=0.1] [MINUTES=20]

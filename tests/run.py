@@ -1,5 +1,7 @@
 """`make test`: each part of the suite as a pytest of its own, with its time, and one sum at the end.
 
+`make test-faults` is the same runner over the long forms of some parts (`--full`).
+
 What fails beside others on a control plane is tried once more on a plane of its own, with nothing beside it:
 a machine that is shared may be slow for a moment, and a defect fails again. Both are told.
 
@@ -43,6 +45,7 @@ class Part:
         options: of pytest.
         without: folders that belong to other parts.
         alone: keeps the processors busy, so nothing runs beside it.
+        variables: of its environment, beside ours.
     """
 
     name: str
@@ -50,14 +53,21 @@ class Part:
     options: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     alone: bool = False
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> frozenset[Path]:
         """Its test files."""
-        found = {file for path in self.paths for file in (TESTS / path).rglob("test_*.py")}
+        places = [TESTS / path for path in self.paths]
+        found = {file for place in places for file in ([place] if place.suffix else place.rglob("test_*.py"))}
         return frozenset(
             f for f in found if not any((TESTS / folder) in f.parents for folder in self.without)
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Ours and its own, and nothing kept back in a buffer."""
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **dict(self.variables)}
 
     def command(self, scratch: Path, *more: str) -> list[str]:
         """The pytest call; it writes its results, and what failed, below `scratch`."""
@@ -117,16 +127,32 @@ PARTS = (
     Part("telemetry", TELEMETRY, SLOWEST),
     Part("faults", FAULTS, SLOWEST),
 )
+EVERYTHING = (("GPUPOOL_FAULTS", "full"),)
+LONG = (
+    Part(
+        "laws",
+        ("unit/simulator",),
+        (*SPREAD, "--timeout=5400"),
+        alone=True,
+        variables=(("HYPOTHESIS_PROFILE", "faults"),),
+    ),
+    Part("faults", FAULTS, SLOWEST, variables=EVERYTHING),
+    # One rule taken away at a time, on two planes beside each other.
+    Part("rights", ("chart/test_least_rbac.py",), ("--numprocesses=2", *SLOWEST), variables=EVERYTHING),
+    Part("manifests", ("integration/manifests",), SLOWEST, variables=EVERYTHING),
+    Part("gitops", ("chart/test_gitops.py",), SLOWEST, variables=EVERYTHING),
+)
 
 
-def main(names: list[str]) -> int:
-    """Run all parts, or those named; returns 1 if anything failed."""
-    unknown = set(names) - {part.name for part in PARTS}
+def main(words: list[str]) -> int:
+    """Run all parts, or those named; of the long forms with `--full`. Returns 1 if anything failed."""
+    parts, names = (LONG if "--full" in words else PARTS), set(words) - {"--full"}
+    unknown = names - {part.name for part in parts}
     if unknown:
-        say(f"no such part: {', '.join(sorted(unknown))}; parts: {', '.join(part.name for part in PARTS)}")
+        say(f"no such part: {', '.join(sorted(unknown))}; parts: {', '.join(part.name for part in parts)}")
         return 2
     began = time.monotonic()
-    chosen = [part for part in PARTS if (not names or part.name in names) and part.files]
+    chosen = [part for part in parts if (not names or part.name in names) and part.files]
     outcomes = [run(part) for part in chosen if part.alone]
     beside = [part for part in chosen if not part.alone]
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +170,7 @@ def run(part: Part) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         command = part.command(Path(scratch))
-        code = subprocess.run(command, cwd=TESTS.parent, env=environment(), check=False).returncode
+        code = subprocess.run(command, cwd=TESTS.parent, env=part.environment, check=False).returncode
         return count(part.name, time.monotonic() - began, code, Path(scratch) / REPORT)
 
 
@@ -156,7 +182,7 @@ def tried_again(part: Part, scratch: Path, first: Outcome) -> Outcome:
     began = time.monotonic()
     (scratch / REPORT).unlink()
     command = part.command(scratch, "--last-failed", "--last-failed-no-failures=none")
-    code = subprocess.run(command, cwd=TESTS.parent, env=environment(), check=False).returncode
+    code = subprocess.run(command, cwd=TESTS.parent, env=part.environment, check=False).returncode
     second = count(part.name, time.monotonic() - began, code, scratch / REPORT)
     return merged(first, second)
 
@@ -182,7 +208,7 @@ def run_beside(part: Part, scratch: Path) -> Outcome:
     output = scratch / "output"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            part.command(scratch), cwd=TESTS.parent, env=environment(), stdout=sink, stderr=sink
+            part.command(scratch), cwd=TESTS.parent, env=part.environment, stdout=sink, stderr=sink
         )
         code = watched(part, process, output, began)
     show(f"\n=== {part.name} ===\n{output.read_text(errors='replace')}")
@@ -197,11 +223,6 @@ def watched(part: Part, process: "subprocess.Popen[bytes]", output: Path, began:
         except subprocess.TimeoutExpired:
             percent = re.findall(r"\[ *(\d+)%\]", output.read_text(errors="replace"))
             say(f"=== {part.name}: {percent[-1] if percent else 0} % after {time.monotonic() - began:.0f} s")
-
-
-def environment() -> dict[str, str]:
-    """Ours, and nothing kept back in a buffer."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def count(name: str, seconds: float, code: int, report: Path) -> Outcome:

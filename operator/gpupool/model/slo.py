@@ -191,6 +191,11 @@ class Slo:
     ledger: Ledger = field(default_factory=Ledger)
     use: Use = UNSEEN
 
+    @property
+    def at(self) -> tuple[str, ObjectRef]:
+        """Its workload, by namespace and reference."""
+        return self.key.namespace, self.target
+
 
 @dataclass(frozen=True, slots=True)
 class SloSnapshot:

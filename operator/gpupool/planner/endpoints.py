@@ -113,7 +113,7 @@ def _status(snapshot: SloSnapshot, slo: Slo, owners: Mapping[Workload, Slo]) -> 
         ready=endpoint.ready,
         objectives=found,
         conditions=(
-            *_conditions(slo, found, owners[slo.key.namespace, slo.target]),
+            *_conditions(slo, found, owners[slo.at]),
             *drifting.conditions(known.drifting),
         ),
         min_events=slo.min_events,

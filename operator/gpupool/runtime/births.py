@@ -20,7 +20,7 @@ def births(slos: Iterable[Slo], by_owner: Owned, now: datetime) -> Mapping[Key, 
         by_owner: the cluster's pods by namespace and top owner.
         now: the server's time.
     """
-    return {slo.key: _of(by_owner.get((slo.key.namespace, slo.target), ()), now) for slo in slos}
+    return {slo.key: _of(by_owner.get(slo.at, ()), now) for slo in slos}
 
 
 def _of(pods: Sequence[Pod], now: datetime) -> Births:

@@ -238,7 +238,7 @@ class Belonging:
         before: Mapping[str, float],
         now: float,
     ) -> Subject:
-        present = owned.get((slo.key.namespace, slo.target), ())
+        present = owned.get(slo.at, ())
         ready = sorted(p.key.name for p in present if p.ready and not p.terminating)
         here = dict.fromkeys((p.key.name for p in present), now)
         kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
@@ -260,7 +260,7 @@ class Belonging:
 def _resting(subject: Subject, targets: Targets) -> Subject:
     """The endpoint; one that may sleep, and wants no pod, has none because nobody asks."""
     slo = subject.slo
-    target = targets.get((slo.key.namespace, slo.target))
+    target = targets.get(slo.at)
     asleep = slo.scaling.low == 0 and target is not None and not target.replicas and not subject.ready
     return replace(subject, asleep=asleep)
 

@@ -55,7 +55,7 @@ class Guarding:
         scenes = {
             slo.key: GuardScene(
                 slo=slo,
-                target=targets.get((slo.key.namespace, slo.target)),
+                target=targets.get(slo.at),
                 place=around.place(slo.key.namespace),
                 source=self._source(slo, stable.get(slo.key, "")) if slo.guard is GuardMode.ROLLBACK else "",
             )
@@ -74,7 +74,7 @@ class Guarding:
         if not revision:
             return ""
         sets = self._context.mirror.replicasets.store.values()
-        return source(sets, (slo.key.namespace, slo.target), revision)
+        return source(sets, slo.at, revision)
 
     # ------------------------------------------------------------------ what is done
 

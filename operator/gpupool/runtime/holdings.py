@@ -20,9 +20,7 @@ def holdings(slos: Iterable[Slo], owned: Owned, found: Membership) -> Mapping[Ke
         owned: the cluster's pods by namespace and top owner.
         found: what belongs to which pool.
     """
-    return {
-        slo.key: _holding(owned.get((slo.key.namespace, slo.target), ()), _pool(slo, found)) for slo in slos
-    }
+    return {slo.key: _holding(owned.get(slo.at, ()), _pool(slo, found)) for slo in slos}
 
 
 def _pool(slo: Slo, found: Membership) -> Pool | None:

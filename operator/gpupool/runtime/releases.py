@@ -28,13 +28,13 @@ def releases(
         controllers: ReplicaSets and StatefulSets.
         deployments: those with GPUs.
     """
-    wanted = {(s.key.namespace, s.target): s.key for s in slos if s.guard is not GuardMode.OFF}
+    wanted = {s.at: s.key for s in slos if s.guard is not GuardMode.OFF}
     failed = {(t.key.namespace, t.ref) for t in deployments if t.rollable is not None and t.rollable.failed}
     newest = _newest(controllers, wanted)
     return {
-        s.key: Release(newest.get(at, ""), _populations(owned.get(at, ())), at in failed)
+        s.key: Release(newest.get(s.at, ""), _populations(owned.get(s.at, ())), s.at in failed)
         for s in slos
-        if (at := (s.key.namespace, s.target)) in wanted
+        if s.at in wanted
     }
 
 

@@ -71,7 +71,7 @@ class Resourcing:
     ) -> ResourceSnapshot:
         mirror, vpas = self._context.mirror, self._vpas()
         wanted = [s for s in slos if s.scaling.vpa is not VpaMode.OFF]
-        containers = {s.key: _containers(around.owned.get((s.key.namespace, s.target), ())) for s in slos}
+        containers = {s.key: _containers(around.owned.get(s.at, ())) for s in slos}
         self._remember(plan, slos, containers, signals, around.world.now.timestamp())
         by_target = _by_target((v.key, v.target, v) for v in vpas)
         scalers = [*mirror.autoscalers.store.values(), *mirror.scaled_objects.values()]

@@ -58,7 +58,7 @@ class Sizing:
             return {}
         judged = {s.key: s for s in statuses}
         serving = [
-            _serving(s, judged[s.slo.key].engine, targets.get(_place(s)), pods.get(_place(s), ()))
+            _serving(s, judged[s.slo.key].engine, targets.get(s.slo.at), pods.get(s.slo.at, ()))
             for s in subjects
         ]
         await self._arriving.read(serving, now.timestamp())
@@ -66,7 +66,7 @@ class Sizing:
         found: dict[Key, Needed] = {}
         slept, self._slept = self._slept, set()
         for subject, endpoint in zip(subjects, serving, strict=True):
-            target, key = targets.get(_place(subject)), subject.slo.key
+            target, key = targets.get(subject.slo.at), subject.slo.key
             if target is not None and not target.replicas:
                 self._slept.add(endpoint.who)
             scene = SizingScene(
@@ -92,10 +92,6 @@ class Sizing:
             "waiting": record.waiting,
             "running": record.running,
         }
-
-
-def _place(subject: Subject) -> Workload:
-    return subject.slo.key.namespace, subject.slo.target
 
 
 def _serving(subject: Subject, engine: str, target: Target | None, pods: Iterable[Pod]) -> Serving:

@@ -109,7 +109,7 @@ class Steering:
         scenes = {
             slo.key: Scene(
                 slo=slo,
-                target=targets.get((slo.key.namespace, slo.target)),
+                target=targets.get(slo.at),
                 scalers=tuple(by_target.get((slo.key.namespace, bare(slo.target)), ())),
                 made=made.get(slo.uid),
                 taken=present.get(Key(slo.key.namespace, name_of(slo)), slo.uid) != slo.uid,
@@ -154,7 +154,7 @@ class Steering:
         rolling = {at for at, target in targets.items() if target.rolling}
         now, before, self._ready = self._monotonic(), self._ready, {}
         for slo in slos:
-            at = (slo.key.namespace, slo.target)
+            at = slo.at
             recent = [row for row in before.get(slo.key, ()) if now - row[0] <= READY]
             most = max((n for _, n in recent), default=0) if at in rolling else 0
             living = (p for p in owned.get(at, ()) if not p.terminating)
