@@ -29,7 +29,7 @@ from gpupool.model.standing import Standing
 from gpupool.model.world import World
 from gpupool.policy.membership import Membership, resolve
 from gpupool.runtime.concern import Concern, Concerned, disturbs, tells
-from gpupool.runtime.reading import Reader
+from gpupool.runtime.reading import Reader, Tracked
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import ReflectorReading
 
@@ -70,10 +70,10 @@ class Mirror:
         self._mapped: tuple[tuple[int, int], World, Membership] | None = None
         self._pool_reader = Reader("GpuPool", convert.pool)
         self._request_reader = Reader("CapacityRequest", convert.request, remnants.request, convert.again)
-        self.pools = self._mirror(kinds.GPU_POOLS, self._pool_reader)
-        self.requests = self._mirror(kinds.CAPACITY_REQUESTS, self._request_reader)
+        self.pools = self._ours(kinds.GPU_POOLS, self._pool_reader)
+        self.requests = self._ours(kinds.CAPACITY_REQUESTS, self._request_reader)
         self._slo_reader = Reader("InferenceSLO", inference.read)
-        self.slos = self._mirror(kinds.INFERENCE_SLOS, self._slo_reader)
+        self.slos = self._ours(kinds.INFERENCE_SLOS, self._slo_reader)
         self.nodes = self._mirror(kinds.NODES, see.node)
         self.namespaces = self._mirror(kinds.NAMESPACES, see.namespace)
         self.quotas = self._mirror(kinds.RESOURCE_QUOTAS, self._quota)
@@ -114,6 +114,15 @@ class Mirror:
         selection = Selection(resource, labels=labels, fields=fields)
         changed = partial(self._changed, resource.plural)
         return Reflector(self._client, selection, project, changed, pace=pace)
+
+    def _ours(self, resource: Resource, reader: Reader) -> Reflector[Any]:
+        """A kind of ours, and its reader that remembers what was valid."""
+
+        def changed(change: Change[Tracked]) -> None:
+            reader.forget(change)
+            self._changed(resource.plural, change)
+
+        return Reflector(self._client, Selection(resource), reader, changed)
 
     def _aside(self, resource: Resource, project: Callable[[Json], Any]) -> Reflector[Any]:
         """What only endpoints are steered by: no pool is woken, and the World stays as it is."""

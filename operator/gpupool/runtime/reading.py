@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from gpupool.api.v1alpha1 import explain
+from gpupool.collector.store import Change
 from gpupool.kube.resources import Json, ObjectKey, key_of
 from gpupool.model.objects import Key, Request
 from gpupool.model.plan import Notice
@@ -94,6 +95,16 @@ class Reader:
         stays = "The last valid version stays in force" if kept else "It is not looked at"
         message = f"{error}. {stays} until this is corrected."
         return Notice(self._kind, Key(key.namespace, key.name), uid, "Invalid", message, warning=True)
+
+    def forget(self, change: Change[Tracked]) -> None:
+        """Let go of an object that a change tells is gone, or has another in its place.
+
+        Who leads asks for complaints too, which finds what no change told of; a standby asks for nothing.
+        """
+        if (gone := change.old) is None or (change.new and change.new.value.uid == gone.value.uid):
+            return
+        self._valid.pop((change.key, gone.value.uid), None)
+        self._broken.pop((change.key, gone.value.uid), None)
 
     def complaints(self, there: Present) -> tuple[Notice, ...]:
         """What is wrong with the objects that are still there; all others are forgotten, sooner or later."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gpupool.api import convert, remnants
-from gpupool.collector.store import Entry, Store
+from gpupool.collector.store import Change, ChangeKind, Entry, Store
 from gpupool.kube.resources import key_of
 from gpupool.model.objects import Request
 from gpupool.model.pool import Pool
@@ -134,6 +134,21 @@ def test_what_is_gone_is_forgotten() -> None:
     reader(raw(expectedUtilization=150))
     assert reader.complaints(there()) == ()
     assert gpus(reader, raw(expectedUtilization=150)) is None
+
+
+def test_what_is_gone_is_forgotten_without_being_asked_for_complaints() -> None:
+    reader = a_reader()
+    old, new = reader(raw(uid="old")), reader(raw(uid="new"))
+    assert old
+    assert new
+    key = key_of(raw())
+    reader.forget(Change(ChangeKind.ADDED, key, None, old))
+    reader.forget(Change(ChangeKind.CHANGED, key, old, old))
+    assert gpus(reader, raw(uid="old", expectedUtilization=150)) == 4, "it is there still"
+    reader.forget(Change(ChangeKind.CHANGED, key, old, new))
+    assert gpus(reader, raw(uid="old", expectedUtilization=150)) is None, "another is in its place"
+    reader.forget(Change(ChangeKind.DELETED, key, new, None))
+    assert gpus(reader, raw(uid="new", expectedUtilization=150)) is None
 
 
 def test_a_status_that_moves_leaves_the_spec_as_it_was_read() -> None:
