@@ -20,7 +20,7 @@ SPANS = [
 MATCHER = 'job="dcgm-exporter"'
 LIVING = (
     "((%s) and on (namespace, exported_namespace, request, pool, resource)"
-    " max_over_time(gpupool_request_used_gpus{%s}[900s]))"
+    " max_over_time(gpupool_request_used_gpus{%s}[300s]))"
 )
 """Only of requests that were told of lately."""
 RAW_NAMES = r"(?:DCGM_FI_\w+|gpupool_\w+)"
@@ -63,7 +63,7 @@ def test_fourteen_questions_and_no_raw_range_longer_than_an_hour(
 def test_the_week_of_endpoints_is_one_more_question_and_reads_what_the_rules_kept() -> None:
     asked = week_query("lab", ["chat", "a.b", "chat"], ("gpupool-metrics",))
     assert [(raw, seconds) for raw, seconds in ranges(asked) if not raw] == [(False, 604_800)] * 2
-    assert asked.endswith('gpupool_request_used_gpus{pool="lab",job="gpupool-metrics"}[900s]))')
+    assert asked.endswith('gpupool_request_used_gpus{pool="lab",job="gpupool-metrics"}[300s]))')
     kept = 'gpupool:request_used_gpus:max5m{pool="lab",job="gpupool-metrics"'
     assert kept + r',namespace=~"a\\.b|chat"}' in asked
     assert kept + r',exported_namespace=~"a\\.b|chat"}' in asked

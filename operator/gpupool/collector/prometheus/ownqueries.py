@@ -14,6 +14,9 @@ OWN_STEPS: Final = 240
 RECENT: Final = timedelta(minutes=15)
 """What a recording rule may not have told yet, with room for a missed evaluation."""
 
+LIVING: Final = timedelta(minutes=5)
+"""A request that no scrape of this time told of is gone: for so long Prometheus itself looks back."""
+
 WEEK: Final = timedelta(days=7)
 """The least time whose peak is kept for an endpoint that users were promised something of."""
 
@@ -94,7 +97,7 @@ def _living(promql: str, matcher: str) -> str:
 
     After a longer silence of ours nothing is known until we were scraped again, and nothing is taken.
     """
-    lately = f"max_over_time({USED_GPUS}{{{matcher}}}[{duration(RECENT.total_seconds())}])"
+    lately = f"max_over_time({USED_GPUS}{{{matcher}}}[{duration(LIVING.total_seconds())}])"
     return f"(({promql}) and on {labels(WHOSE)} {lately})"
 
 
