@@ -27,7 +27,7 @@ STUCK = 300.0
 """Seconds beyond two intervals after which a loop without a turn counts as stuck; writes may take long."""
 REST = 4.0
 """What tidying took, it rests for so many times: under load it is a fifth of the work at most."""
-LONGEST_REST = 2.0
+LONGEST_REST = 10.0
 """Seconds that it rests, at most."""
 LOOK = 0.2
 """Seconds between two looks for pools that are new or gone, meanwhile."""
