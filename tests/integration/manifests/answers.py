@@ -7,7 +7,7 @@ OK: Final = range(200, 300)
 REFUSED: Final = frozenset({400, 413, 415, 422})
 FIELD: Final = re.compile(
     r"\b(spec|metadata|status)[.\[]\w|unknown field \"|"
-    r"(^|[\s\"\[])(apiVersion|kind|spec|metadata|namespace|name)\b"
+    r"(^|[\s\"\[.])(apiVersion|kind|spec|metadata|namespace|name)\b"
 )
 SYNTAX: Final = re.compile(
     r"line \d+|invalid character|unexpected end|exceeded max depth|max depth|excessive aliasing|"

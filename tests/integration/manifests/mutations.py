@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, Final
 
-from integration.manifests.values import NUMBERS, OTHERS, TEXTS, any_value, deep
+from integration.manifests.values import NUMBERS, TEXTS, any_value, deep, nothing_much
 
 Json = dict[str, Any]
 Place = tuple[Any, Any]
@@ -60,7 +60,7 @@ def dropped(rng: Random, body: Json) -> None:
 def nothing(rng: Random, body: Json) -> None:
     """A null, an empty list, an empty map."""
     holder, key = _place(rng, body)
-    holder[key] = rng.choice(OTHERS)
+    holder[key] = nothing_much(rng)
 
 
 def unknown(rng: Random, body: Json) -> None:

@@ -1,5 +1,6 @@
 """Values that break programs: texts, numbers, and things of another type."""
 
+import copy
 import re
 from random import Random
 from typing import Any, Final
@@ -136,7 +137,12 @@ OTHERS: Final[tuple[Any, ...]] = (None, True, False, [], {}, [None], {"a": None}
 
 def any_value(rng: Random) -> Any:
     """Something of any type."""
-    return rng.choice(rng.choice((TEXTS, NUMBERS, OTHERS)))
+    return copy.deepcopy(rng.choice(rng.choice((TEXTS, NUMBERS, OTHERS))))
+
+
+def nothing_much(rng: Random) -> Any:
+    """A null, an empty list, an empty map, or little more; its own, which the next change may fill."""
+    return copy.deepcopy(rng.choice(OTHERS))
 
 
 def deep(levels: int, *, lists: bool) -> str:
