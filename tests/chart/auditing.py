@@ -92,12 +92,20 @@ def allowed(events: Iterable[Json]) -> set[Access]:
 
 
 def refused(events: Iterable[Json]) -> set[Access]:
-    """What was asked and no rule allows."""
-    return {
-        _access(event, event["objectRef"].get("namespace", ""))
-        for event in events
-        if event["annotations"].get("authorization.k8s.io/decision") == "forbid" and "objectRef" in event
-    }
+    """What was asked and no rule allows.
+
+    That an apply of an object that is not there may not create it is told by its answer alone.
+    """
+    found = set()
+    for event in events:
+        if "objectRef" not in event:
+            continue
+        namespace, answer = event["objectRef"].get("namespace", ""), event.get("responseStatus", {})
+        if event["annotations"].get("authorization.k8s.io/decision") == "forbid":
+            found.add(_access(event, namespace))
+        elif event["verb"] == "patch" and "cannot create resource" in answer.get("message", ""):
+            found.add(_access(event, namespace, "create"))
+    return found
 
 
 def _access(event: Json, namespace: str, verb: str = "") -> Access:

@@ -26,8 +26,8 @@ SAMPLE = ("create pods/eviction", "create resourcequotas", "watch capacityreques
 """What is taken away in every run; under GPUPOOL_FAULTS=full it is everything, one after the other."""
 SHARES = 4 if FULL else 1
 """Into how many tests that is cut, so that several planes can share it."""
-PATIENCE = 20.0
-"""Seconds until the operator has tried what a step did not wait for."""
+PATIENCE = 60.0
+"""Seconds until the operator has tried what a step did not wait for, its start on a busy machine included."""
 
 
 @dataclass
