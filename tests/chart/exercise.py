@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from localplane import release
+from localplane.runner.settings import NAMESPACE
 from support.engines import said
 from support.gpupods import pod_spec
 from support.marks import ADMISSION, marks, standing
@@ -36,6 +37,12 @@ OTHERS = (
     ("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler"),
 )
 """Kinds of others that the operator reads where they are served: group, version, kind."""
+MADE_ONCE = (
+    f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/gpupool",
+    f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/gpupool-metrics-api-ipv4",
+    "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.external.metrics.k8s.io",
+)
+"""What an operator finds of the one before it: taken away, it is made anew."""
 
 
 class EnoughError(Exception):
@@ -113,6 +120,8 @@ def start(stage: Stage) -> None:
     for group, version, kind in OTHERS:
         stage.kube.apply(crd(group, version, kind))
     stage.cluster.stop("operator", "KILL")
+    for path in MADE_ONCE:
+        stage.kube.delete(path)
     stage.cluster.start("operator")
 
 
