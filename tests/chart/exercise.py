@@ -123,6 +123,7 @@ def start(stage: Stage) -> None:
     for path in MADE_ONCE:
         stage.kube.delete(path)
     stage.cluster.start("operator")
+    stage.until(lambda: all(map(stage.kube.exists, MADE_ONCE)), "what is made once is there")
 
 
 def govern(stage: Stage) -> None:
