@@ -39,7 +39,7 @@ OTHERS = (
 """Kinds of others that the operator reads where they are served: group, version, kind."""
 MADE_ONCE = (
     f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/gpupool",
-    f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/gpupool-metrics-api-ipv4",
+    f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/gpupool-external-metrics-ipv4",
     "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.external.metrics.k8s.io",
 )
 """What an operator finds of the one before it: taken away, it is made anew."""
