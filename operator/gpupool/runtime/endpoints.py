@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import Final, NamedTuple
 
-from gpupool.collector.engines.reader import EndpointReader, Reading, Subject
+from gpupool.collector.engines.reader import EndpointReader, Reading
+from gpupool.collector.engines.subject import Subject
 from gpupool.collector.rolling import revision_of
 from gpupool.errors import FencedError
 from gpupool.model.economics import Ledger
@@ -244,7 +245,8 @@ class Belonging:
         kept = {name: at for name, at in before.items() if now - at <= REMEMBERED} | here
         self._seen[slo.key] = kept
         others, gone = sorted(here.keys() - set(ready)), sorted(kept.keys() - here.keys())
-        return Subject(slo, ready, others, gone, revisions=self._revision(slo, present, kept))
+        born = {p.key.name: p.created.timestamp() for p in present if p.created is not None}
+        return Subject(slo, ready, others, gone, revisions=self._revision(slo, present, kept), born=born)
 
     def _revision(self, slo: Slo, present: Iterable[Pod], kept: Mapping[str, float]) -> Mapping[str, str]:
         """The revisions of an endpoint's pods, of those that are gone as they were."""

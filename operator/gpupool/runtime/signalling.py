@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from gpupool.collector.engines.reader import Subject
 from gpupool.collector.engines.signals import Births, SignalReader
+from gpupool.collector.engines.subject import Subject
 from gpupool.model.objects import Key
 from gpupool.model.signals import SignalReading
 

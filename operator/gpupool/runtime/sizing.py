@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from gpupool.collector.engines.arrivals import ArrivalReader, Grid
-from gpupool.collector.engines.reader import Subject
+from gpupool.collector.engines.subject import Subject
 from gpupool.model.objects import Key, Pod
 from gpupool.model.steering import Needed, Target, Wake
 from gpupool.planner.endpoints import SloStatus

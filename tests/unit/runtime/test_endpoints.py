@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from gpupool.collector.engines.reader import Reading as Answer
-from gpupool.collector.engines.reader import Subject
+from gpupool.collector.engines.subject import Subject
 from gpupool.errors import FencedError
 from gpupool.model.objects import Key, ObjectRef, Pod
 from gpupool.model.slo import HOUR, Endpoint, Objective, Reading, Sli, Slo, SloState, Sums

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
-from gpupool.collector.engines.reader import Subject
 from gpupool.collector.engines.signals import Births, SignalReader
+from gpupool.collector.engines.subject import Subject
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.model.signals import SignalReading, Started, Starting
 from gpupool.model.slo import Objective, Sli, Slo

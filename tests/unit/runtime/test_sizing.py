@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from gpupool.collector.engines.arrivals import ArrivalReader
 from gpupool.collector.engines.meter import PodName
-from gpupool.collector.engines.reader import Subject
+from gpupool.collector.engines.subject import Subject
 from gpupool.model.objects import Key
 from gpupool.model.steering import Needed
 from gpupool.planner.endpoints import SloStatus

@@ -2,7 +2,8 @@
 
 Differences of counters lose nothing to extrapolation, and add up for a month. A counter that fell was
 reset, so all it shows is new; so is all that a pod shows which was not there before. Of a pod that nobody has
-read before, only what comes from now on is known.
+read before, only what comes from now on is known. A pod that is not seen for a while (its target is down, or
+Prometheus is) goes on from where it was: its life is not counted twice.
 """
 
 from collections import defaultdict
@@ -40,13 +41,20 @@ class Meter:
         self.at = 0.0
         self._last: dict[PodName, dict[Counter, float]] = {}
 
-    def read(self, samples: Iterable[Sample], at: float, strangers: Collection[PodName] = ()) -> Events:
+    def read(
+        self,
+        samples: Iterable[Sample],
+        at: float,
+        strangers: Collection[PodName] = (),
+        living: Collection[PodName] = (),
+    ) -> Events:
         """Events since the reading before.
 
         Args:
             samples: of counters; of a pod that is gone, its last ones for a while.
             at: unix seconds of the reading.
             strangers: pods that were there before, and are read for the first time.
+            living: pods that are remembered although they are not seen.
         """
         present = _by_pod(samples)
         first = self.at == 0
@@ -57,7 +65,8 @@ class Meter:
                 found[pod] = dict.fromkeys(counters, 0.0)
             else:
                 found[pod] = _risen(before or {}, counters)
-        self.at, self._last = at, present
+        unseen = {pod: own for pod, own in self._last.items() if pod in living}
+        self.at, self._last = at, unseen | present
         return found
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gpupool.collector.engines import custom
@@ -12,39 +13,20 @@ from gpupool.collector.engines.meter import Counter, Meter, PodName
 from gpupool.collector.engines.names import ENGINES
 from gpupool.collector.engines.revisions import by_revision
 from gpupool.collector.engines.sight import Sight, by_name, by_pod, names_of, pod_of
+from gpupool.collector.engines.strangers import Strangers
+from gpupool.collector.engines.subject import Subject
 from gpupool.collector.prometheus import health, queries
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.errors import PrometheusError
 from gpupool.model.objects import Key
-from gpupool.model.slo import Endpoint, Slo, SloState
+from gpupool.model.slo import Endpoint, SloState
 from gpupool.model.slo import Reading as SloReading
 
 PATIENCE: Final = 20.0
 """Seconds that all questions of a reading may take together."""
 MOST_BOUNDS: Final = 5
 """Histograms whose bounds are asked for in one reading; the others wait for the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """An InferenceSLO and its pods.
-
-    Attributes:
-        slo: what is promised.
-        ready: names of the pods that serve.
-        others: of those that do not.
-        gone: of those that were there a moment ago: what they did last is read still.
-        asleep: it has no pod because nobody asks for it.
-        revisions: of each pod, where its revisions are watched.
-    """
-
-    slo: Slo
-    ready: Sequence[str] = ()
-    others: Sequence[str] = ()
-    gone: Sequence[str] = ()
-    asleep: bool = False
-    revisions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +50,7 @@ class EndpointReader:
         self._client = client
         self._patience = patience
         self._buckets, self._counts = Meter(), Meter()
-        self._known: frozenset[tuple[Key, str]] = frozenset()
+        self._strangers = Strangers()
 
     async def read(self, subjects: Sequence[Subject], at: float | None = None) -> Reading:
         """Read what happened since the reading before.
@@ -81,16 +63,20 @@ class EndpointReader:
             return Reading({})
         try:
             async with asyncio.timeout(self._patience):
-                return await self._read(subjects, at)
+                moment, sight = await self._look(subjects, at)
         except TimeoutError:
             return Reading({}, f"Prometheus at {self._client.url} needs more than {self._patience:g}s")
         except PrometheusError as error:
             return Reading({}, str(error))
+        return await self._read(subjects, moment, sight)
 
-    async def _read(self, subjects: Sequence[Subject], moment: float | None) -> Reading:
-        at, sight = await self._look(subjects, moment)
+    async def _read(self, subjects: Sequence[Subject], at: float, sight: Sight) -> Reading:
+        """What events come to. They are taken: nothing that fails from here on may lose them."""
         workloads = {s.slo.key: _workload(s, sight) for s in subjects}
-        bounds = await self._bounds(subjects, workloads, sight, at)
+        bounds: Mapping[Key, Mapping[str, Sequence[float]]] = {}
+        with suppress(TimeoutError, PrometheusError):  # said without the nearest bounds
+            async with asyncio.timeout(self._patience):
+                bounds = await self._bounds(subjects, workloads, sight, at)
         return Reading(
             {
                 s.slo.key: _endpoint(
@@ -113,30 +99,22 @@ class EndpointReader:
         buckets, shown, counts, loads, ages, broken = await self._all(
             (asked.buckets, asked.shown, asked.counts, asked.loads, asked.ages, asked.broken), at
         )
+        intervals = await self._intervals(up, at)
+        # Events are taken from here on: nothing is asked any more that could fail and lose them.
         seconds = at - self._buckets.at if self._buckets.at else 0.0
-        strangers = self._strangers(subjects)
+        targets = {pod: value > 0 for pod, value in by_pod(up).items()}
+        strangers = self._strangers.meet(subjects, at, targets)
+        living = frozenset(pod for s in subjects for pod in s.pods)
         return at, Sight(
             seconds=max(0.0, seconds),
-            buckets=self._buckets.read(buckets, at, strangers),
-            counts=self._counts.read(counts, at, strangers),
+            buckets=self._buckets.read(buckets, at, strangers, living),
+            counts=self._counts.read(counts, at, strangers, living),
             shown=names_of(shown),
             loads=by_name(loads),
             ages=by_pod(ages),
             broken=frozenset(pod_of(s) for s in broken),
-            up={pod: value > 0 for pod, value in by_pod(up).items()},
-            intervals=await self._intervals(up, at),
-        )
-
-    def _strangers(self, subjects: Sequence[Subject]) -> frozenset[PodName]:
-        """Pods of endpoints that are read for the first time."""
-        present = frozenset((s.slo.key, s.slo.uid) for s in subjects)
-        new = {key for key, _ in present - self._known}
-        self._known = present
-        return frozenset(
-            pod
-            for s in subjects
-            if s.slo.key in new
-            for pod in _pods(s.slo.key.namespace, (*s.ready, *s.others))
+            up=targets,
+            intervals=intervals,
         )
 
     async def _intervals(self, up: Sequence[Sample], at: float) -> Mapping[PodName, float]:
@@ -170,16 +148,11 @@ class EndpointReader:
         return list(await asyncio.gather(*(self._client.query(q, at) for q in asked)))
 
 
-def _pods(namespace: str, names: Iterable[str]) -> tuple[PodName, ...]:
-    return tuple(PodName(namespace, name) for name in names)
-
-
 def _workload(subject: Subject, sight: Sight) -> Workload:
-    namespace = subject.slo.key.namespace
-    ready, others = _pods(namespace, subject.ready), _pods(namespace, subject.others)
+    ready, others, gone = (subject.named(n) for n in (subject.ready, subject.others, subject.gone))
     metrics = subject.slo.metrics
     engine = custom.CUSTOM if metrics else subject.slo.engine or sight.engine((*ready, *others))
-    return Workload(ready, others, _pods(namespace, subject.gone), engine, metrics=metrics)
+    return Workload(ready, others, gone, engine, metrics=metrics)
 
 
 def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:

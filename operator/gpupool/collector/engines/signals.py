@@ -12,8 +12,8 @@ from gpupool.collector.engines.containers import Uses, containers_by_pod, uses
 from gpupool.collector.engines.gpus import gpus_by_pod
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.engines.names import ENGINES, Names
-from gpupool.collector.engines.reader import Subject
 from gpupool.collector.engines.sight import pod_of
+from gpupool.collector.engines.subject import Subject
 from gpupool.collector.engines.windows import HOSTS, NAME, window_questions
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.client import PrometheusClient

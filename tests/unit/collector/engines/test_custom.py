@@ -7,9 +7,10 @@ from gpupool.collector.engines.judge import Workload, judge
 from gpupool.collector.engines.meter import Counter, PodName
 from gpupool.collector.engines.names import HTTP
 from gpupool.collector.engines.questions import questions
-from gpupool.collector.engines.reader import Subject, _thresholds
+from gpupool.collector.engines.reader import _thresholds
 from gpupool.collector.engines.sight import Sight
 from gpupool.collector.engines.signals import Births, Shown, signals
+from gpupool.collector.engines.subject import Subject
 from gpupool.collector.engines.windows import window_questions
 from gpupool.model.metrics import Metrics, Resolved
 from gpupool.model.signals import Engine

@@ -57,3 +57,25 @@ def test_counters_are_told_apart_by_status() -> None:
         Counter("http_requests_total", "2xx"): 4.0,
         Counter("http_requests_total", "5xx"): 9.0,
     }
+
+
+def test_a_pod_that_was_not_seen_for_a_while_goes_on_from_where_it_was() -> None:
+    meter = Meter()
+    meter.read([sample(A, 900)], 10.0, living={A})
+    for at in (25.0, 40.0, 55.0):
+        assert meter.read([], at, living={A}) == {}
+    assert meter.read([sample(A, 907)], 70.0, living={A}) == {A: {ALL: 7.0}}
+
+
+def test_a_pod_that_restarted_unseen_counts_from_its_restart() -> None:
+    meter = Meter()
+    meter.read([sample(A, 900)], 10.0, living={A})
+    meter.read([], 25.0, living={A})
+    assert meter.read([sample(A, 12)], 40.0, living={A}) == {A: {ALL: 12.0}}
+
+
+def test_a_pod_that_is_gone_is_forgotten() -> None:
+    meter = Meter()
+    meter.read([sample(A, 900)], 10.0, living={A})
+    meter.read([], 25.0)
+    assert meter.read([sample(A, 2)], 40.0) == {A: {ALL: 2.0}}

@@ -12,8 +12,8 @@ from gpupool.collector.engines.containers import containers_by_pod
 from gpupool.collector.engines.gpus import gpus_by_pod
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.engines.names import ENGINES
-from gpupool.collector.engines.reader import Subject
 from gpupool.collector.engines.signals import Births, Shown, SignalReader, signals
+from gpupool.collector.engines.subject import Subject
 from gpupool.collector.engines.windows import CONTAINER_CPU, HOSTS, NAME, WORKING_SET, window_questions
 from gpupool.collector.prometheus.answer import Sample
 from gpupool.collector.prometheus.client import PrometheusClient
