@@ -8,6 +8,7 @@ from typing import Final
 
 from gpupool.model.profile import Profile as Learned
 from gpupool.model.slo import DAY, Sli, SloState
+from gpupool.model.steering import Need as Tried
 from gpupool.model.steering import Needed, Scaling, Wake
 from gpupool.planner.endpoints import SloStatus
 from gpupool.policy.slo.demand import (
@@ -65,13 +66,22 @@ def size_endpoint(scene: SizingScene, now: datetime, tuning: Tuning) -> Sizing:
     demand = _demand(scene, now, tuning)
     if scene.needs is None:
         demand = replace(demand, needs=_rehearsed(demand, tuning))
-    found = size(demand, tuning)
+    found = _pressed(scene.status.findings.pressed, demand, size(demand, tuning))
     unseen = scene.status.state not in SEEN
     if unseen and found.term is not Term.UNLEARNED and demand.present > found.floor:
         floor = min(demand.present, demand.bounds.high)
         text = f"{floor} replicas stay: what users feel is not known, the data is {scene.status.state.value}."
         return replace(found, floor=floor, term=Term.UNKNOWN, message=text)
     return found if unseen else _tried(scene, demand, found, tuning)
+
+
+def _pressed(more: Tried | None, demand: Demand, found: Sizing) -> Sizing:
+    """With as many as are tried where objectives are missed and the profile does not hold."""
+    if more is None or found.term in {Term.UNLEARNED, Term.UNKNOWN} or more.replicas <= found.floor:
+        return found
+    floor = min(more.replicas, max(demand.bounds.high, demand.bounds.low))
+    text = f"{floor} replicas are tried: {more.why}. Otherwise {found.message}"
+    return replace(found, floor=floor, term=Term.MISSED, message=text)
 
 
 def _tried(scene: SizingScene, demand: Demand, found: Sizing, tuning: Tuning) -> Sizing:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from gpupool.model.plan import Condition, Status
 from gpupool.model.scalerwrites import Remove, ScalerWrite
-from gpupool.model.steering import Decision, HpaMode, Limits, Pace, Scaler, ScalerKind
+from gpupool.model.slo import SloState
+from gpupool.model.steering import DataPolicy, Decision, HpaMode, Limits, Pace, Scaler, ScalerKind
 from gpupool.planner.creating import created, fought, idle_told, unheard
 from gpupool.planner.endpoints import SloStatus
 from gpupool.planner.obstacles import Obstacle, obstacle
@@ -118,8 +119,9 @@ def _situation(scene: Scene, status: SloStatus, scaler: Scaler | None, granted: 
         needed=scene.needed,
         why=scene.why,
         term=scene.term,
-        policy=scene.slo.data_policy,
+        policy=DataPolicy.UP_ONLY if status.state is SloState.PARTIAL else scene.slo.data_policy,
         known=status.findings.upward,
+        pressed=status.findings.pressed,
     )
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
 
+from gpupool.collector.engines.adapters import Adapter
 from gpupool.collector.engines.arrivals import ArrivalReader, Grid, Words, count, requests
+from gpupool.collector.engines.custom import adapter
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.prometheus.errors import PrometheusError
+from gpupool.model.metrics import Metrics
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.policy.slo.arrivals import STEPS, Record, begun, fold, with_peaks
 from gpupool.policy.slo.demand import Peak, Tuning
@@ -44,6 +47,7 @@ class Serving:
         born: unix seconds at which they began to serve.
         empty: it is known to have no pod, so that nothing can arrive at one.
         engine: of its pods; empty where it has none now.
+        metrics: the names that its owner gives, in place of an engine's.
     """
 
     who: Identity
@@ -52,6 +56,12 @@ class Serving:
     born: Mapping[str, float] = field(default_factory=dict)
     empty: bool = False
     engine: str = ""
+    metrics: Metrics | None = None
+
+    @property
+    def own(self) -> Adapter | None:
+        """Where to look by the names of its owner."""
+        return None if self.metrics is None else adapter(self.metrics)
 
     @property
     def namespace(self) -> str:
@@ -111,7 +121,7 @@ class Arriving:
         self._engines = {e.who: e.engine or self._engines.get(e.who, "") for e in endpoints}
 
     async def _steps(self, group: Sequence[Serving], since: int, until: int, newest: int) -> None:
-        moments = await self._reader.moments(_namespaces(group), self._grid, since, until)
+        moments = await self._reader.moments(_namespaces(group), self._grid, since, until, _own(group))
         whose = owners(group, {pod for shown in moments.values() for pod in shown})
         counted: dict[Identity, dict[int, dict[str, Words]]] = defaultdict(lambda: defaultdict(dict))
         for at, shown in moments.items():
@@ -122,7 +132,9 @@ class Arriving:
             record, engine = self.records[endpoint.who], self._engines[endpoint.who]
             for at in range(since + 1, until + 1):
                 own = counted[endpoint.who][at].items()
-                counts = {pod: c for pod, words in own if (c := count(engine, words)) is not None}
+                counts = {
+                    pod: c for pod, words in own if (c := count(engine, words, endpoint.own)) is not None
+                }
                 empty = endpoint.empty and at == newest
                 record = fold(record, at, counts, endpoint.born, self._tuning, empty=empty)
             self.records[endpoint.who] = record
@@ -134,22 +146,26 @@ class Arriving:
         newest = (until - STEPS) // per * per
         found: dict[Identity, list[Peak]] = defaultdict(list)
         for back in reversed(range(ceil(self._tuning.peak_most / hour) - 1)):
-            sums = await self._reader.sums(_namespaces(group), self._grid, hour, over, newest - back * STEPS)
+            until = newest - back * STEPS
+            sums = await self._reader.sums(_namespaces(group), self._grid, hour, over, until, _own(group))
             whose = owners(group, {pod for shown in sums.values() for pod in shown})
             for ended, shown in sorted(sums.items()):
-                for who, total in self._totals(shown, whose).items():
+                for who, total in self._totals(shown, whose, {e.who: e.own for e in group}).items():
                     found[who].append(Peak(ended, total / over))
         for endpoint in group:
             self.records[endpoint.who] = with_peaks(self.records[endpoint.who], found[endpoint.who])
         self._without_peaks -= {e.who for e in group}
 
     def _totals(
-        self, shown: Mapping[PodName, Words], whose: Mapping[PodName, frozenset[Identity]]
+        self,
+        shown: Mapping[PodName, Words],
+        whose: Mapping[PodName, frozenset[Identity]],
+        own: Mapping[Identity, Adapter | None],
     ) -> Mapping[Identity, float]:
         totals: dict[Identity, float] = defaultdict(float)
         for pod, words in shown.items():
             for who in whose[pod]:
-                totals[who] += requests(self._engines[who], words)
+                totals[who] += requests(self._engines[who], words, own[who])
         return totals
 
 
@@ -172,6 +188,11 @@ def _named(pod: PodName, by_target: Mapping[tuple[str, str], Sequence[Serving]])
             suffix = SUFFIXES.get(endpoint.target.kind)
             if suffix is not None and suffix.fullmatch(pod.name.removeprefix(target)):
                 yield endpoint.who
+
+
+def _own(endpoints: Iterable[Serving]) -> tuple[Adapter, ...]:
+    """Where to look by the names of owners, each map once."""
+    return tuple(adapter(m) for m in dict.fromkeys(e.metrics for e in endpoints) if m is not None)
 
 
 def _namespaces(endpoints: Iterable[Serving]) -> list[str]:

@@ -103,4 +103,5 @@ def _serving(subject: Subject, engine: str, target: Target | None, pods: Iterabl
         born={p.key.name: p.ready_at.timestamp() for p in pods if p.ready_at is not None},
         empty=not present and target is not None and target.replicas == target.existing == 0,
         engine=engine,
+        metrics=subject.slo.metrics,
     )

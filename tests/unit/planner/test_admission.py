@@ -95,6 +95,11 @@ def test_a_cause_that_replicas_do_not_cure_refuses_with_its_evidence_and_the_rem
     assert "RoutingSkew: requests waiting 12 > 1" in found.verdict.arithmetic
 
 
+@pytest.mark.parametrize("cause", ["NoTraffic", "BatchTooSmall", "ColdStart"])
+def test_what_is_true_of_this_moment_says_nothing_of_what_was_missed(cause: str) -> None:
+    assert grants(planned(missed(cause, Help.NO))) == {"chat": 8}
+
+
 def test_a_part_below_min_gpus_is_not_granted_and_the_number_that_would_be_is_named() -> None:
     request = granted("chat", 4, of=8, asked=4)
     found = status_of(planned(a_standing(), request=request), "chat")

@@ -7,6 +7,7 @@ import pytest
 
 from gpupool.model.profile import ColdStart, Profile, Stat
 from gpupool.model.slo import DAY, HOUR, Objective, Reading, Sli, Slice, SloState, Sums
+from gpupool.model.steering import Need as Tried
 from gpupool.model.steering import Needed, Scaling, Wake
 from gpupool.planner.diagnosing import Findings
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
@@ -229,3 +230,17 @@ def test_few_events_are_no_rich_budget() -> None:
     given = scene(RICH, window=WEEKS, arrivals=LESS)
     few = replace(given, status=replace(given.status, min_events=2_000_000))
     assert sized(few).floor == 4
+
+
+def test_where_the_profile_is_in_doubt_and_users_miss_one_more_is_tried() -> None:
+    def tried(replicas: int, **more: Any) -> Sizing:
+        given = scene(**more)
+        findings = replace(given.status.findings, pressed=Tried(replicas, "answers grew"))
+        return sized(replace(given, status=replace(given.status, findings=findings)))
+
+    found = tried(6)
+    assert (found.floor, found.term) == (6, Term.MISSED)
+    assert found.message.startswith("6 replicas are tried: answers grew. Otherwise 4 replicas for the rate")
+    assert tried(3).term is Term.RATE, "the rate asks for more already"
+    assert tried(6, scaling=Scaling(1, 5)).floor == 5
+    assert tried(6, profile=None).term is Term.UNLEARNED

@@ -16,7 +16,7 @@ from gpupool.model.steering import HpaMode, Limits, Originals, Pace, Scaler, Sca
 from gpupool.planner.endpoints import ObjectiveFound, SloStatus
 from gpupool.planner.scenes import Scene, SteeringSnapshot
 from gpupool.planner.steering import SteeringPlan, plan_steering
-from gpupool.policy.slo.budget import Budget
+from gpupool.policy.slo.budget import Alarm, Budget, Burn
 from gpupool.policy.slo.grant import Place, booked
 from gpupool.policy.slo.pace import behaviour
 from support.builders import GPU, MINUTE, NOW, a_pool, a_quota, a_request, a_share, granted
@@ -33,7 +33,8 @@ LAB = Place(a_pool(a_share("vision")), Mode.ENFORCE, a_quota(8, 2), booked([gran
 
 
 def a_status(state: SloState = SloState.OK, events: float = 50.0, *conditions: Condition) -> SloStatus:
-    found = ObjectiveFound(TTFT, Reading(state), Sums(), Budget(90.0, -900.0, 100.0, events))
+    burning = (Burn(Alarm(3600, 300, 14.4), 20.0, 20.0),)
+    found = ObjectiveFound(TTFT, Reading(state), Sums(), Budget(90.0, -900.0, 100.0, events, burning))
     return SloStatus(KEY, "uid", 1, "vLLM", 2, 2, (found,), conditions, min_events=100)
 
 
@@ -243,3 +244,10 @@ def test_without_a_request_it_says_which_kind_to_ask_with() -> None:
     stuck = condition(plan, "RolloutWouldDeadlock")
     assert stuck is not None
     assert "in a CapacityRequest." in stuck.message
+
+
+def test_where_some_pods_are_seen_the_floor_may_rise_and_none_goes() -> None:
+    (write,) = planned(a_status(SloState.PARTIAL), needed=4, why="arithmetic").writes
+    assert isinstance(write, Adopt)
+    assert write.limits.low == 4
+    assert write.limits.behavior == HOLD

@@ -7,9 +7,11 @@ from typing import cast
 
 import pytest
 
+from gpupool.collector.engines.adapters import Adapter
 from gpupool.collector.engines.arrivals import ArrivalReader, Grid, Moments, Words
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.prometheus.errors import PrometheusUnreachable
+from gpupool.model.metrics import Metrics
 from gpupool.model.objects import Key, ObjectRef
 from gpupool.policy.slo.arrivals import STEP, STEPS, arrivals
 from gpupool.policy.slo.demand import Tuning
@@ -28,11 +30,15 @@ class World:
     def __init__(self, **pods: tuple[int, int]) -> None:
         self.pods = {name.replace("_", "-"): life for name, life in pods.items()}
         self.asked: list[tuple[int, int]] = []
+        self.more: list[str] = []
         self.summed: list[float] = []
         self.fails = False
         self.slow_from: int | None = None
 
-    async def moments(self, namespaces: Sequence[str], grid: Grid, since: int, until: int) -> Moments:
+    async def moments(
+        self, namespaces: Sequence[str], grid: Grid, since: int, until: int, more: Sequence[Adapter] = ()
+    ) -> Moments:
+        self.more = [s.word for own in more for s in own.counters["requests"]]
         assert namespaces == ["team"]
         self.asked.append((since, until))
         if self.fails:
@@ -47,7 +53,13 @@ class World:
         return found
 
     async def sums(
-        self, _namespaces: Sequence[str], grid: Grid, span: float, over: float, until: int
+        self,
+        _namespaces: Sequence[str],
+        grid: Grid,
+        span: float,
+        over: float,
+        until: int,
+        _more: Sequence[Adapter] = (),
     ) -> Mapping[float, Mapping[PodName, Words]]:
         self.summed.append(grid.at(until))
         if self.fails:
@@ -165,3 +177,13 @@ def test_what_the_api_says_comes_before_names() -> None:
     code = Serving((Key("team", "code"), "uid"), ObjectRef("apps/v1", "Deployment", "code"), (POD,))
     name = PodName("team", POD)
     assert owners([Serving(WHO, CHAT), code], [name]) == {name: frozenset({code.who})}
+
+
+async def test_an_engine_whose_names_its_owner_gives_is_read_by_them() -> None:
+    world = World(chat_5d4f8c7b9_abcde=(0, 10_000))
+    found = arriving(world)
+    named = Serving(WHO, CHAT, (POD,), engine="Custom", metrics=Metrics("running", succeeded=DONE))
+    await found.read([named], 5000 * STEP)
+    assert world.more == [DONE]
+    assert arrivals(found.records[WHO], 5000 * STEP, 0.0).rates[-1] == 10.0
+    assert found.records[WHO].peaks

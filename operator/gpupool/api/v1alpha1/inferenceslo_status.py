@@ -158,7 +158,7 @@ class SteeringDecision(ApiModel):
     """Replicas that the objectives need, whatever the grant affords; metric gpupool_required_replicas."""
     floor_reason: Word | None = None
     """What decided the floor: Rate, Spread, Trend, Backlog, Hold or RecentPeak of requests, Trial of one
-    fewer, Lowest or Highest that is allowed, ProfileUnlearned, DataUnknown."""
+    fewer, ObjectiveMissed for one more, Lowest or Highest that is allowed, ProfileUnlearned, DataUnknown."""
     pace: Pace
     """Save: much of the budget is left, replicas go sooner. Protect: it burns, they come faster and none
     goes. Hold: it is not known how users fare, none goes. Steady: as the HPA has it."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gpupool.collector.engines.adapters import ADAPTERS, Series
+from gpupool.collector.engines.adapters import ADAPTERS, Adapter, Series
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.engines.questions import places
 from gpupool.collector.engines.sight import pod_of
@@ -60,22 +60,32 @@ class ArrivalReader:
         self._client = client
         self._patience = patience
 
-    async def moments(self, namespaces: Sequence[str], grid: Grid, since: int, until: int) -> Moments:
+    async def moments(
+        self, namespaces: Sequence[str], grid: Grid, since: int, until: int, more: Sequence[Adapter] = ()
+    ) -> Moments:
         """What pods showed at the moments after `since` up to `until`.
+
+        `more` are engines whose names their owners give.
 
         Raises:
             PrometheusError: there is no whole answer.
             TimeoutError: it takes too long.
         """
-        question = counts_query(namespaces, grid.step, (until - since) * grid.step)
+        question = counts_query(namespaces, grid.step, (until - since) * grid.step, more)
         found: dict[int, dict[PodName, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
         for sample in await self._ask(question, grid.at(until)):
             if since < (number := grid.number(sample.timestamp)) <= until:
                 found[number][pod_of(sample)][_word(sample)] = sample.value
         return found
 
-    async def sums(
-        self, namespaces: Sequence[str], grid: Grid, span: float, over: float, until: int
+    async def sums(  # noqa: PLR0917 - a grid, a span and its parts
+        self,
+        namespaces: Sequence[str],
+        grid: Grid,
+        span: float,
+        over: float,
+        until: int,
+        more: Sequence[Adapter] = (),
     ) -> Mapping[float, Mapping[PodName, Words]]:
         """Requests that pods counted in each stretch of `over` seconds, by its end, of `span` seconds.
 
@@ -84,7 +94,7 @@ class ArrivalReader:
             TimeoutError: it takes too long.
         """
         found: dict[float, dict[PodName, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-        for sample in await self._ask(sums_query(namespaces, span, over), grid.at(until)):
+        for sample in await self._ask(sums_query(namespaces, span, over, more), grid.at(until)):
             found[sample.timestamp][pod_of(sample)][sample.labels.get(NAME, "")] = sample.value
         return found
 
@@ -93,45 +103,45 @@ class ArrivalReader:
             return await self._client.query(question, at)
 
 
-def counts_query(namespaces: Sequence[str], step: float, span: float) -> str:
+def counts_query(namespaces: Sequence[str], step: float, span: float, more: Sequence[Adapter] = ()) -> str:
     """Counters of requests and gauges of those under way, per pod, at every step of a span."""
-    names = one_of("__name__", sorted({s.name for s in (*_requests(), *_gauges())}))
+    names = one_of("__name__", sorted({s.name for s in (*_requests(more), *_gauges(more))}))
     where = places(namespaces)
     kept = f"__name__, namespace, pod, {TYPE}"
     series = f"max by ({kept}, {', '.join(SERIES)}) ({{{names}{f',{where}' if where else ''}}})"
     return f"(sum by ({kept}) ({series}))[{duration(span)}:{duration(step)}]"
 
 
-def sums_query(namespaces: Sequence[str], span: float, over: float) -> str:
+def sums_query(namespaces: Sequence[str], span: float, over: float, more: Sequence[Adapter] = ()) -> str:
     """Requests in each stretch of a span, per pod."""
     where = places(namespaces)
     each = " or ".join(
         f'label_replace(increase({s.name}{{{where}}}[{duration(over)}]), "{NAME}", "{s.word}", "", "")'
-        for s in _requests()
+        for s in _requests(more)
     )
     series = f"max by (namespace, pod, {NAME}, {', '.join(SERIES)}) ({each})"
     return f"(sum by (namespace, pod, {NAME}) ({series}))[{duration(span)}:{duration(over)}]"
 
 
-def count(engine: str, words: Words) -> Count | None:
-    """What a pod shows; None where nothing of its engine is there.
+def count(engine: str, words: Words, own: Adapter | None = None) -> Count | None:
+    """What a pod shows; None where nothing of its engine is there, or nobody says what counts its requests.
 
-    A counter with labels is not there before its first request.
+    A counter with labels is not there before its first request. `own` are names that its owner gives.
     """
-    adapter = ADAPTERS.get(engine)
-    if adapter is None:
+    adapter = own or ADAPTERS.get(engine)
+    if adapter is None or "requests" not in adapter.counters:
         return None
     requests = _first(adapter.counters["requests"], words)
-    running, waiting = (_first(adapter.gauges[name], words) for name in UNDER_WAY)
+    running, waiting = (_first(adapter.gauges.get(name, ()), words) for name in UNDER_WAY)
     if requests is None and running is None and waiting is None:
         return None
     return Count(requests or 0.0, running or 0.0, waiting or 0.0, coming=engine in COMING)
 
 
-def requests(engine: str, words: Words) -> float:
+def requests(engine: str, words: Words, own: Adapter | None = None) -> float:
     """Requests of a pod in a stretch."""
-    adapter = ADAPTERS.get(engine)
-    return 0.0 if adapter is None else _first(adapter.counters["requests"], words) or 0.0
+    adapter = own or ADAPTERS.get(engine)
+    return 0.0 if adapter is None else _first(adapter.counters.get("requests", ()), words) or 0.0
 
 
 def _first(found: Iterable[Series], words: Words) -> float | None:
@@ -143,12 +153,13 @@ def _word(sample: Sample) -> str:
     return Series(name, f'{TYPE}="{kind}"').word if kind else name
 
 
-def _requests() -> tuple[Series, ...]:
-    return _distinct(s for a in ADAPTERS.values() for s in a.counters["requests"])
+def _requests(more: Iterable[Adapter]) -> tuple[Series, ...]:
+    return _distinct(s for a in (*ADAPTERS.values(), *more) for s in a.counters.get("requests", ()))
 
 
-def _gauges() -> tuple[Series, ...]:
-    return _distinct(s for a in ADAPTERS.values() for name in UNDER_WAY for s in a.gauges[name])
+def _gauges(more: Iterable[Adapter]) -> tuple[Series, ...]:
+    known = (*ADAPTERS.values(), *more)
+    return _distinct(s for a in known for name in UNDER_WAY for s in a.gauges.get(name, ()))
 
 
 def _distinct(found: Iterable[Series]) -> tuple[Series, ...]:

@@ -178,10 +178,17 @@ def _endpoint(subject: Subject, workload: Workload, sight: Sight) -> Endpoint:
 
 def _tokens(workload: Workload, sight: Sight) -> float | None:
     """Tokens written since the reading before; None where nobody tells."""
-    names = ENGINES[workload.engine].tokens if workload.engine in ENGINES else ()
+    names = _written(workload)
     counts = [sight.counts.get(pod, {}) for pod in workload.pods]
     told = [own[Counter(name)] for own in counts for name in names if Counter(name) in own]
     return sum(told) if told else None
+
+
+def _written(workload: Workload) -> tuple[str, ...]:
+    """Counters of the tokens that are written."""
+    if workload.metrics is not None:
+        return (workload.metrics.output_tokens,) if workload.metrics.output_tokens else ()
+    return ENGINES[workload.engine].tokens if workload.engine in ENGINES else ()
 
 
 def _thresholds(subjects: Iterable[Subject]) -> set[float]:

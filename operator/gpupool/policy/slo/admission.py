@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from gpupool.model.diagnosis import Confidence, Help
+from gpupool.model.diagnosis import Cause, Confidence, Help
 from gpupool.model.objects import Key
 from gpupool.model.plan import Status, Verdict
 from gpupool.model.pool import SloGate
@@ -25,6 +25,10 @@ from gpupool.policy.slo.stake import KNOWN, STALE, Stake, fresh, replica, replic
 
 SURE: Final = frozenset({Confidence.MEDIUM, Confidence.HIGH})
 """A cause that rests on one signal refuses nobody."""
+OF_NOW: Final = frozenset(
+    cause.value for cause in (Cause.NO_TRAFFIC, Cause.BATCH_TOO_SMALL, Cause.COLD_START)
+)
+"""Causes of the moment: who missed objectives at noon is not told at night that nobody asks."""
 ELSEWHERE: Final = " With spec.admission.slo: Warn in the pool it would be granted."
 
 
@@ -80,7 +84,7 @@ def _speaks(claim: Claim, standing: Standing, now: datetime) -> Reason | None:
         return Reason.SLO_UNKNOWN
     if Status.FALSE in {standing.met, standing.healthy}:
         limit = standing.limit
-        cured = limit.helps is not Help.NO or limit.confidence not in SURE
+        cured = limit.helps is not Help.NO or limit.confidence not in SURE or limit.cause in OF_NOW
         return None if cured else Reason.REPLICAS_DO_NOT_HELP
     if standing.met is Status.UNKNOWN or not standing.settled:
         return Reason.SLO_UNKNOWN

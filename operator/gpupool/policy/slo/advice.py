@@ -146,7 +146,7 @@ def _consolidation(it: Situation, cause: Cause) -> Advice | None:
     if cause is Cause.NO_TRAFFIC:
         return Advice("Consolidation", because, f"At scale zero {replicas} replicas' GPUs would be free.")
     less = _fewer(because, f"One replica less still runs {running / (replicas - 1):.1f}.", it, replicas - 1)
-    if known is None or known.samples < TRUSTED or not known.value:
+    if it.doubt or known is None or known.samples < TRUSTED or not known.value:
         return less
     needed = max(1, ceil((it.load or 0.0) * replicas / known.value))
     if needed >= replicas:

@@ -27,6 +27,8 @@ class Term(StrEnum):
     """A peak that may come back sooner than replicas start, where the budget is short."""
     WAKE = "WakeUp"
     """Somebody asks, and nobody is there."""
+    MISSED = "ObjectiveMissed"
+    """Users miss what is promised, and what a replica carries is not known any more: one more is tried."""
     TRIAL = "Trial"
     """One fewer, to learn what a replica carries, where the budget is rich."""
     LOWEST = "Lowest"

@@ -49,7 +49,7 @@ def pace(state: SloState, budgets: Iterable[Budget]) -> Pace:
     if state not in {SloState.OK, SloState.NO_TRAFFIC}:
         return Pace.HOLD
     judged = [b for b in budgets if b.remaining is not None]
-    if any(b.burning or (b.remaining or 0.0) < 0 for b in judged):
+    if any(b.burning or ((b.remaining or 0.0) < 0 and _spending(b)) for b in judged):
         return Pace.PROTECT
     if judged and all((b.remaining or 0.0) > MUCH and not _spending(b) for b in judged):
         return Pace.SAVE

@@ -1,8 +1,8 @@
 """What an endpoint's replica can do, learned only while all is well and all of it is seen.
 
 One sample a window. The most that was carried with the objectives met is kept, never what was hoped for.
-A new recipe (image, command, arguments) begins anew; so does a shape of requests that moved by a fifth, with
-the start-ups kept, which do not depend on requests.
+A new recipe (image, command, arguments) begins anew; so does a shape of requests that moved by a fifth, or
+another part of them that the prefix cache knows, with the start-ups kept, which do not depend on requests.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from gpupool.model.profile import ColdStart, Profile, Shape, Stat
 from gpupool.model.signals import PodSignals, Signals, share
 from gpupool.policy.slo.diagnosis.situation import Situation
+from gpupool.policy.slo.doubt import cache_moved
 from gpupool.policy.slo.drift import watch
 from gpupool.policy.slo.trial import missed
 
@@ -108,7 +109,7 @@ def _learned(profile: Profile, pods: Sequence[PodSignals], now: float) -> Profil
     settled = profile.requests is not None and profile.requests.samples >= SETTLED
     if shape is not None and not settled:
         shape = _begun(shape)
-    elif shape is not None and _moved(shape):
+    elif shape is not None and (_moved(shape) or cache_moved(profile)):
         shape = _begun(shape)
         profile = Profile(
             profile.gpu,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from gpupool.model.steering import (
     DataPolicy,
     Decision,
+    HpaMode,
     Lack,
     Limits,
     Need,
@@ -48,6 +49,7 @@ class Situation:
         term: what decided it.
         policy: what missing data does.
         known: replicas that are needed at least, by what is known while users are not seen.
+        pressed: replicas that are tried, where objectives are missed and no profile holds.
     """
 
     scaling: Scaling
@@ -64,6 +66,7 @@ class Situation:
     term: str = ""
     policy: DataPolicy = DataPolicy.HOLD
     known: Need | None = None
+    pressed: Need | None = None
 
 
 class _Floor(NamedTuple):
@@ -105,7 +108,7 @@ def decide(it: Situation) -> Decision:
         pace=it.pace,
         rejected=tuple(rejected),
         lack=lack,
-        needed=needed,
+        needed=_scaled_on(it, needed, floor_reason),
         floor_reason=floor_reason,
     )
 
@@ -135,6 +138,18 @@ def _asked(it: Situation) -> _Floor:
         return _Floor(saved, text, UNLEARNED)
     text = f"scaling.minReplicas {low}, what a replica carries is not learned yet"
     return _Floor(max(1, low), text, UNLEARNED)
+
+
+def _scaled_on(it: Situation, needed: int, reason: str) -> int:
+    """What a created HPA scales on: what is needed.
+
+    Until a profile is learned nothing that is there goes, and one more comes where users miss: no number but
+    ours would ever let it come.
+    """
+    if it.scaling.hpa is not HpaMode.CREATE or reason != UNLEARNED:
+        return needed
+    present = 0 if it.target is None else it.target.replicas
+    return max(needed, present, 0 if it.pressed is None else it.pressed.replicas)
 
 
 def _not_raised(it: Situation, floor: int) -> Iterable[Rejected]:

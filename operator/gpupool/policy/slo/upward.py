@@ -23,7 +23,7 @@ def upward(it: Situation) -> Need | None:
 def _load(it: Situation) -> Iterable[Need]:
     known = it.profile.requests if it.profile else None
     rates = it.signals.values(lambda p: p.engine.requests)
-    if known is None or known.samples < TRUSTED or known.value <= 0 or not rates:
+    if it.doubt or known is None or known.samples < TRUSTED or known.value <= 0 or not rates:
         return
     total = sum(rates)
     text = f"{total:.3g} requests/s end, a replica was seen to carry {known.value:.3g}"

@@ -16,10 +16,12 @@ from gpupool.collector.engines.arrivals import (
     requests,
     sums_query,
 )
+from gpupool.collector.engines.custom import adapter
 from gpupool.collector.engines.meter import PodName
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.collector.prometheus.errors import PrometheusError
+from gpupool.model.metrics import Metrics
 from gpupool.policy.slo.arrivals import Count
 
 POD = PodName("team", "chat-0")
@@ -86,10 +88,10 @@ def test_what_is_no_whole_answer_is_none() -> None:
 
 def test_every_engine_is_asked_for() -> None:
     counts, sums = counts_query(["team"], 30, 300), sums_query(["team"], 3600, 600)
-    for adapter in ADAPTERS.values():
+    for engine in ADAPTERS.values():
         for name in ("running", "waiting"):
-            assert all(s.name in counts for s in adapter.gauges[name])
-        assert all(s.name in counts and s.word in sums for s in adapter.counters["requests"])
+            assert all(s.name in counts for s in engine.gauges[name])
+        assert all(s.name in counts and s.word in sums for s in engine.counters["requests"])
     assert 'namespace="team"' in counts
     many = [f"ns-{n}" for n in range(500)]
     assert "ns-3" not in counts_query(many, 30, 300) + sums_query(many, 3600, 600)
@@ -121,3 +123,14 @@ def test_moments_are_at_whole_steps() -> None:
     grid = Grid(1 / 3)
     assert [grid.number(grid.at(n)) for n in range(3, 3000, 7)] == list(range(3, 3000, 7))
     assert grid.number(0.6) == 1
+
+
+def test_names_that_an_owner_gives_are_asked_and_counted() -> None:
+    own = adapter(Metrics("my_running", succeeded="my_done_total"))
+    assert "my_running" in counts_query(["team"], 30, 300, [own])
+    assert "increase(my_done_total" in sums_query(["team"], 3600, 600, [own])
+    assert count("Custom", {"my_done_total": 5.0, "my_running": 2.0}, own) == Count(5.0, 2.0)
+    assert requests("Custom", {"my_done_total": 5.0}, own) == 5.0
+    blind = adapter(Metrics("my_running"))
+    assert count("Custom", {"my_running": 2.0}, blind) is None, "nobody says what counts its requests"
+    assert requests("Custom", {"my_running": 2.0}, blind) == 0.0

@@ -1,5 +1,6 @@
 """Advice names what was measured and what it may bring; whether replicas help follows from the profile."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,3 +113,9 @@ def test_of_causes_that_no_load_brings_the_table_is_believed() -> None:
     it = situation(both(requests=40.0).signals, profile=a_profile())
     assert would_help(Cause.ROUTING_SKEW, Help.NO, it) == (Help.NO, ())
     assert would_help(Cause.QUEUE_BOUND, Help.YES, both()) == (Help.YES, ())
+
+
+def test_a_profile_in_doubt_does_not_say_whether_a_replica_more_helps() -> None:
+    it = situation(profile=a_profile(100.0))
+    assert would_help(Cause.DECODE_BOUND, Help.YES, it)[0] is Help.NO
+    assert would_help(Cause.DECODE_BOUND, Help.YES, replace(it, doubt="answers grew")) == (Help.YES, ())

@@ -57,9 +57,10 @@ def test_a_low_clock_needs_a_reason(signs: dict[str, Any], named: bool) -> None:
 @pytest.mark.parametrize(
     ("signs", "objectives", "confidence"),
     [
-        ({"aborted": 0.5, "refused": 0.5}, (judged(AVAILABILITY, 0.1),), Confidence.HIGH),
+        ({"aborted": 0.5, "refused": 0.5}, (judged(AVAILABILITY, 0.1),), Confidence.MEDIUM),
         ({"aborted": 0.5, "refused": 0.5}, (judged(TTFT),), Confidence.HIGH),
-        ({"aborted": 0.0, "refused": 0.6}, (judged(TTFT),), Confidence.MEDIUM),
+        ({"aborted": 0.0, "refused": 0.6}, (judged(TTFT),), Confidence.HIGH),
+        ({"aborted": 0.5, "waiting": None}, (judged(AVAILABILITY, 0.1),), Confidence.LOW),
         ({"aborted": 0.5, "refused": 0.5}, (judged(TTFT, 0.5),), None),
         ({"aborted": 0.5, "waiting": 30}, (judged(AVAILABILITY, 0.1),), None),
         ({"aborted": 0.05, "refused": 0.05}, (judged(AVAILABILITY, 0.1),), None),

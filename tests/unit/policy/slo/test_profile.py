@@ -8,6 +8,7 @@ import pytest
 from gpupool.model.profile import ColdStart, Profile, Stat
 from gpupool.model.signals import Signals, Started, Starting
 from gpupool.model.slo import SloState
+from gpupool.model.traits import Trait
 from gpupool.policy.slo.diagnosis.situation import Judged, Situation
 from gpupool.policy.slo.profile import MOST_MODELS, MOST_STARTS, learn, of_gpu
 from support.signals import ITL, TTFT, a_pod, judged, seen, situation
@@ -164,3 +165,17 @@ def test_which_profile_speaks_for_an_endpoint() -> None:
 def test_an_objective_is_missed_by_a_margin_that_is_no_chance(given: dict[str, Any], missed: bool) -> None:
     found: Judged = judged(TTFT, **given)
     assert found.missed == missed
+
+
+def test_a_cache_that_knows_another_part_begins_anew() -> None:
+    first = learned()
+    warm = replace(
+        first,
+        cache=Stat(0.7, 20, NOW),
+        requests=Stat(4, 9, NOW),
+        traits=(Trait("cache hits", 0.7, 0.5, 9, NOW),),
+    )
+    found = learned((warm,), now=NOW + WINDOW)
+    assert found.since == NOW + WINDOW
+    assert found.requests is not None
+    assert found.requests.samples == 1

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gpupool.model.objects import Key, ObjectRef
-from gpupool.model.steering import DataPolicy, Decision, Limits, Need, Pace, Scaling, Target
+from gpupool.model.steering import DataPolicy, Decision, HpaMode, Limits, Need, Pace, Scaling, Target
 from gpupool.policy.slo.grant import Grant
 from gpupool.policy.slo.steering import Situation, decide
 from support.builders import GPU
@@ -185,3 +185,15 @@ def test_the_pace_is_told() -> None:
     assert "they come" not in decided(1, 2, pace=Pace.STEADY).message
     assert "replicas come faster, and none goes" in decided(1, 2, pace=Pace.PROTECT).message
     assert decided(1, 2, pace=Pace.PROTECT).pace is Pace.PROTECT
+
+
+def test_a_created_hpa_lets_nothing_go_until_a_profile_is_learned_and_tries_one_more() -> None:
+    def scaled_on(mode: HpaMode = HpaMode.CREATE, **more: Any) -> tuple[int, int]:
+        found = decide(Situation(Scaling(2, 9, mode), **({"target": CHAT} | more)))
+        return found.floor, found.needed
+
+    assert scaled_on() == (2, CHAT.replicas)
+    assert scaled_on(pressed=Need(CHAT.replicas + 1, "")) == (2, CHAT.replicas + 1)
+    assert scaled_on(target=None) == (2, 2)
+    assert scaled_on(needed=3, pressed=Need(8, "")) == (3, 3), "the profile knows better"
+    assert scaled_on(HpaMode.ADOPT, pressed=Need(8, "")) == (2, 2), "its owner's metric scales it"

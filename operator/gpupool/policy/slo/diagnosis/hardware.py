@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpupool.model.diagnosis import Evidence
 from gpupool.model.signals import PodSignals
+from gpupool.model.slo import Sli
 from gpupool.policy.slo.diagnosis.evidence import Found, agreeing, also, over, some, under
 from gpupool.policy.slo.diagnosis.situation import FIRST, TOKENS, Situation, error_share
 from gpupool.policy.slo.diagnosis.thresholds import CLOCK as CLOCK_LIMIT
@@ -79,15 +80,18 @@ def error_bound(it: Situation) -> Found:
     """Requests fail, and not because they wait: those that are answered are answered in time."""
     if it.missed(FIRST | TOKENS) or (it.waiting or 0.0) > WAITING.value:
         return ()
-    requests = it.signals.sum(lambda p: p.engine.requests)
-    aborted = error_share(requests, it.signals.sum(lambda p: p.engine.aborted), 0.0)
-    refused = error_share(requests, 0.0, it.signals.sum(lambda p: p.engine.refused))
     return also(
         agreeing(over("part of requests without an answer", it.errors, ERRORS)),
-        over("part that the engine gave up", aborted, ERRORS.value / 2),
-        over("part refused with 5xx", refused, ERRORS.value / 2),
-        _missing(it) if it.missed() else None,
+        under("requests that wait at a pod", it.waiting, WAITING),
+        _in_time(it),
     )
+
+
+def _in_time(it: Situation) -> Evidence | None:
+    """Those that are answered keep their latencies, where one was promised and measured."""
+    latencies = (FIRST | TOKENS) - {Sli.THROUGHPUT}
+    late = [o.bad for o in it.objectives if o.objective.sli in latencies and o.bad is not None]
+    return Evidence("bad events of answers that are late", max(late), "within the budget") if late else None
 
 
 def throttled(it: Situation) -> Found:

@@ -41,7 +41,7 @@ def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Ev
     load, replicas = it.load, len(it.signals.pods)
     if cause not in BY_LOAD:
         return usual, ()
-    if known is None or known.samples < TRUSTED or load is None or not known.value:
+    if it.doubt or known is None or known.samples < TRUSTED or load is None or not known.value:
         return _without_profile(cause, usual, it)
     if load <= SURE * known.value:
         return Help.NO, (Evidence("requests a second at a pod", load, f"< {known.value:.3g} that were met"),)

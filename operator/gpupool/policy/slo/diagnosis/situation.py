@@ -20,17 +20,18 @@ TOKENS: Final = frozenset({Sli.ITL, Sli.TPOT, Sli.E2E, Sli.THROUGHPUT})
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An objective and its events over the evaluation window."""
+    """An objective and its events over the evaluation window; fewer than `least` say nothing."""
 
     objective: Objective
     state: SloState
     good: float = 0.0
     total: float = 0.0
+    least: float = LEAST_EVENTS.value
 
     @property
     def bad(self) -> float | None:
         """Part of the events that were bad; None where there were too few."""
-        return None if self.total < LEAST_EVENTS.value else max(0.0, 1 - self.good / self.total)
+        return None if self.total < self.least else max(0.0, 1 - self.good / self.total)
 
     @property
     def missed(self) -> bool:
@@ -44,11 +45,12 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a rule sees."""
+    """What a rule sees; `doubt` is why the profile says nothing about now, empty where it does."""
 
     signals: Signals
     objectives: tuple[Judged, ...] = ()
     profile: Profile | None = None
+    doubt: str = ""
 
     def missed(self, slis: Iterable[Sli] = Sli) -> bool:
         """Whether an objective of these is missed."""
