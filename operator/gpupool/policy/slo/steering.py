@@ -95,8 +95,9 @@ def decide(it: Situation) -> Decision:
     rejected = [_higher(b) for b in bounds[1:]] + [_lower(lowest, it) for _ in spared]
     rejected += _not_raised(it, floor)
     lack = None
+    if (short := max(floor, _burning(it))) > ceiling.replicas:
+        lack = _lack(it, short) if lowest.reason in _SCARCE else None
     if floor > ceiling.replicas:
-        lack = _lack(it, floor) if lowest.reason in _SCARCE else None
         text = f"{floor} replicas are asked for ({why}) and at most {ceiling.replicas} are allowed."
         rejected.append(Rejected(f"floor {floor}", "AboveCeiling", text))
         floor = ceiling.replicas
@@ -196,6 +197,11 @@ def _granted(it: Situation, grant: Grant, target: Target) -> _Bound:
     if grant.taken:
         return _Bound(most, TAKEN, f"{text}; {grant.taken}")
     return _Bound(most, GRANT, text)
+
+
+def _burning(it: Situation) -> int:
+    """Replicas that are tried while a budget burns and nothing is learned: GPUs for them are missing too."""
+    return it.pressed.replicas if it.pressed is not None and it.pace is Pace.PROTECT else 0
 
 
 def _kept(it: Situation, lowest: _Bound) -> Iterable[_Bound]:

@@ -197,3 +197,13 @@ def test_a_created_hpa_lets_nothing_go_until_a_profile_is_learned_and_tries_one_
     assert scaled_on(target=None) == (2, 2)
     assert scaled_on(needed=3, pressed=Need(8, "")) == (3, 3), "the profile knows better"
     assert scaled_on(HpaMode.ADOPT, pressed=Need(8, "")) == (2, 2), "its owner's metric scales it"
+
+
+def test_gpus_are_missing_too_for_what_is_tried_while_a_budget_burns() -> None:
+    tried = {"grant": lab(4), "pressed": Need(5, "")}
+    found = decided(1, 20, pace=Pace.PROTECT, **tried)
+    assert found.floor == 1
+    assert found.lack is not None
+    assert "5 replicas are needed" in found.lack.message
+    assert decided(1, 20, **tried).lack is None, "it does not burn"
+    assert decided(1, 2, pace=Pace.PROTECT, **tried).lack is None, "its owner's maximum is in the way"
