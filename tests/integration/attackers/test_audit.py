@@ -123,6 +123,16 @@ def test_a_hole_is_an_open_row_and_a_failure(siege: Siege, plane: Cluster, bindi
     wait_for(lambda: not _gets_in(siege, row), "the hole to be closed", 60)
 
 
+def test_binding_pods_is_open_though_its_try_in_the_probe_namespace_is_refused(
+    siege: Siege, plane: Cluster
+) -> None:
+    with taken_away(siege.kube, "gpupool-binding-guard"):
+        code, rows = states(plane.kubeconfig, "--pool", siege.home.name)
+        assert (code, rows[5]["state"]) == (1, "open")
+        assert "no policy *-binding-guard whose binding denies" in rows[5]["answer"]
+    assert states(plane.kubeconfig, "--pool", siege.home.name)[1][5]["state"] == "closed"
+
+
 def test_a_pool_that_is_not_there_is_told_with_what_to_do(siege: Siege, plane: Cluster) -> None:
     del siege
     code, text = audit(plane.kubeconfig, "--pool", "nobodys")

@@ -8,7 +8,7 @@ import pytest
 from gpupool.applier.policies.outsider_policies import OutsiderSpec, outsider_policies
 from gpupool.cli.audit.attempts import Answer, Asker, Attempt, By, Who, judge
 from gpupool.cli.audit.rows import ROWS
-from gpupool.cli.audit.stage import Ground, Stage, passing
+from gpupool.cli.audit.stage import Ground, Stage, passing, refusing
 from gpupool.cli.audit.verdict import State, run
 from gpupool.errors import Failure, Forbidden, NotFound
 from gpupool.kube.client import KubeClient
@@ -18,7 +18,15 @@ from support.builders import a_pool, a_share
 POOL = a_pool(a_share("vision"))
 GROUND = Ground(POOL, "vision", "node-1", "train", 4, "other")
 ROLES = {"admin": ({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]},), "edit": ()}
-OURS = frozenset({"gpupool-use", "gpupool-probe-guard", "gpupool-pod-guard", "gpupool-lab-pods"})
+OURS = frozenset(
+    {
+        "gpupool-use",
+        "gpupool-binding-guard",
+        "gpupool-probe-guard",
+        "gpupool-pod-guard",
+        "gpupool-lab-pods",
+    }
+)
 STAGE = Stage((GROUND,), "default", "gpupool-probe", OURS, OURS, ROLES, claims=True)
 
 DENIED = "pods \"x\" is forbidden: ValidatingAdmissionPolicy '{}' with binding 'b' denied request: no"
@@ -141,6 +149,36 @@ async def test_a_guard_that_does_not_stand_is_an_open_row() -> None:
     verdicts = {v.row.number: v for v in await run(replace(STAGE, bindings=frozenset()), ask)}
     assert verdicts[25].state is State.OPEN
     assert "policies.enabled" in verdicts[25].answer
+
+
+async def test_binding_pods_is_open_where_only_the_probe_namespace_is_guarded() -> None:
+    ask, _ = asker(denied("gpupool-binding-guard"))
+    standing = {v.row.number: v for v in await run(STAGE, ask)}
+    assert standing[5].state is State.CLOSED
+    assert "gpupool-binding-guard stands and denies (read, not tried)" in standing[5].answer
+    gone = replace(STAGE, bindings=OURS - {"gpupool-binding-guard"})
+    verdicts = {v.row.number: v for v in await run(gone, ask)}
+    assert verdicts[5].state is State.OPEN
+    assert "no policy *-binding-guard whose binding denies" in verdicts[5].answer
+
+
+@pytest.mark.parametrize(
+    ("name", "actions", "product", "counts"),
+    [
+        ("gpupool-binding-guard", ["Deny", "Audit"], "gpupool", True),
+        ("gpupool-binding-guard", ["Warn", "Audit"], "gpupool", False),
+        ("gpupool-binding-guard", ["Deny"], "other", False),
+        ("gpupool-binding-guard-probe", ["Deny"], "gpupool", False),
+    ],
+)
+def test_a_policy_denies_by_the_binding_of_its_own_name(
+    name: str, actions: list[str], product: str, counts: bool
+) -> None:
+    body = {
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": product}},
+        "spec": {"policyName": "gpupool-binding-guard", "validationActions": actions},
+    }
+    assert refusing([body]) == (frozenset({"gpupool-binding-guard"}) if counts else frozenset())
 
 
 async def test_a_pool_that_allows_pods_without_gpus_has_nothing_to_close_there() -> None:

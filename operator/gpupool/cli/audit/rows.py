@@ -34,7 +34,7 @@ class Row:
         control: what answers it; where the API does not see it, what does.
         tries: made of a pool; None where nothing can be tried.
         rights: what `admin` and `edit` must not hold.
-        guard: ending of the name of a policy of the chart that must stand and deny.
+        guard: ending of the name of a policy of the chart that must stand and deny; it is read, not tried.
         beyond: part of it is out of the API's reach: unrefused, it is documented and not open.
     """
 
@@ -60,6 +60,7 @@ ROWS: tuple[Row, ...] = (
         "RBAC, binding guard, spec.isolation.schedulerNames",
         moves.binding,
         rights=(Right(("create",), "", "pods/binding"), Right(("create",), "", "bindings")),
+        guard="-binding-guard",
     ),
     Row(6, "a DaemonSet that tolerates everything and asks for GPUs", "the same policies", moves.daemonsets),
     Row(7, "Jobs and other controllers", "all end as pods: the same policies", moves.controllers),
@@ -147,7 +148,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         28,
         "removes gpupool's policies",
-        "RBAC; the API server exempts them from policies; the operator writes them again",
+        "RBAC; the API server exempts them from policies; its own come back, the chart's are told missing",
         rights=(
             Right(WRITES, "admissionregistration.k8s.io", "validatingadmissionpolicies"),
             Right(WRITES, "admissionregistration.k8s.io", "validatingadmissionpolicybindings"),

@@ -56,7 +56,8 @@ class Stage:
         grounds: enforcing pools.
         outside: a namespace of no pool.
         probe: the probe namespace.
-        bindings: gpupool's own bindings that deny, by name of the policy.
+        bindings: gpupool's own policies whose binding of the same name denies; another one, by which a guard
+            can be tried in the probe namespace, says nothing of pools.
         policies: names of gpupool's own policies.
         roles: rules of the roles people are given, by role; empty where they may not be read.
         claims: resource claims are served.
@@ -97,9 +98,7 @@ async def survey(client: KubeClient, only: str = "") -> Stage:
         grounds=tuple([await _ground(client, p, namespaces, probe, names) for p in enforcing]),
         outside=_outside(namespaces, exempt | listed, probe),
         probe=probe,
-        bindings=frozenset(
-            b["spec"]["policyName"] for b in bindings if "Deny" in b["spec"]["validationActions"] and _ours(b)
-        ),
+        bindings=refusing(bindings),
         policies=frozenset(p["metadata"]["name"] for p in own),
         roles=await _roles(client),
         claims=await client.has_resource("resource.k8s.io", "v1", "resourceclaims"),
@@ -119,6 +118,17 @@ async def _pools(client: KubeClient) -> list[Pool]:
         except ValidationError:  # of another version; the operator tells its owner
             continue
     return found
+
+
+def refusing(bindings: Iterable[Json]) -> frozenset[str]:
+    """Our policies whose binding of the same name denies."""
+    return frozenset(
+        b["metadata"]["name"]
+        for b in bindings
+        if b["metadata"]["name"] == b["spec"]["policyName"]
+        and "Deny" in b["spec"]["validationActions"]
+        and _ours(b)
+    )
 
 
 def _ours(obj: Json) -> bool:

@@ -131,5 +131,8 @@ def _grants(rule: dict[str, object], right: Right) -> bool:
 def _guarded(ending: str, stage: Stage) -> tuple[State, str]:
     found = [name for name in stage.policies & stage.bindings if name.endswith(ending)]
     if found:
-        return State.CLOSED, f"{found[0]} stands and denies"
-    return State.OPEN, f"no policy *{ending} that denies (chart value policies.enabled)"
+        return State.CLOSED, f"{found[0]} stands and denies (read, not tried)"
+    return (
+        State.OPEN,
+        f"no policy *{ending} whose binding denies (chart value policies.enabled, `helm upgrade`)",
+    )
