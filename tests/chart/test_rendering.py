@@ -76,6 +76,7 @@ def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> Non
         "GPUPOOL_HEALTH_PORT": "8081",
         "GPUPOOL_POLICIES_MUTATE": "Auto",
         "GPUPOOL_POLICIES_OUTSIDERS": "Auto",
+        "GPUPOOL_GUARDS": ",".join(refusing(defaults)),
         "GPUPOOL_EXEMPT_NAMESPACES": "gpu-operator,gpupool-system,kube-system,monitoring",
         "GPUPOOL_BREAK_GLASS_GROUP": "gpupool:break-glass",
         "GPUPOOL_PROBE_NAMESPACE": "gpupool-probe",
@@ -90,6 +91,23 @@ def test_the_whole_configuration_is_the_environment(defaults: list[Json]) -> Non
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
     }
+
+
+def refusing(manifests: list[Json]) -> list[str]:
+    """The bindings of the chart that deny."""
+    bindings = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+    return sorted(b["metadata"]["name"] for b in bindings if "Deny" in b["spec"]["validationActions"])
+
+
+def test_the_operator_is_told_every_guard_that_denies(render: Callable[..., list[Json]]) -> None:
+    manifests = render("fullnameOverride=walls")
+    names = environment(only(manifests, "Deployment"))["GPUPOOL_GUARDS"].split(",")
+    assert names == refusing(manifests)
+    policies = {p["metadata"]["name"] for p in of_kind(manifests, "ValidatingAdmissionPolicy")}
+    for binding in of_kind(manifests, "ValidatingAdmissionPolicyBinding"):
+        name, policy = binding["metadata"]["name"], binding["spec"]["policyName"]
+        assert policy in policies
+        assert name not in names or name in {policy, f"{policy}-probe"}, "the operator knows them by name"
 
 
 def test_values_reach_the_operator_and_the_release_hook_alike(render: Callable[..., list[Json]]) -> None:
@@ -208,6 +226,7 @@ def test_unset_values_leave_nothing_behind(render: Callable[..., list[Json]]) ->
     pod = only(bare, "Deployment")["spec"]["template"]["spec"]
     unset = {"nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets"}
     assert unset.isdisjoint(pod)
+    assert environment(only(bare, "Deployment"))["GPUPOOL_GUARDS"] == ""
 
 
 def test_without_a_break_glass_group_no_policy_speaks_of_one(render: Callable[..., list[Json]]) -> None:

@@ -76,6 +76,17 @@ it is required: what is missing is told in a condition, and giving goes on. */}}
 {{- end }}
 {{- end -}}
 
+{{/* Bindings of the guards that refuse. The operator does not write them, but tells when one is open. */}}
+{{- define "gpupool.guards" -}}
+{{- if .Values.policies.enabled -}}
+{{- $names := list -}}
+{{- range list "binding-guard" "binding-guard-probe" "claim-guard" "namespace-guard" "node-guard" "pod-guard" "probe-guard" "quota-epoch" "quota-guard" "quota-spelling" "status-guard" "use" -}}
+{{- $names = append $names (printf "%s-%s" (include "gpupool.fullname" $) .) -}}
+{{- end -}}
+{{- join "," $names -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The whole configuration: the operator reads its environment and nothing else. */}}
 {{- define "gpupool.env" -}}
 - {name: GPUPOOL_PROMETHEUS_URL, value: {{ .Values.prometheus.url | quote }}}
@@ -97,6 +108,7 @@ it is required: what is missing is told in a condition, and giving goes on. */}}
 - {name: GPUPOOL_POLICIES_MUTATE, value: {{ .Values.policies.mutate | toString | quote }}}
 {{- /* YAML reads a bare Off as false. */}}
 - {name: GPUPOOL_POLICIES_OUTSIDERS, value: {{ .Values.policies.outsiders | default "Off" | quote }}}
+- {name: GPUPOOL_GUARDS, value: {{ include "gpupool.guards" . | quote }}}
 - {name: GPUPOOL_EXEMPT_NAMESPACES, value: {{ include "gpupool.exemptNamespaces" . | quote }}}
 - {name: GPUPOOL_BREAK_GLASS_GROUP, value: {{ .Values.breakGlassGroup | quote }}}
 - {name: GPUPOOL_PROBE_NAMESPACE, value: {{ .Values.probeNamespace.name | quote }}}

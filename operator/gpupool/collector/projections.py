@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -211,26 +211,3 @@ def _requests(quantities: Mapping[str, Any]) -> dict[str, int]:
 def _numbers(text: str) -> dict[str, int]:
     found = read_json(text)
     return {k: v for k, v in found.items() if type(v) is int and v >= 0}
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyFacts:
-    """One of our policy objects as it stands."""
-
-    kind: str
-    name: str
-    pool: str
-    version: str
-    denies: bool = False
-
-
-def policy_facts(kind: str) -> Callable[[Json], PolicyFacts]:
-    """How an object of one kind of policies or bindings is read."""
-
-    def project(raw: Json) -> PolicyFacts:
-        meta = raw["metadata"]
-        denies = "Deny" in raw.get("spec", {}).get("validationActions", ())
-        pool = meta["labels"][POOL_LABEL]
-        return PolicyFacts(kind, meta["name"], pool, meta["resourceVersion"], denies)
-
-    return project

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gpupool.model.chartguards import ChartGuards
 from gpupool.model.outsiders import OutsiderFacts
 
 
@@ -30,7 +31,7 @@ class Enforcement:
     `probe` is None before the first probe, else the names of the attempts that were not refused. `bound` says
     that the policy which denies is bound to the pool's namespaces; `replays` has an entry for every live
     template of its namespaces; `outsiders` is about the policies that all pools share; `contested` names what
-    somebody else rewrites again and again.
+    somebody else rewrites again and again; `guards` is what the chart installs.
     """
 
     policies_current: bool = False
@@ -40,3 +41,4 @@ class Enforcement:
     replays: tuple[Replay, ...] = ()
     outsiders: OutsiderFacts = field(default_factory=OutsiderFacts)
     contested: tuple[str, ...] = ()
+    guards: ChartGuards = field(default_factory=ChartGuards)

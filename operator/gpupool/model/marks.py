@@ -17,6 +17,8 @@ MANAGED: Final[Mapping[str, str]] = {_MANAGED_BY: _US, "app.kubernetes.io/name":
 """On every object of ours."""
 OURS: Final = f"{_MANAGED_BY}={_US},{POOL_LABEL}"
 """Selects the objects of ours that belong to a pool, or to all pools."""
+NAMED: Final = f"app.kubernetes.io/name={_US}"
+"""Selects what we write and what the chart installs, which Helm says that it manages."""
 
 
 def owned_by_slo(name: str, uid: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from gpupool.model.marks import TAINT
 from gpupool.model.plan import Condition, Status
 from gpupool.model.reasons import DataState
 from gpupool.model.snapshot import Snapshot
+from gpupool.planner import chartguards
 from gpupool.planner.conflicts import conflict
 from gpupool.planner.readiness_report import readiness
 from gpupool.policy.isolation import stranded, tainted, taints, unlabelled
@@ -92,6 +93,9 @@ def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
     if not (pool.walls or pool.isolates):
         message = f"spec.mode is {pool.mode}: nothing outside this status is enforced."
         return Condition("Enforced", Status.FALSE, pool.mode, message)
+    if lost := chartguards.lost(snapshot):
+        message = " ".join([chartguards.sentence(lost), *_let_in(snapshot)])
+        return Condition("Enforced", Status.FALSE, "Open", message)
     late = [
         n.name
         for n in snapshot.namespaces
@@ -101,6 +105,8 @@ def _enforced(snapshot: Snapshot, territory: Territory) -> Condition:
         message = f"Quota is not in force yet in {some(late)}."
         return Condition("Enforced", Status.FALSE, "QuotaNotInForce", message)
     message = "Quotas, labels and policies were read back as written."
+    if not snapshot.enforcement.guards.installed:
+        message += chartguards.NONE
     if held := snapshot.enforcement.outsiders.held:
         message += f" Pods outside the pools are warned, not refused: {held}."
     if (lost := stranded(snapshot)) and taints(snapshot):
@@ -126,14 +132,20 @@ def _isolated(snapshot: Snapshot) -> Condition | None:
         )
     if facts.probe is None or (shared.stands and shared.probe is None):
         return Condition("Enforced", Status.UNKNOWN, "NotProbed", "The policies have not been probed yet.")
-    if opened := (*facts.probe, *(shared.probe or ())):
-        message = f"These attempts were not refused: {some(opened)}."
+    for message in _let_in(snapshot):
         return Condition("Enforced", Status.FALSE, "Open", message)
     waiting = unlabelled(snapshot)
     if waiting:
         message = f"GPU pods are not judged yet in {some(waiting)}: the label is being written."
         return Condition("Enforced", Status.FALSE, "BeingWritten", message)
     return None
+
+
+def _let_in(snapshot: Snapshot) -> Iterable[str]:
+    """A sentence, if a probe was let in."""
+    facts = snapshot.enforcement
+    if opened := (*(facts.probe or ()), *(facts.outsiders.probe or ())):
+        yield f"These attempts were not refused: {some(opened)}."
 
 
 def _overcommitted(over: Mapping[str, int], short: Mapping[str, int]) -> Condition:

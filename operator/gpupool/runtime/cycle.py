@@ -25,6 +25,7 @@ from gpupool.policy.view import view
 from gpupool.runtime.clockwork import Alarm, Continuity, Laps
 from gpupool.runtime.context import Context
 from gpupool.runtime.grantgate import GrantGate
+from gpupool.runtime.guardnews import GuardNews
 from gpupool.runtime.measuring import Measuring
 from gpupool.runtime.mending import Mending
 from gpupool.runtime.proof import Proof
@@ -67,6 +68,7 @@ class PoolLoop:
         self._proof = Proof()
         self._templates: tuple[Template, ...] = ()
         self._mending = Mending()
+        self._guard_news = GuardNews()
         self._rehearsal = Rehearsal(self.alarm.ring)
         self._measuring = Measuring(
             name,
@@ -191,6 +193,7 @@ class PoolLoop:
             replays=self._rehearsal.replays(self._templates),
             contested=self._mending.contested(),
             outsiders=self._context.outsiders.facts,
+            guards=self._context.mirror.chart_guards(),
         )
         held = hold(replace(snapshot, enforcement=plain))
         if not self._context.policies.current(held.pool, policies_of(held)):
@@ -225,6 +228,7 @@ class PoolLoop:
         self._publisher.notices(replace(plan, notices=notices), results)
         mended = self._context.policies.mended(self.name)
         self._publisher.say(self._mending.done(snapshot.pool, results.done, mended))
+        self._publisher.say(self._guard_news.of(snapshot))
         await self._prove(snapshot)
         await self._rehearse(snapshot)
         return written

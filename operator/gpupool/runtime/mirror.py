@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from gpupool.api import convert, inference, remnants
 from gpupool.collector import controllers, scaledobjects, scaling, vpas
 from gpupool.collector import projections as see
 from gpupool.collector.assemble import Projections, world
+from gpupool.collector.policies import PolicyFacts, chart_guards, policy_facts
 from gpupool.collector.reflector import Pace, Reflector
 from gpupool.collector.store import Change
 from gpupool.collector.whereserved import WhereServed
@@ -21,7 +21,8 @@ from gpupool.kube import resources as kinds
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
 from gpupool.model.annotations import read_epoch
-from gpupool.model.marks import OURS
+from gpupool.model.chartguards import ChartGuards
+from gpupool.model.marks import NAMED
 from gpupool.model.plan import Notice
 from gpupool.model.senses import NODES, PODS, QUOTAS, Senses
 from gpupool.model.slo import Slo
@@ -32,8 +33,6 @@ from gpupool.runtime.concern import Concern, Concerned, disturbs, tells
 from gpupool.runtime.reading import Reader, Tracked
 from gpupool.runtime.settings import Settings
 from gpupool.telemetry.metrics import ReflectorReading
-
-log = logging.getLogger(__name__)
 
 NO_BOOKMARKS = Pace(watch=(45, 60), inactivity=70.0)
 """For Events: the API server caches none and sends no bookmarks, so silence is no sign of death."""
@@ -47,7 +46,7 @@ class Mirror:
 
     Args:
         client: where to read.
-        settings: exempt namespaces.
+        settings: exempt namespaces, and the guards that the chart installs.
         wake: called when anything a decision looks at has changed, with the pools it concerns.
         mutating: whether the server serves mutating policies.
 
@@ -61,7 +60,7 @@ class Mirror:
         self, client: KubeClient, settings: Settings, wake: Callable[[Concerned], None], *, mutating: bool
     ) -> None:
         self._client = client
-        self._exempt = frozenset(settings.exempt_namespaces)
+        self._exempt, self._guards = frozenset(settings.exempt_namespaces), settings.guards
         self._wake = wake
         self.changes = 0
         self.disturbances = 0
@@ -100,7 +99,7 @@ class Mirror:
         self.vpas = self._foreign(kinds.VPAS, vpas.vpa)
         policies = [kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS]
         policies += [kinds.MUTATING_POLICIES, kinds.MUTATING_BINDINGS] if mutating else []
-        self.policies = {r.kind: self._mirror(r, see.policy_facts(r.kind), labels=OURS) for r in policies}
+        self.policies = {r.kind: self._mirror(r, policy_facts(r.kind), labels=NAMED) for r in policies}
 
     def _mirror(
         self,
@@ -221,8 +220,14 @@ class Mirror:
 
     def present_policies(self, pool: str) -> dict[tuple[str, str], str]:
         """Versions of the policy objects that carry a pool's label, by kind and name."""
-        facts = (f for reflector in self.policies.values() for f in reflector.store.values())
-        return {(f.kind, f.name): f.version for f in facts if f.pool == pool}
+        return {(f.kind, f.name): f.version for f in self._policy_facts() if f.pool == pool}
+
+    def chart_guards(self) -> ChartGuards:
+        """What stands of the guards that the chart installs."""
+        return chart_guards(self._guards, self._policy_facts())
+
+    def _policy_facts(self) -> Iterable[PolicyFacts]:
+        return (f for reflector in self.policies.values() for f in reflector.store.values())
 
     def denies(self, binding: str) -> bool:
         """Whether a binding of ours stands that refuses."""

@@ -102,6 +102,8 @@ class Settings(BaseModel):
     """Inject selector and toleration: by discovery, always, never."""
     policies_outsiders: Annotated[Outsiders, BeforeValidator(_title)] = Outsiders.AUTO
     """What is done about pods outside the pools: what the pools' modes say, at most a warning, or nothing."""
+    guards: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Bindings of the guards that the chart installs, looked after; empty: it installs none."""
     exempt_namespaces: Annotated[tuple[str, ...], BeforeValidator(_split)] = ("kube-system",)
     """Namespaces no policy looks at; their GPUs are the system's."""
     break_glass_group: str = ""
