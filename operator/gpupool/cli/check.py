@@ -12,6 +12,7 @@ from gpupool.applier.admission import AdmissionObjects
 from gpupool.applier.policies import PoolPolicySpec, probe_pods
 from gpupool.applier.serverside import Writer
 from gpupool.cli.prometheus import endpoint
+from gpupool.collector.policies import chart_guards, policy_facts
 from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.errors import PrometheusError
 from gpupool.errors import KubeError
@@ -19,9 +20,13 @@ from gpupool.kube import resources as kinds
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
 from gpupool.kube.resources import Json, ObjectKey, Resource, Selection
+from gpupool.model.marks import NAMED
 from gpupool.model.pool import Pool
+from gpupool.planner.chartguards import sentence
+from gpupool.policy.chartguards import opened
 from gpupool.runtime.settings import Settings
 
+KINDS = (kinds.GPU_POOLS, kinds.CAPACITY_REQUESTS, kinds.INFERENCE_SLOS)
 OPERATOR = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=operator"
 PATIENCE = 30
 """Seconds that each part may take to come."""
@@ -56,6 +61,7 @@ async def check(environ: Mapping[str, str], settings: Settings, say: Say) -> int
             "kinds": install.kinds,
             "operator": install.operator,
             "leader": install.leader,
+            "guards": install.guards,
             "policies": install.policies,
             "prometheus": install.prometheus,
         }
@@ -86,10 +92,11 @@ class _Install:
 
     async def kinds(self) -> str:
         """The CRDs are served."""
-        for kind in (kinds.GPU_POOLS, kinds.CAPACITY_REQUESTS):
+        for kind in KINDS:
             if not await self._client.has_resource(kind.group, kind.version, kind.plural):
                 raise MissingError(f"{kind.kind} is not served: install the CRDs (crds.enabled)")
-        return "GpuPool, CapacityRequest and InferenceSLO are served"
+        *others, last = [kind.kind for kind in KINDS]
+        return f"{', '.join(others)} and {last} are served"
 
     async def operator(self) -> str:
         """A replica is ready."""
@@ -108,6 +115,20 @@ class _Install:
         if not holder:
             raise MissingError("nobody holds the Lease")
         return f"{holder} leads"
+
+    async def guards(self) -> str:
+        """The guards that the chart installs stand and deny."""
+        facts = [
+            policy_facts(resource.kind)(raw)
+            for resource in (kinds.VALIDATING_POLICIES, kinds.VALIDATING_BINDINGS)
+            for raw in await self._client.list_all(Selection(resource, labels=NAMED))
+        ]
+        guards = chart_guards(self._settings.guards, facts)
+        if lost := opened(guards):
+            raise MissingError(sentence(lost))
+        if not guards.installed:
+            return "none are installed (policies.enabled): RBAC alone keeps quotas, labels and statuses"
+        return f"{len(guards.installed)} bindings of the chart's guards stand and deny"
 
     async def policies(self) -> str:
         """What every enforced pool must refuse is refused, by dry run in the probe namespace."""
