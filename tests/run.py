@@ -3,7 +3,8 @@
 `make test-faults` is the same runner over the long forms of some parts (`--full`).
 
 What fails beside others on a control plane is tried once more on a plane of its own, with nothing beside it:
-a machine that is shared may be slow for a moment, and a defect fails again. Both are told.
+a machine that is shared may be slow for a moment, and a defect fails again. Both are told. A law that was
+broken is no matter of a slow moment: where one was, nothing is tried again.
 
 The unit tests run alone, on every processor. The parts on control planes mostly wait for them, so three run
 at a time, each on planes of its own; what a part prints is shown whole when it has ended.
@@ -31,6 +32,8 @@ PATIENCE = 60.0
 REPORT = "report.xml"
 FEW = 5
 """More failures than these are no matter of a moment: nothing is tried again."""
+LAW = "LawBrokenError"
+"""What fails with it fails for good (`support.verdict`)."""
 REASON = 300
 """Characters of what a failed test said that the last lines repeat."""
 
@@ -90,6 +93,8 @@ class Outcome:
     """Test and reason of each, of those too that passed at their second try."""
     again: int = 0
     """How many passed at their second try."""
+    unlawful: int = 0
+    """How many of the failures say that a law was broken."""
 
 
 # The tables cover every branch of the core. One percent is left for branches that only the random histories
@@ -175,8 +180,11 @@ def run(part: Part) -> Outcome:
 
 
 def tried_again(part: Part, scratch: Path, first: Outcome) -> Outcome:
-    """Run the few tests that failed once more, alone; where all ran, what they came to counts."""
-    if not first.failures or first.failed > FEW:
+    """Run the few tests that failed once more, alone; where all ran, what they came to counts.
+
+    Not where a law was broken: a kill at another moment passes, and the law was broken all the same.
+    """
+    if not first.failures or first.failed > FEW or first.unlawful:
         return first
     say(f"\n=== {part.name}: once more, alone: {len(first.failures)} failed ===")
     began = time.monotonic()
@@ -197,6 +205,7 @@ def merged(first: Outcome, second: Outcome) -> Outcome:
         first.skipped,
         (*first.failures, *(f"again: {failure}" for failure in second.failures)),
         second.passed,
+        first.unlawful + second.unlawful,
     )
 
 
@@ -238,13 +247,27 @@ def count(name: str, seconds: float, code: int, report: Path) -> Outcome:
     skipped = sum(row["skipped"] for row in rows)
     passed = sum(row["tests"] for row in rows) - failed - skipped
     failures = tuple(reasons(root))
-    return Outcome(name, seconds, max(passed, 0), failed or int(code != PASSED), skipped, failures)
+    failed = failed or int(code != PASSED)
+    return Outcome(
+        name, seconds, max(passed, 0), failed, skipped, failures, unlawful=sum(map(unlawful, wrongs(root)))
+    )
+
+
+def wrongs(root: ET.Element) -> Iterator[ET.Element]:
+    """What failed in any test, or beside it, in its fixtures."""
+    for case in root.iter("testcase"):
+        yield from (*case.iter("failure"), *case.iter("error"))
+
+
+def unlawful(wrong: ET.Element) -> bool:
+    """Whether a law was broken; of several errors at a test's end only the whole text names each."""
+    return LAW in (wrong.get("message") or "") or LAW in (wrong.text or "")
 
 
 def reasons(root: ET.Element) -> Iterator[str]:
     """One line of each test that failed: where it is, and what it said."""
     for case in root.iter("testcase"):
-        for what in (*case.iter("failure"), *case.iter("error")):
+        for what in wrongs(case):
             said = " ".join((what.get("message") or "").split())
             yield f"{case.get('classname')}::{case.get('name')}: {said[:REASON]}"
 
@@ -261,6 +284,8 @@ def print_table(outcomes: Sequence[Outcome], elapsed: float) -> None:
     for row in outcomes:
         for failure in row.failures:
             say(f"{row.part}: {failure}")
+    if broken := sum(row.unlawful for row in outcomes):
+        say(f"{broken} of the failures are broken laws, which no second try makes good")
     if again := sum(row.again for row in outcomes):
         say(f"{again} of those that passed did so at the second try, alone")
     say(f"{passed} passed, {failed} failed, {skipped} skipped")
