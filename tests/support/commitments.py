@@ -48,6 +48,26 @@ class Sum:
         return max(0, self.committed - self.capacity)
 
 
+@dataclass
+class Fleet:
+    """Nodes as they were when they last were Ready: what is gone, or not Ready, is known by it.
+
+    With a lost node more is committed than there is left, whoever governs. That is all it excuses: what would
+    be too much with the node as it was is too much without it.
+    """
+
+    nodes: dict[Key, Json] = field(default_factory=dict)
+
+    def see(self, nodes: Mapping[Key, Json]) -> None:
+        """Remember those that are Ready."""
+        self.nodes |= {key: node for key, node in nodes.items() if _ready(node)}
+
+    def whole(self, objects: Objects) -> Objects:
+        """The same moment with the lost nodes as they were."""
+        there = {key: node for key, node in objects.nodes.items() if key not in self.nodes or _ready(node)}
+        return Objects(objects.pools, {**self.nodes, **there}, objects.quotas, objects.pods)
+
+
 def sums(objects: Objects) -> dict[tuple[str, str], Sum]:
     """Every pool and each of its resources."""
     return {
@@ -137,9 +157,12 @@ def _member(node: Json, pool: Json) -> bool:
 
 
 def _works(node: Json) -> bool:
+    return _ready(node) and not node["spec"].get("unschedulable", False)
+
+
+def _ready(node: Json) -> bool:
     conditions = node.get("status", {}).get("conditions", [])
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and not node["spec"].get("unschedulable", False)
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _allocatable(node: Json, resource: str) -> int:

@@ -18,12 +18,13 @@ from localplane.processes import wait_until
 from support.capture import listed
 from support.commitments import Json, Objects, of_pool
 from support.faultproxy.asked import Asked
-from support.faultproxy.faults import Stroke
+from support.faultproxy.faults import Match, Stroke, writes
 from support.faultproxy.proxy import FaultProxy
 from support.killer import Killer
 from support.killing import kill_all, kill_sender
 from support.replicas import leaders_page
 from support.story import QUICK, RESOURCE, Story
+from support.verdict import law
 
 FULL = os.environ.get("GPUPOOL_FAULTS") == "full"
 """Whether all variants are asked for (`make test-faults`)."""
@@ -42,6 +43,8 @@ class FaultStory(Story):
     cluster: Cluster
     proxy: FaultProxy
     counts: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    """Of this story."""
 
     # ------------------------------------------------------------------ scenes
 
@@ -107,26 +110,32 @@ class FaultStory(Story):
     def kill_all(self) -> int:
         """Kill, as by `kill -9`, every process of the operator; says how many there were."""
         victims = kill_all(self.cluster, self.kube)
-        self.counts["kills"] += bool(victims)
+        self._count(kills=int(victims > 0))
         return victims
 
     def kill_sender(self, asked: Asked) -> int:
         """Kill, as by `kill -9`, the process that sent a request; says how many that were."""
         victims = kill_sender(self.cluster, asked.port)
-        self.counts["kills"] += victims
+        self._count(kills=victims)
         return victims
 
+    def _count(self, kills: int) -> None:
+        self.kills += kills
+        self.counts["kills"] += kills
+
     @contextmanager
-    def killed_at_writes(self, most: int, *, both: bool) -> Iterator[Killer]:
+    def killed_at_writes(self, most: int, *, both: bool, match: Match = writes) -> Iterator[Killer]:
         """Kill at every write that says something new, while the block lasts.
 
         Args:
             most: kills at most.
             both: before it reaches the API server and again after it was stored; else in turn.
+            match: at which writes; by default at all.
         """
-        killer = Killer(kill=self.kill_all, most=most, both=both)
+        killer = Killer(kill=self.kill_all, most=most, both=both, match=match)
         with self.proxy.failing(killer):
             yield killer
+        self.counts["writes that a cap on kills spared"] += len(killer.spared)
 
     @contextmanager
     def killed_at_request(self, number: int, *, alone: bool = False) -> Iterator[None]:
@@ -164,7 +173,7 @@ class FaultStory(Story):
 
     def stays(self, holds: Callable[[], bool], what: str, seconds: float) -> None:
         """See that something stays as it is."""
-        assert not wait_until(lambda: not holds(), seconds), f"no more: {what}"
+        law(not wait_until(lambda: not holds(), seconds), f"no more: {what}")
 
     # ------------------------------------------------------------------ books
 
@@ -196,7 +205,7 @@ class FaultStory(Story):
         self.until(lambda: not self.drift(), lambda: f"the books agree (now {self.drift()})", seconds)
         drifts = self.metric("gpupool_reflector_drifts_total")
         self.counts["ledger drifts"] += int(drifts) + len(self.drift())
-        assert drifts == 0, "a mirror differed from the API server"
+        law(drifts == 0, "a mirror differed from the API server")
 
     def metric(self, name: str, **labels: str) -> float:
         """A metric of the replica that leads, summed over its series; 0 while it is not there."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from support.capture import Record
-from support.commitments import Json, Key, Objects, Sum, hard, sums
+from support.commitments import Fleet, Json, Key, Objects, Sum, hard, sums
 
 TIMERS = "gpupool.dev/timers"
 COUNTED = {"quotas", "pods", "nodes", "pools"}
-SHOWN = 5
 
 
 @dataclass
@@ -20,10 +19,11 @@ class Findings:
 
     Attributes:
         revisions: states looked at, one after every change that matters.
-        oversold: states in which more was committed than there is.
+        oversold: states in which more was committed than there is, or than there was before nodes were lost.
+        excused: states in which the GPUs of a lost node are missing, and no more than those.
         raised: raises of a wall that ended in such a state.
         moved: timers that were shortened.
-        again: takings that were begun a second time, as after a lost notice.
+        again: takings that were begun a second time, as after a lost notice, since anybody asked otherwise.
         doubled: things done or said twice.
     """
 
@@ -33,18 +33,25 @@ class Findings:
     ended: int = 0
     timers: int = 0
     oversold: list[str] = field(default_factory=list)
+    excused: list[str] = field(default_factory=list)
     raised: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     again: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
 
 
-def study(start: dict[str, dict[Key, Json]], records: Iterable[Record]) -> Findings:
-    """Go through all changes in order."""
+def study(start: dict[str, dict[Key, Json]], records: Iterable[Record], *, per_ask: bool = False) -> Findings:
+    """Go through all changes in order.
+
+    Args:
+        start: objects of each kind before the first change.
+        records: the changes.
+        per_ask: whether a taking may begin anew when any team has asked for something else.
+    """
     records = list(records)
     found = Findings()
     _replay(start, records, found)
-    _timers(start, records, found)
+    _timers(start, records, found, per_ask=per_ask)
     _deadlines(records, found)
     _events(records, found)
     return found
@@ -72,25 +79,46 @@ def timers_of(quota: Json) -> dict[str, Json]:
 
 
 def _replay(start: dict[str, dict[Key, Json]], records: Iterable[Record], found: Findings) -> None:
-    objects = Objects(**{kind: dict(start[kind]) for kind in COUNTED})
+    objects, fleet = Objects(**{kind: dict(start[kind]) for kind in COUNTED}), Fleet()
+    fleet.see(objects.nodes)
     books = sums(objects)
     for record in (r for r in records if r.kind in COUNTED):
-        place = getattr(objects, record.kind)
-        before = place.pop(record.key, None)
-        if not record.gone:
-            place[record.key] = record.obj
+        before = _put(objects, record)
+        fleet.see(objects.nodes if record.kind == "nodes" else {})
         found.ended += record.kind == "pods" and _ends(before, record)
         change = _change(before, record)
         found.raises += change > 0
         found.lowerings += change < 0
         found.revisions += 1
         earlier, books = books, sums(objects)
-        for (pool, resource), book in books.items():
-            if book.excess:
-                text = describe(pool, resource, book, f"at {record.version} by {_name(record)}")
-                found.oversold.append(text)
-                if record.kind == "quotas" and _more(earlier.get((pool, resource)), book, record.key[0]):
-                    found.raised.append(text)
+        excess(objects, fleet, f"at {record.version} by {_name(record)}", found.oversold, found.excused)
+        found.raised += _raised(record, earlier, books)
+
+
+def _put(objects: Objects, record: Record) -> Json | None:
+    """Bring the objects to the state after a change; what was there before."""
+    place: dict[Key, Json] = getattr(objects, record.kind)
+    before = place.pop(record.key, None)
+    if not record.gone:
+        place[record.key] = record.obj
+    return before
+
+
+def excess(objects: Objects, fleet: Fleet, where: str, oversold: list[str], excused: list[str]) -> None:
+    """Tell what is oversold at one moment, apart from what lost nodes left uncovered."""
+    over = {key: book for key, book in sums(objects).items() if book.excess}
+    whole = sums(fleet.whole(objects)) if over else {}
+    for (pool, resource), book in over.items():
+        place = oversold if whole[pool, resource].excess else excused
+        place.append(describe(pool, resource, book, where))
+
+
+def _raised(record: Record, earlier: dict[Key, Sum], books: dict[Key, Sum]) -> Iterator[str]:
+    """Raises of a wall that end in an excess, whatever it comes from."""
+    for (pool, resource), book in books.items():
+        more = record.kind == "quotas" and _more(earlier.get((pool, resource)), book, record.key[0])
+        if book.excess and more:
+            yield describe(pool, resource, book, f"at {record.version} by {_name(record)}")
 
 
 def describe(pool: str, resource: str, book: Sum, where: str) -> str:
@@ -132,12 +160,14 @@ def _name(record: Record) -> str:
 # ---------------------------------------------------------------------- timers
 
 
-def _timers(start: dict[str, dict[Key, Json]], records: Iterable[Record], found: Findings) -> None:
+def _timers(
+    start: dict[str, dict[Key, Json]], records: Iterable[Record], found: Findings, *, per_ask: bool
+) -> None:
     """A deadline may only move later; a notice that vanished must not begin anew."""
     last: dict[tuple[str, str], Json] = {}
-    begun: Counter[tuple[str, str, str]] = Counter()
+    begun: Counter[tuple[str, str, str, int]] = Counter()
     quotas = [Record(0, "quotas", q) for q in start["quotas"].values()]
-    for record in (*quotas, *(r for r in records if r.kind == "quotas" and not r.gone)):
+    for ask, record in _by_ask((*quotas, *records)):
         namespace = record.key[0]
         present = timers_of(record.obj)
         for name in {n for ns, n in last if ns == namespace} | set(present):
@@ -147,10 +177,25 @@ def _timers(start: dict[str, dict[Key, Json]], records: Iterable[Record], found:
             last[namespace, name] = new
             if old is None or old["stage"] != new["stage"]:
                 found.timers += 1
-                begun[namespace, name, new["stage"]] += 1
+                begun[namespace, name, new["stage"], ask if per_ask else 0] += 1
             elif _sooner(old, new):
                 found.moved.append(f"{namespace}/{name} moved sooner at {record.version}: {old} -> {new}")
-    found.again += [f"{'/'.join(k)} begun {n} times" for k, n in begun.items() if n > 1]
+    found.again += [
+        f"{namespace}/{name} {stage} begun {number} times"
+        for (namespace, name, stage, _), number in begun.items()
+        if number > 1
+    ]
+
+
+def _by_ask(records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
+    """Quotas as they stood, each with the number of asks that had been made, changed or taken back."""
+    asks: set[tuple[str, int]] = set()
+    for record in records:
+        if record.kind == "requests":
+            metadata = record.obj["metadata"]
+            asks.add((metadata["uid"], -1 if record.gone else metadata["generation"]))
+        elif record.kind == "quotas" and not record.gone:
+            yield len(asks), record
 
 
 def _deadlines(records: Iterable[Record], found: Findings) -> None:
@@ -182,14 +227,3 @@ def _events(records: Iterable[Record], found: Findings) -> None:
             words = (about["kind"], about.get("name", ""), about.get("uid", ""), record.obj["reason"])
             told[*words, record.obj["message"]].add(record.obj["metadata"]["name"])
     found.doubled += [f"Event told twice: {' '.join(what)}" for what, names in told.items() if len(names) > 1]
-
-
-def first(words: list[str]) -> str:
-    """The first few of many."""
-    return "\n".join(_cut(words))
-
-
-def _cut(words: list[str]) -> Iterator[str]:
-    yield from words[:SHOWN]
-    if len(words) > SHOWN:
-        yield f"... and {len(words) - SHOWN} more"

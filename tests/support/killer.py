@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 from support.faultproxy.asked import Asked
-from support.faultproxy.faults import Cut, Fault, Reply, writes
+from support.faultproxy.faults import Cut, Fault, Match, Reply, writes
 from support.findings import TIMERS
 
 
@@ -17,10 +17,15 @@ class Killer(Fault):
         most: kills at most.
         both: each write costs two lives, one before it is sent and one after it was stored; else every
             second write costs one before, the others one after.
+        match: which writes; by default all.
+
+    Attributes:
+        spared: what writes say that passed for no other reason than that `most` had been killed.
     """
 
-    def __init__(self, kill: Callable[[], int], most: int, *, both: bool) -> None:
-        super().__init__(writes)
+    def __init__(self, kill: Callable[[], int], most: int, *, both: bool, match: Match = writes) -> None:
+        super().__init__(match)
+        self.spared: set[str] = set()
         self._kill = kill
         self._most = most
         self._both = both
@@ -43,7 +48,10 @@ class Killer(Fault):
                 turns = ["before", "after"]
                 self._due[words] = turns if self._both else [turns[len(self._due) % 2]]
             due = self._due[words]
-            if len(self.hits) >= self._most or due[:1] != [moment]:
+            if due[:1] != [moment]:
+                return
+            if len(self.hits) >= self._most:
+                self.spared.add(words)
                 return
             # Writes that were under way together die together: the next life says them again.
             if await asyncio.to_thread(self._kill):

@@ -15,10 +15,11 @@ from localplane.ports import free_port
 from localplane.state import Options
 from support.faultproxy.proxy import FaultProxy
 from support.faultstory import LONG, FaultStory
-from support.observer import Observer
+from support.observer import EVERY, Observer
 from support.plane import eventually, temporary_cluster
 
 _numbers = itertools.count(1)
+MILLISECONDS = "milliseconds with answers"
 COUNTS = pytest.StashKey[Counter[str]]()
 
 
@@ -86,36 +87,43 @@ def story(
 
 
 @pytest.fixture
-def observer(plane: Cluster, story: FaultStory, counts: Counter[str]) -> Iterator[Observer]:
+def observer(proxy: FaultProxy, story: FaultStory, counts: Counter[str]) -> Iterator[Observer]:
     """Watches the test from outside; what no test may ever show is asserted here."""
     del story  # it must stand before anybody looks, and fall after
-    watching = Observer(plane.kubeconfig)
+    watching = Observer(proxy.cluster.kubeconfig, proxy.journal)
     watching.begin()
     yield watching
-    found = watching.end()
-    # With a lost node more is committed than there is left, whoever governs: then nothing may be raised.
-    over = "over what a lost node left" if watching.capacity_lost else "oversold"
+    watching.end()
+    tell(watching, counts)
+    watching.judge()
+
+
+def tell(watching: Observer, counts: Counter[str]) -> None:
+    """Add what one observer saw to what is printed at the end."""
+    found, samples = watching.findings, watching.samples
     counts.update(
         {
-            "samples": watching.samples.taken,
-            "samples without an answer": watching.samples.blind,
-            "samples oversold": 0,
-            f"samples {over}": len(watching.samples.oversold),
+            "samples": samples.taken,
+            "samples without an answer": samples.blind,
+            MILLISECONDS: round((samples.seconds - samples.blind_seconds) * 1000),
+            "samples oversold": len(samples.oversold),
+            "samples with a lost node's GPUs missing": len(samples.excused),
             "revisions": found.revisions,
-            "revisions oversold": 0,
-            f"revisions {over}": len(found.oversold),
+            "revisions oversold": len(found.oversold),
+            "revisions with a lost node's GPUs missing": len(found.excused),
             "raises": found.raises,
             "raises into an excess": len(found.raised),
             "lowerings": found.lowerings,
             "pods asked to go": found.ended,
+            "evictions and deletes of pods by the operator": watching.takings(),
             "timers": found.timers,
             "timers shortened": len(found.moved),
-            "timers lost": 0 if watching.changes_of_mind else len(found.again),
+            "timers lost": len(found.again),
             "double actions": len(found.doubled),
-            "watch gaps": watching.gaps,
+            "watch gaps": watching.gaps if not watching.outage else 0,
+            "watch gaps while the API server or etcd was ended": watching.gaps if watching.outage else 0,
         }
     )
-    watching.judge()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -123,5 +131,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counts = terminalreporter.config.stash.get(COUNTS, None)
     if counts:
         terminalreporter.section("faults")
+        gap = counts[MILLISECONDS] / max(1, counts["samples"])
         for what, number in counts.items():
             terminalreporter.write_line(f"{number:>9}  {what}")
+        terminalreporter.write_line(f"{gap:>9.0f}  ms between samples, on average (goal: {EVERY * 1000:.0f})")

@@ -8,6 +8,7 @@ from support.faultstory import LONG, FaultStory, variant
 from support.gpupods import TERMINATE_AFTER
 from support.observer import Observer
 from support.story import GROUP, Json
+from support.verdict import law
 
 FINALIZER = "test.example/stays"
 SLOW = 8
@@ -54,7 +55,7 @@ def test_a_lost_node_raises_nothing_and_breaks_no_grant_silently(
     story.ask(b, "work", 5)
     story.until(lambda: story.hard(b) == 5, "an owner's own decrease is carried out", LONG)
     story.stays(lambda: story.status(a, "more")["phase"] == "Queued", "nothing is raised", QUIET)
-    assert (story.hard(a), story.status(a, "work")["granted"]) == (6, 6)
+    law((story.hard(a), story.status(a, "work")["granted"]) == (6, 6), "no grant is broken")
 
     create_nodes(story.kube, [node_manifest(lost, 8, labels={GROUP: story.name})])
     story.until_phase(a, "more", "Granted", seconds=LONG)
@@ -91,7 +92,7 @@ def test_a_drain_lowers_no_grant_and_its_free_gpus_are_given_to_nobody(
     story.until(lambda: story.held(a) == 8 and not _pods_on(story, first), "all moved over", LONG)
     story.stays(lambda: story.status(b, "want")["phase"] == "Queued", "the drained node is not given", QUIET)
     walls = observer.hards(a)
-    assert set(walls[walls.index(8) :]) == {8}, "no grant fell because of a cordon"
+    law(set(walls[walls.index(8) :]) == {8}, "no grant fell because of a cordon")
 
     story.kube.patch(f"/api/v1/nodes/{first}", {"spec": {"unschedulable": None}})
     story.until_phase(b, "want", "Granted", seconds=LONG)

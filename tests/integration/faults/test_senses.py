@@ -9,6 +9,7 @@ from support.faultstory import FULL, LONG, FaultStory, variant
 from support.observer import Observer
 from support.replicas import pods, restarts
 from support.story import Json
+from support.verdict import law
 
 HOUR = 3600.0
 SILENCE = 8.0
@@ -66,7 +67,7 @@ def test_watches_that_are_refused_as_too_old_lose_nothing(story: FaultStory, obs
         "no process ended over it"
     )
     story.counts["watches answered 410"] += len(gone.hits)
-    assert observer.stages(other, "batch") == ["Recalling", ""]
+    law(observer.stages(other, "batch") == ["Recalling", ""], f"{observer.stages(other, 'batch')}")
 
 
 @pytest.mark.timeout(1200)
@@ -84,10 +85,10 @@ def test_a_clock_an_hour_off_neither_fires_nor_stops_a_recall(
         story.proxy.cut()
         deadline = datetime.fromisoformat(_reclaim(story, other)["deadline"])
         story.until(lambda: observer.first_asked_to_go(other), "the first pod is asked to go", LONG)
-    assert observer.first_asked_to_go(other) >= deadline.timestamp(), "not before the deadline that was given"
+    law(observer.first_asked_to_go(other) >= deadline.timestamp(), "not before the deadline that was given")
     story.until_returned(owner, other)
     story.until_settled()
-    assert observer.stages(other, "batch") == ["Recalling", ""]
+    law(observer.stages(other, "batch") == ["Recalling", ""], f"{observer.stages(other, 'batch')}")
     story.counts["clocks an hour off"] += 1
 
 
@@ -104,7 +105,7 @@ def test_a_leader_that_begins_under_a_fast_clock_fires_no_deadline(
     with story.proxy.skewed(HOUR):
         story.kill_all()
         story.until(lambda: observer.first_asked_to_go(other), "the first pod is asked to go", LONG)
-    assert observer.first_asked_to_go(other) >= deadline.timestamp(), "not before the deadline that was given"
+    law(observer.first_asked_to_go(other) >= deadline.timestamp(), "not before the deadline that was given")
     story.until_returned(owner, other)
     story.until_settled()
     story.counts["clocks an hour off"] += 1

@@ -42,10 +42,10 @@ def story(kube: Kube, namespace: Callable[..., str]) -> Iterator[Story]:
 
 
 @pytest.fixture
-def observer(plane: Cluster, story: Story) -> Iterator[Observer]:
+def observer(proxy: FaultProxy, story: Story) -> Iterator[Observer]:
     """Watches the test from outside: nothing is oversold at any sample or revision, nothing is done twice."""
     del story  # it must stand before anybody looks, and fall after
-    watching = Observer(plane.kubeconfig)
+    watching = Observer(proxy.cluster.kubeconfig, proxy.journal)
     watching.begin()
     yield watching
     watching.end()

@@ -30,6 +30,11 @@ def writes(asked: Asked) -> bool:
     return asked.write
 
 
+def endings(asked: Asked) -> bool:
+    """Matches every write that ends a pod: an eviction, or a delete past its budgets."""
+    return asked.write and (asked.method, asked.kind) in {("POST", "pods/eviction"), ("DELETE", "pods")}
+
+
 def watches(asked: Asked) -> bool:
     """Matches every watch."""
     return asked.watch
