@@ -15,8 +15,8 @@ from support.verdict import law
 AT_WRITES = (200, 200) if FULL else (6, 8)
 """Kills at most in a reclaim and in a recall; in full no story comes near, so that no write is spared."""
 AT_ENDINGS = 200
-"""Kills at most in a recall of two pods of four: never reached. An eviction and a later delete of one pod cost
-a life before and one after each."""
+"""Kills at most in a recall of two pods of four, never reached: one before and one after the end of each, and
+again where a delete follows the eviction."""
 LINGER = 8
 """Seconds that pods take to end: about as long as a life of the operator takes to begin."""
 QUIET = 6.0
