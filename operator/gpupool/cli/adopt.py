@@ -15,10 +15,12 @@ from gpupool.collector.prometheus.client import PrometheusClient
 from gpupool.collector.prometheus.endpoint import Endpoint
 from gpupool.kube.auth import load
 from gpupool.kube.client import KubeClient
+from gpupool.model.enforcement import Replay
 from gpupool.model.objects import ForeignQuota
 from gpupool.model.snapshot import Snapshot
 from gpupool.planner.drafting.adopt import Adoption, adopt
 from gpupool.planner.drafting.draft import Draft
+from gpupool.policy.foretold import foretold
 
 Json = dict[str, Any]
 EXEMPT = ("kube-system", "gpu-operator", "monitoring")
@@ -26,6 +28,8 @@ EXEMPT = ("kube-system", "gpu-operator", "monitoring")
 WIDTH = 100
 TELLING = {"ReadyToEnforce": "True", "DaemonSetsTolerate": "True", "Conflict": "False"}
 """Conditions of a pool that say what would break, and the status in which they say nothing."""
+TRIED = {"NoDenial", "WouldBeDenied"}
+"""The reasons of ReadyToEnforce that say that templates of all that runs in the shares were tried."""
 
 
 async def adopt_pool(
@@ -53,7 +57,7 @@ def _text(found: Survey, adoption: Adoption, *, retire: bool) -> Iterable[str]:
         yield from _comment(_about(draft))
         yield _document(request_manifest(draft))
     yield "---\n"
-    yield from _comment(_closing(found, retire=retire))
+    yield from _comment(_closing(found, adoption, retire=retire))
 
 
 def _document(manifest: Json) -> str:
@@ -84,9 +88,9 @@ def _about(draft: Draft) -> Iterable[str]:
     yield f"{draft.workload}: {draft.pods} pods hold {draft.held} now, {peak}; {use}."
 
 
-def _closing(found: Survey, *, retire: bool) -> Iterable[str]:
-    yield "What would break under Enforce, as the pool's status says it:"
-    yield from _breaking(found)
+def _closing(found: Survey, adoption: Adoption, *, retire: bool) -> Iterable[str]:
+    yield "What would break under Enforce, as far as it is known:"
+    yield from _breaking(found, adoption)
     quotas = list(_foreign(found.snapshot))
     if quotas:
         yield "ResourceQuotas of others count these GPUs too; the smaller number holds. None is touched:"
@@ -99,21 +103,49 @@ def _closing(found: Survey, *, retire: bool) -> Iterable[str]:
         yield "--retire-quota prints the commands that delete them, for people to run."
 
 
-def _breaking(found: Survey) -> Iterable[str]:
+def _breaking(found: Survey, adoption: Adoption) -> Iterable[str]:
     status = found.raw.get("status", {})
     rows = {c["type"]: c for c in status.get("conditions", ())}
     if "ReadyToEnforce" not in rows:
         yield "  the operator has not looked at this pool yet."
-    told = False
+    told = list(_told(rows))
+    denied = list(_denied(status, _certain(found, adoption)))
+    yield from (*told, *denied)
+    tried = rows.get("ReadyToEnforce", {}).get("reason") in TRIED
+    if not tried or adoption.shares or adoption.widened:
+        yield from _untried(found.snapshot.pool.name)
+    elif not told and not denied:
+        yield "  nothing that is known."
+
+
+def _told(rows: Mapping[str, Json]) -> Iterable[str]:
     for kind, good in TELLING.items():
         row = rows.get(kind)
         if row is not None and row["status"] != good:
-            told = True
             yield f"  {kind} is {row['status']} ({row['reason']}): {row['message']}"
-    for denied in status.get("wouldBeDenied", ()):
-        yield f"  {denied['namespace']} {denied['owner']}: {denied['message']}"
-    if rows and not told:
-        yield "  nothing that is known."
+
+
+def _denied(status: Json, certain: Iterable[Replay]) -> Iterable[str]:
+    """Who would be denied: what the API server said, and what is certain of others."""
+    rows = {(d["namespace"], d["owner"]): d["message"] for d in status.get("wouldBeDenied", ())}
+    more = {(r.namespace, r.owner): r.refusal for r in certain}
+    for (namespace, owner), message in {**more, **rows}.items():
+        yield f"  {namespace} {owner}: {message}"
+
+
+def _certain(found: Survey, adoption: Adoption) -> tuple[Replay, ...]:
+    """Of the namespaces that have a share, or are drafted one."""
+    shared = {n.name for n in found.snapshot.namespaces if n.team is not None and not n.system}
+    drafted = {d.workload.namespace for d in adoption.drafts}
+    templates = (t for t in found.templates if t.namespace in shared | drafted)
+    return foretold(found.snapshot.pool, templates)
+
+
+def _untried(pool: str) -> Iterable[str]:
+    yield "The other templates were not tried yet: the API server tries them from mode Recommend on."
+    yield "When shares and requests stand, let it; nobody is denied. The second line tells what came of it:"
+    yield f"""  kubectl patch gpool {pool} --type merge -p '{{"spec": {{"mode": "Recommend"}}}}'"""
+    yield f"  kubectl describe gpool {pool}   # ReadyToEnforce, and Would Be Denied"
 
 
 def _foreign(snapshot: Snapshot) -> Iterable[tuple[str, ForeignQuota]]:

@@ -23,6 +23,7 @@ from gpupool.kube.resources import Json, Resource, Selection
 from gpupool.model.objects import Key
 from gpupool.model.pool import Pool
 from gpupool.model.snapshot import Snapshot
+from gpupool.model.world import Template
 from gpupool.planner.drafting.draft import Hints
 from gpupool.policy.membership import resolve
 from gpupool.policy.view import view
@@ -43,12 +44,14 @@ class Survey:
         snapshot: what the pool may look at.
         hints: what is known beside it.
         unmeasured: why use and past are not known; empty where Prometheus answered.
+        templates: all from which GPU pods are made, of every namespace.
     """
 
     raw: Json
     snapshot: Snapshot
     hints: Hints
     unmeasured: str = ""
+    templates: tuple[Template, ...] = ()
 
 
 async def survey(
@@ -71,7 +74,7 @@ async def survey(
     unmeasured = "no Prometheus was named"
     if prometheus is not None:
         hints, unmeasured = await _measured(prometheus, snapshot, hints)
-    return Survey(raw, snapshot, hints, unmeasured)
+    return Survey(raw, snapshot, hints, unmeasured, found.templates)
 
 
 async def _read(client: KubeClient) -> dict[str, list[Json]]:

@@ -22,6 +22,9 @@ def readiness(snapshot: Snapshot) -> Condition:
     found = rehearsed(snapshot)
     if found.denied:
         return Condition(READY, Status.FALSE, "WouldBeDenied", _denied(snapshot, found))
+    if not snapshot.pool.shares:
+        message = "No share lists a namespace: what runs is tried when one does, from mode Recommend on."
+        return Condition(READY, Status.UNKNOWN, "NoShares", message)
     if not snapshot.enforcement.replays:
         message = "No GPU workload stands in the namespaces of the shares."
         return Condition(READY, Status.TRUE, "NothingRuns", message)

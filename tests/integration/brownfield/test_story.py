@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from integration.brownfield.town import NAMESPACES, Town
+from integration.brownfield.town import NAMESPACES, Town, deployment
 from integration.brownfield.witness import Audit, standing
 from localplane import release
 from localplane.paths import CHECKOUT
+from support.gpupods import pod_spec
 from support.marks import marks
 from support.plane import eventually, temporary_cluster
 
@@ -157,6 +158,9 @@ def adopt(cast: Cast) -> None:
     assert "kubectl delete resourcequota" not in printed
     retiring = gpupool(cast.cluster, "adopt", "lab", "--retire-quota")
     assert "#   kubectl delete resourcequota compute -n vision\n" in retiring
+    assert "The other templates were not tried yet" in printed
+    assert "nothing that is known" not in printed, "on the first day nothing was tried"
+    would_break(cast)
     for draft in drafts:
         cast.kube.apply(draft, dry_run=True, field_manager="people")
     if ("nlp", "fit") not in names:  # between two pods of the Job nothing was held there
@@ -178,6 +182,17 @@ def adopt(cast: Cast) -> None:
     assert {("vision", "compute"), ("batch", "queue")} <= named
     assert "batch/queue" in cast.condition("Conflict")["message"]
     assert marks(cast.kube) == []
+
+
+def would_break(cast: Cast) -> None:
+    """A Deployment at rest that tolerates everything is named while the pool only observes."""
+    spec = pod_spec(tolerations=[{"operator": "Exists"}])
+    made = cast.kube.create(deployment("vision", "wild", 0, spec))
+    named = "vision Deployment/wild: spec.tolerations has an entry without a key"
+    eventually(
+        lambda: named in gpupool(cast.cluster, "adopt", "lab"), "who would be denied is named", PATIENCE
+    )
+    cast.kube.delete(f"/apis/apps/v1/namespaces/vision/deployments/{made['metadata']['name']}")
 
 
 def request(namespace: str, app: str, gpus: int) -> Json:

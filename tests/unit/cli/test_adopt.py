@@ -1,6 +1,7 @@
 """What `gpupool adopt` prints: YAML documents that the API's models accept, and comments for people."""
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from gpupool.cli import adopt as command
 from gpupool.cli import main as cli
 from gpupool.cli.survey import Survey
 from gpupool.errors import Failure, NotFound
-from gpupool.model.objects import ForeignQuota, Namespace
+from gpupool.model.objects import ForeignQuota, Namespace, ObjectRef
 from gpupool.model.snapshot import Snapshot
+from gpupool.model.world import Template
 from gpupool.planner.drafting.adopt import adopt
 from gpupool.planner.drafting.draft import Hints
 from support.builders import GPU, a_pool, a_share, a_snapshot, pods
@@ -29,9 +31,12 @@ QUOTA = ForeignQuota("compute", {GPU: 8, "other.example/thing": 1})
 def printed(raw: Json = RAW, *, retire: bool = False, hints: Hints | None = None, **more: Any) -> str:
     strangers = (Namespace("nlp", None, foreign=(QUOTA, ForeignQuota("odd", {"x.example/y": 1}))),)
     found = (*pods(2, "train"), *pods(1, "chat", "nlp"))
-    snapshot: Snapshot = a_snapshot(a_pool(a_share("vision", 7)), pods=found, strangers=strangers)
+    pool = more.pop("pool", a_pool(a_share("vision", 7)))
+    known_already = {n for s in pool.shares for n in s.namespaces}
+    strangers = tuple(s for s in strangers if s.name not in known_already)
+    snapshot: Snapshot = a_snapshot(pool, pods=found, strangers=strangers)
     known = hints or Hints(teams={"nlp": "language"})
-    survey = Survey(raw, snapshot, known, more.pop("unmeasured", ""))
+    survey = Survey(raw, snapshot, known, more.pop("unmeasured", ""), more.pop("templates", ()))
     return "".join(command._text(survey, adopt(snapshot, known), retire=retire))
 
 
@@ -120,30 +125,67 @@ def test_quotas_of_others_are_named_and_their_deletion_is_printed_only_when_aske
     assert "--retire-quota" not in asked
 
 
+ALL_SHARED = a_pool(a_share("vision", 7), a_share("nlp"))
+READY: Json = {"type": "ReadyToEnforce", "status": "True", "reason": "NoDenial", "message": "All in."}
+VACUOUS = READY | {"reason": "NothingRuns", "message": "No GPU workload stands in the shares."}
+REFUSED = READY | {"status": "False", "reason": "WouldBeDenied", "message": "No."}
+DENIED = {"namespace": "nlp", "owner": "Job/a", "message": "remove it"}
+NOTHING = "#   nothing that is known."
+ASKS = {"name": "main", "resources": {"limits": {GPU: "1"}}}
+
+
+def wild(namespace: str, name: str) -> Template:
+    """A live template that tolerates every taint."""
+    spec = {"containers": [ASKS], "tolerations": [{"operator": "Exists"}]}
+    return Template(
+        namespace, ObjectRef("apps/v1", "Deployment", name), json.dumps({"labels": {}, "spec": spec})
+    )
+
+
 @pytest.mark.parametrize(
-    ("status", "says"),
+    ("status", "says", "untried"),
     [
-        ({}, "#   the operator has not looked at this pool yet."),
-        ({"conditions": [{"type": "ReadyToEnforce", "status": "True"}]}, "#   nothing that is known."),
+        ({}, "#   the operator has not looked at this pool yet.\n", True),
+        ({"conditions": [READY]}, NOTHING, False),
+        ({"conditions": [VACUOUS]}, "The other templates were not tried yet", True),
         (
-            {
-                "conditions": [
-                    {
-                        "type": "ReadyToEnforce",
-                        "status": "False",
-                        "reason": "WouldBeDenied",
-                        "message": "No.",
-                    },
-                    {"type": "Conflict", "status": "False", "reason": "NoConflict", "message": ""},
-                ],
-                "wouldBeDenied": [{"namespace": "nlp", "owner": "Job/a", "message": "remove it"}],
-            },
+            {"conditions": [REFUSED, {"type": "Conflict", "status": "False"}], "wouldBeDenied": [DENIED]},
             "#   ReadyToEnforce is False (WouldBeDenied): No.\n#   nlp Job/a: remove it\n",
+            False,
         ),
     ],
 )
-def test_what_would_break_is_what_the_status_says(status: Json, says: str) -> None:
-    assert says in printed({**RAW, "status": status})
+def test_what_would_break_is_what_the_status_says_and_what_was_not_tried_is_no_all_clear(
+    status: Json, says: str, *, untried: bool
+) -> None:
+    text = printed({**RAW, "status": status}, pool=ALL_SHARED)
+    assert says in text
+    assert ("The other templates were not tried yet" in text) is untried
+    assert ("kubectl patch gpool lab --type merge" in text) is untried
+    assert (NOTHING in text) is (says == NOTHING)
+
+
+def test_a_pool_without_shares_names_who_would_certainly_be_denied_and_gives_no_all_clear() -> None:
+    """Six lines, on the first day: the operator keeps no templates of namespaces that no share lists."""
+    live = (wild("vision", "train"), wild("elsewhere", "not-ours"))
+    text = printed({**RAW, "status": {"conditions": [VACUOUS]}}, pool=a_pool(), templates=live)
+    assert "#   vision Deployment/train: spec.tolerations has an entry without a key" in text
+    assert "elsewhere" not in text
+    assert NOTHING not in text
+
+
+def test_what_was_tried_speaks_for_shares_that_stand_and_not_for_those_that_are_drafted() -> None:
+    status = {"conditions": [READY]}
+    assert NOTHING not in printed({**RAW, "status": status})
+    assert NOTHING in printed({**RAW, "status": status}, pool=ALL_SHARED)
+
+
+def test_who_was_refused_is_named_once_in_the_words_of_the_policy() -> None:
+    row = {"namespace": "vision", "owner": "Deployment/train", "message": "as the API server says it"}
+    status = {"conditions": [REFUSED], "wouldBeDenied": [row]}
+    text = printed({**RAW, "status": status}, pool=ALL_SHARED, templates=(wild("vision", "train"),))
+    assert "#   vision Deployment/train: as the API server says it\n" in text
+    assert text.count("vision Deployment/train: ") == 2, "its draft, and the refusal"
 
 
 def test_the_command_prints_to_stdout_and_a_missing_pool_is_one_line(

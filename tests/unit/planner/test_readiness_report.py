@@ -32,6 +32,7 @@ def told(*replays: Replay, **more: Any) -> Any:
     [
         ((), {}, Status.TRUE, "NothingRuns", "No GPU workload"),
         ((), {"pool": OBSERVED}, Status.TRUE, "NothingRuns", "No GPU workload"),
+        ((), {"pool": a_pool(mode=Mode.OBSERVE)}, Status.UNKNOWN, "NoShares", "No share lists a namespace"),
         ((NEW,), {"pool": OBSERVED}, Status.UNKNOWN, "NotRehearsed", "from mode Recommend on"),
         ((GOOD,), {}, Status.TRUE, "NoDenial", "1 templates of running workloads would be let in."),
         (
