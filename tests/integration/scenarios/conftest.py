@@ -4,14 +4,14 @@ Rows (situation) and where they are played: names without a folder are in this o
 so on stand beside it, `unit/` are table tests of the same decision.
 
  1 A has 64, uses 20; B waits          operator/test_lending, operator/test_granting
- 2 one of three requests under-used    unit/policy/test_reclaim (SharedWithOthers), operator/test_idle
- 3 two requests match one Deployment   operator/test_granting, unit/policy/test_attribution
+ 2 one of three requests under-used    test_siblings, unit/policy/test_reclaim (SharedWithOthers)
+ 3 two requests match one Deployment   test_siblings, unit/policy/test_attribution
  4 training idle for two hours         what is idle is not taken yet: comes with idle units
  5 HPA scales up during a reclaim      demand: operator/test_lending; the ceiling comes with InferenceSLO
  6 KEDA at zero; autoscaled pool at 0    unit/policy/test_reclaim (the peak is kept); test_declared
  7 drain of a node, pool full          faults/test_nodes, unit/policy/test_shortage
  8 node lost, guarantees short         test_lost_nodes, faults/test_nodes, unit/policy/test_shortage
- 9 recall, borrower with PDB 0         operator/test_lending, faults/test_kills
+ 9 recall, borrower with PDB 0         test_recalled, unit/policy/test_eviction
 10 MIG and whole GPUs; two models      test_models, unit/policy/test_shortage
 11 MIG repartition                     test_models, unit/policy/test_shortage
 12 DRA only                            policies: attackers/; capacity from ResourceSlices comes with DRA
@@ -23,7 +23,7 @@ so on stand beside it, `unit/` are table tests of the same decision.
 18 GpuPool deleted                     test_moves, operator/test_modes
 19 upgrade                             chart/test_life
 20 namespace moves A to B              test_moves, unit/policy/test_moves
-21 request deleted, pods run           test_restored, unit/policy/test_recall
+21 request deleted, pods run           test_recalled, unit/policy/test_recall
 22 grant expires                       comes with expiry
 23 Prometheus down                     telemetry/, faults/test_senses
 24 overlapping node selectors          test_moves, unit/policy/test_membership
