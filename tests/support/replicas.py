@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -21,6 +24,8 @@ from support.story import Story
 
 Json = dict[str, Any]
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/gpupool"
+BUSY = 2
+"""Processes for each core, on average of a minute, from which on a machine is too busy to time things."""
 OPERATOR = "app.kubernetes.io/name=gpupool,app.kubernetes.io/component=operator"
 
 
@@ -150,6 +155,30 @@ def governed(story: Story, **asks: int) -> dict[str, str]:
 def _walled(story: Story, team: str, number: int) -> bool:
     quota = story.kube.find(f"/api/v1/namespaces/{team}/resourcequotas/gpupool") or {}
     return str(number) in quota.get("status", {}).get("hard", {}).values()
+
+
+def renewed(kube: Kube) -> datetime:
+    """When the leader last renewed its Lease; of a dead one, when it was last known to live."""
+    return datetime.fromisoformat(kube.get(LEASE)["spec"]["renewTime"])
+
+
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """Seconds from a dead leader's last renewal to the first decision after it, on a machine so busy."""
+
+    seconds: float
+    load: float
+
+    @classmethod
+    def since(cls, last: datetime) -> Takeover:
+        """One whose first decision is there now."""
+        now = datetime.now(UTC)  # noqa: TID251 - whoever looks has a clock of its own
+        return cls((now - last).total_seconds(), os.getloadavg()[0])
+
+    @property
+    def counts(self) -> bool:
+        """Whether its time says something of the operator, and not of what else the machine does."""
+        return self.load < BUSY * (os.cpu_count() or 1)
 
 
 @contextmanager

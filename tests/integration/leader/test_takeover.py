@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from support.faultproxy.faults import Fault, Match
 from support.plane import eventually, main_status
 from support.replicas import (
+    Takeover,
     epoch,
     governed,
     held,
@@ -16,6 +17,7 @@ from support.replicas import (
     last_words,
     leader,
     pods,
+    renewed,
     restarts,
     settled_leader,
     timed,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 PATIENCE = 120.0
 """Seconds that a takeover may take on a machine that does much else; a leader is missed after ten."""
 CONFLICT = 409
+PROMISED = 15.0
+"""Seconds within which the README and the chart's values say that another replica decides."""
+TRIES = 3
 
 
 def test_a_killed_leader_is_replaced_by_the_standby(
@@ -52,6 +57,29 @@ def test_a_killed_leader_is_replaced_by_the_standby(
     assert epoch(kube) > before
     assert (story.hard(team["first"]), story.hard(team["second"])) == (4, 3)
     assert settled_leader(kube) != old, "the killed one comes back as a standby"
+
+
+def test_the_standby_decides_within_the_seconds_that_are_promised(
+    story: Story, plane: Cluster, kube: Kube, observer: Observer
+) -> None:
+    """The best of three: one slow moment of the machine is no broken promise."""
+    del observer
+    team = governed(story, first=2, second=0)
+    found: list[Takeover] = []
+    while len(found) < TRIES and not any(t.seconds <= PROMISED for t in found):
+        old, name = settled_leader(kube), f"ask-{len(found)}"
+        with held(plane, old) as hold:
+            hold("KILL")
+            last = renewed(kube)
+            story.ask(team["second"], name, 1)
+            story.until_phase(team["second"], name, "Granted", seconds=PATIENCE)
+            found.append(Takeover.since(last))
+        assert settled_leader(kube) != old
+    print(f"last renewal to the next leader's decision: {found}")
+    quiet = [t for t in found if t.counts]
+    assert not quiet or min(t.seconds for t in quiet) <= PROMISED, (
+        f"{found}, and {PROMISED:.0f} s are promised"
+    )
 
 
 class Holding(Fault):
