@@ -29,11 +29,11 @@ QUOTA = ForeignQuota("compute", {GPU: 8, "other.example/thing": 1})
 
 
 def printed(raw: Json = RAW, *, retire: bool = False, hints: Hints | None = None, **more: Any) -> str:
-    strangers = (Namespace("nlp", None, foreign=(QUOTA, ForeignQuota("odd", {"x.example/y": 1}))),)
     found = (*pods(2, "train"), *pods(1, "chat", "nlp"))
     pool = more.pop("pool", a_pool(a_share("vision", 7)))
-    known_already = {n for s in pool.shares for n in s.namespaces}
-    strangers = tuple(s for s in strangers if s.name not in known_already)
+    shared = {n for s in pool.shares for n in s.namespaces}
+    nlp = Namespace("nlp", None, foreign=(QUOTA, ForeignQuota("odd", {"x.example/y": 1})))
+    strangers = () if "nlp" in shared else (nlp,)
     snapshot: Snapshot = a_snapshot(pool, pods=found, strangers=strangers)
     known = hints or Hints(teams={"nlp": "language"})
     survey = Survey(raw, snapshot, known, more.pop("unmeasured", ""), more.pop("templates", ()))
