@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from gpupool.model.economics import Economics, Ledger
 from gpupool.model.metrics import Resolved
 from gpupool.model.objects import Key
 from gpupool.model.plan import Condition, Notice, Status
 from gpupool.model.resources import Resources
-from gpupool.model.slo import SEVERITY, Endpoint, Objective, Reading, Slo, SloSnapshot, SloState, Sums
+from gpupool.model.slo import (
+    DAY,
+    HOUR,
+    SEVERITY,
+    Endpoint,
+    Objective,
+    Reading,
+    Slo,
+    SloSnapshot,
+    SloState,
+    Sums,
+)
 from gpupool.model.steering import Decision
 from gpupool.planner import drifting, rollouts
 from gpupool.planner.diagnosing import Findings, findings
@@ -22,6 +34,10 @@ from gpupool.policy.slo.effects import told
 from gpupool.policy.slo.sums import fold
 
 NOT_READ = Reading(SloState.MISSING, message="Prometheus has not been asked yet.")
+WHOLE: Final = 99.0
+"""Percent of the window from which on it counts as measured: what is missing then is not told."""
+UNITS: Final = (("day", DAY), ("hour", HOUR), ("minute", 60.0))
+"""What a time is told in, where it is at least one of them; else seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,19 +181,44 @@ def _met(slo: Slo, found: Sequence[ObjectiveFound]) -> Condition:
     judged = [o for o in found if o.budget.events >= slo.min_events]
     missed = [o for o in judged if (o.budget.attainment or 0.0) < o.objective.percent]
     if missed:
-        return Condition("Met", Status.FALSE, "Missed", f"Missed: {'; '.join(map(_said, missed))}.")
+        text = f"Missed: {'; '.join(map(_said, missed))}{_measured(slo, missed)}."
+        return Condition("Met", Status.FALSE, "Missed", text)
     if len(judged) < len(found):
         return Condition("Met", Status.UNKNOWN, *_no_verdict(slo, found))
-    return Condition("Met", Status.TRUE, "Met", f"Met: {'; '.join(map(_said, judged))}.")
+    text = f"Met: {'; '.join(map(_said, judged))}{_measured(slo, judged)}."
+    return Condition("Met", Status.TRUE, "Met", text)
 
 
 def _no_verdict(slo: Slo, found: Iterable[ObjectiveFound]) -> tuple[str, str]:
     fewest = min(found, key=lambda o: o.budget.events)
     sli, events = fewest.objective.sli.value, fewest.budget.events
+    measured = _measured(slo, [fewest])
     if not events:
-        return "NoEvents", f"Nothing was measured of {sli} in the window yet."
-    text = f"{events:.0f} events of {sli} in the window are fewer than spec.minEvents {slo.min_events}."
-    return "TooFewEvents", text
+        return "NoEvents", f"There were no events of {sli} in the window yet{measured}."
+    few = f"{events:.0f} events of {sli} in the window are fewer than spec.minEvents {slo.min_events}"
+    return "TooFewEvents", f"{few}{measured}."
+
+
+def _measured(slo: Slo, found: Iterable[ObjectiveFound]) -> str:
+    """How much of the window was measured of the one that was measured least; nothing where that is all."""
+    least = min(o.budget.coverage for o in found)
+    if least >= WHOLE:
+        return ""
+    window = slo.window.total_seconds()
+    return f"; measured for {_of(window * least / 100, window)}"
+
+
+def _of(part: float, whole: float) -> str:
+    """A time and another that it belongs to: 6.2 of 28 days, 9.5 hours of 28 days."""
+    (short, unit), (long, units) = _told(part), _told(whole)
+    return f"{short} of {long} {units}" if units.startswith(unit) else f"{short} {unit} of {long} {units}"
+
+
+def _told(seconds: float) -> tuple[str, str]:
+    """A time in the largest unit of which it is at least one, to a tenth."""
+    unit, size = next((row for row in UNITS if seconds >= row[1]), ("second", 1.0))
+    number = f"{seconds / size:.1f}".removesuffix(".0")
+    return number, unit if number == "1" else f"{unit}s"
 
 
 def _said(found: ObjectiveFound) -> str:

@@ -159,6 +159,63 @@ def test_an_event_tells_when_the_budget_burns_and_none_when_it_does_not() -> Non
     assert notice.key == slo.key
 
 
+@pytest.mark.parametrize(
+    ("window", "measured", "words"),
+    [
+        (timedelta(days=28), timedelta(days=6.2), "; measured for 6.2 of 28 days."),
+        (timedelta(days=28), timedelta(days=1), "; measured for 1 of 28 days."),
+        (timedelta(days=28), timedelta(hours=9.5), "; measured for 9.5 hours of 28 days."),
+        (timedelta(days=1), timedelta(hours=1), "; measured for 1 hour of 1 day."),
+        (timedelta(hours=6), timedelta(minutes=30), "; measured for 30 minutes of 6 hours."),
+        (timedelta(minutes=10), timedelta(minutes=3), "; measured for 3 of 10 minutes."),
+        (timedelta(minutes=10), timedelta(seconds=45), "; measured for 45 seconds of 10 minutes."),
+        (timedelta(days=28), timedelta(days=27.8), "left."),
+        (timedelta(days=28), timedelta(days=28), "left."),
+    ],
+)
+@pytest.mark.parametrize("good", [100, 0])
+def test_how_much_of_the_window_was_measured_is_told_unless_it_is_all(
+    window: timedelta, measured: timedelta, words: str, good: float
+) -> None:
+    met = condition(judged(_still(), slo=_lately(good, 100, window, measured)), "Met")
+    assert met.reason == ("Met" if good else "Missed")
+    assert met.message.endswith(words)
+
+
+def test_without_a_verdict_it_is_told_too() -> None:
+    window, half = timedelta(minutes=10), timedelta(minutes=5)
+    few = condition(judged(_still(), slo=_lately(9, 10, window, half)), "Met")
+    none = condition(judged(_still(), slo=_lately(0, 0, window, half)), "Met")
+    blind = condition(judged(Reading(SloState.MISSING)), "Met")
+    assert few.message.endswith("fewer than spec.minEvents 100; measured for 5 of 10 minutes.")
+    assert none.message == "There were no events of ttft in the window yet; measured for 5 of 10 minutes."
+    assert blind.message.endswith("; measured for 0 seconds of 28 days.")
+
+
+def test_of_several_objectives_the_one_that_was_measured_least_tells_how_much() -> None:
+    slo = _lately(100, 100, timedelta(days=28), timedelta(days=14))
+    (old,) = slo.sums
+    (part,) = old.days
+    late = replace(old, days=(replace(part, covered=2 * DAY),))
+    met = condition(
+        judged(_still(), _still(), slo=replace(slo, objectives=(TTFT, E2E), sums=(old, late))), "Met"
+    )
+    assert met.message.count("measured for") == 1
+    assert met.message.endswith("; measured for 2 of 28 days.")
+
+
+def _still() -> Reading:
+    """Nothing is added."""
+    return Reading(SloState.MISSING)
+
+
+def _lately(good: float, total: float, window: timedelta, measured: timedelta) -> Slo:
+    """An endpoint of whose window so much was measured, all of it in one piece."""
+    span = window.total_seconds()
+    piece = Slice(NOW.timestamp() - span, span, good, total, measured.total_seconds())
+    return a_slo(window=window, sums=(Sums(until=NOW.timestamp(), fine=(piece,), days=(piece,)),))
+
+
 def test_the_same_snapshot_gives_the_same_plan() -> None:
     slo = a_slo()
     snapshot = SloSnapshot(NOW, 15.0, (slo,), {slo.key: Endpoint((ok(9, 10),), "vLLM", 1, 1)})
