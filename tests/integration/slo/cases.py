@@ -74,5 +74,24 @@ CASES: Final = {
     ),
     "tgi": _healthy({"sli": "throughput", "percent": 90, "tokensPerSecond": 100}, load=8, engine="tgi"),
     "nim": _healthy(promise("ttft", "500ms"), load=8, engine="nim"),
+    "crowded": _healthy(promise("ttft", "500ms"), load=6.4, max_seqs=16),
+    "packed": _healthy(promise("ttft", "500ms"), load=3.3, prompt=1000, output=500, kv_tokens=24_000),
+    "flooded": _healthy(promise("ttft", "500ms"), load=6.4, max_seqs=16),
 }
 """By the name of the Deployment."""
+
+_NO, _PARTLY = frozenset({"No"}), frozenset({"Partly"})
+ANSWERS: Final = {
+    "None": frozenset({"Unknown", "No"}),
+    **dict.fromkeys(
+        ("NoTraffic", "ColdStart", "BatchTooSmall", "GPUFault", "ErrorBound", "Deferred", "RoutingSkew"), _NO
+    ),
+    "InfeasibleAtBatchOne": _NO,
+    **dict.fromkeys(("QueueBound", "KVCacheBound", "DecodeBound", "PrefillInterference"), _PARTLY),
+    **dict.fromkeys(("CPUBound", "Throttled"), _PARTLY),
+    **dict.fromkeys(("DataStarved", "NetworkBound", "PrefillBound"), _NO | _PARTLY),
+}
+"""What may be said of replicas, by what is put into a case above. None of them is met with a replica more, so
+none is a Yes; where load is the reason none is a No. `test_answers.py` asks the simulated engines."""
+MAY_BE_UNKNOWN: frozenset[str] = frozenset()
+"""Causes that may stay unnamed: none."""

@@ -4,18 +4,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from integration.slo.cases import CASES, Case
-from integration.slo.conftest import API
+from integration.slo.cases import ANSWERS, CASES, MAY_BE_UNKNOWN
+from integration.slo.street import Street, Word
 from localplane import release
 from localplane.cluster import Cluster
-from localplane.kube import Kube
 from localplane.nodes import NODES, create_nodes, node_manifest
-from support.engines import said
-from support.gpupods import pod_spec
 from support.plane import eventually
 
 WINDOW = "30s"
@@ -23,11 +21,25 @@ SETTLE = 75.0
 """Seconds from the last pod's start until the window holds nothing else than what is looked for."""
 WATCHED = 60.0
 """Seconds in which nothing wrong may be named, not once."""
-LEAST_RIGHT = 14
 SAYS_NOTHING = frozenset({"None", "Unknown"})
 EARLY = SAYS_NOTHING | {"absent", "ColdStart", "NoTraffic"}
 """What is true of a healthy endpoint in its first seconds."""
 NODE_COUNT = 2
+RISING = {"crowded": 9.3, "packed": 4.7, "flooded": 20}
+"""Requests a second that are too many for two replicas, of which three bear the first two."""
+NOT_HELPED = ("infeasibleatbatchone", "routingskew", "deferred")
+"""Endpoints whose first tokens are late whatever the replicas."""
+PROMISED = 95
+"""Percent of the first tokens of each of these."""
+SECONDS = 30.0
+"""As the window has."""
+
+TOO_SURE = pytest.mark.xfail(
+    strict=True, reason="Yes is said while all tokens are late; a replica more brings half of them in time"
+)
+DEMAND_UNSEEN = pytest.mark.xfail(
+    strict=True, reason="needed replicas are counted from the requests that end, not from those that come"
+)
 
 Json = dict[str, Any]
 
@@ -40,119 +52,140 @@ def plane(released_plane: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def street(plane: Cluster) -> Iterator[str]:
+def street(plane: Cluster) -> Iterator[Street]:
     """All endpoints, in one namespace on nodes of their own."""
     names = [f"street-{os.getpid()}-{number}" for number in range(NODE_COUNT)]
     home = f"street-{os.getpid()}"
     with plane.kube() as kube:
         create_nodes(kube, [node_manifest(name, 48, labels={"street": str(os.getpid())}) for name in names])
         kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
-        for name, case in CASES.items():
-            kube.apply(deployment(home, name, case))
-            kube.apply(promised(home, name, case))
-        yield home
+        found = Street(plane, kube, home)
+        found.build()
+        yield found
+        found.load()
         kube.delete(f"/api/v1/namespaces/{home}")
         for name in names:
             kube.delete(f"{NODES}/{name}")
 
 
-def deployment(home: str, name: str, case: Case) -> Json:
-    """A Deployment of the case's engine, each pod with a limit of CPU."""
-    labels = {"app": name}
-    spec = pod_spec(1, nodeSelector={"street": str(os.getpid())}, terminationGracePeriodSeconds=1)
-    spec["containers"][0]["resources"]["limits"]["cpu"] = "2"
-    template = {
-        "metadata": {"labels": labels, "annotations": said(**{"start_after": "1s", **case.engine})},
-        "spec": spec,
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": home},
-        "spec": {"replicas": case.replicas, "selector": {"matchLabels": labels}, "template": template},
-    }
+@dataclass(frozen=True)
+class Heard:
+    """What was said while the window filled, and after; and all that was said last."""
+
+    early: dict[str, Counter[Word]]
+    then: dict[str, Counter[Word]]
+    last: dict[str, Json]
+
+    def causes(self, name: str) -> Counter[str]:
+        """How often each cause was named of an endpoint."""
+        return _causes(self.then[name])
 
 
-def promised(home: str, name: str, case: Case) -> Json:
-    """The InferenceSLO of a case."""
-    return {
-        "apiVersion": "gpupool.dev/v1alpha1",
-        "kind": "InferenceSLO",
-        "metadata": {"name": name, "namespace": home},
-        "spec": {
-            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "objectives": list(case.objectives),
-            "window": "10m",
-            "minEvents": 20,
-        },
-    }
+@pytest.fixture(scope="module")
+def heard(street: Street) -> Heard:
+    """Every endpoint, watched from its start on."""
+    wanted = {name for name in CASES if name != "coldstart"}
+    eventually(lambda: wanted <= street.ready(2), lambda: f"start: {wanted - street.ready(2)}", 120)
+    early = street.watched(SETTLE)
+    found = Heard(early, street.watched(WATCHED), street.statuses())
+    print(table(found))
+    print("while the window filled:", {n: dict(_causes(seen)) for n, seen in early.items() if len(seen) > 1})
+    return found
 
 
-def diagnoses(kube: Kube, home: str) -> dict[str, Json]:
-    """What is said of each."""
-    found = kube.list(f"{API}/namespaces/{home}/inferenceslos")
-    return {slo["metadata"]["name"]: dict(slo.get("status", {})) for slo in found}
-
-
-def test_what_is_put_in_is_named_and_nothing_else(kube: Kube, street: str) -> None:
-    wanted_ready = {name for name in CASES if name != "coldstart"}
-    eventually(
-        lambda: (
-            wanted_ready <= {n for n, s in diagnoses(kube, street).items() if s.get("readyReplicas") == 2}
-        ),
-        lambda: f"all start: {[(n, s.get('readyReplicas')) for n, s in diagnoses(kube, street).items()]}",
-        120,
-    )
-    early = watched(kube, street, SETTLE)
-    named = watched(kube, street, WATCHED)
-    last = diagnoses(kube, street)
-    print(table(named, last))
-    print("while the window filled:", {n: dict(seen) for n, seen in early.items() if len(seen) > 1})
-    hasty = {n: dict(seen) for n, seen in early.items() if CASES[n].healthy and set(seen) - EARLY}
+def test_what_is_put_in_is_named_and_nothing_else(heard: Heard) -> None:
+    early = {n: _causes(seen) for n, seen in heard.early.items() if CASES[n].healthy}
+    hasty = {n: dict(seen) for n, seen in early.items() if set(seen) - EARLY}
     assert not hasty, f"said of healthy endpoints while the window filled: {hasty}"
-    wrong = {
-        name: dict(seen)
-        for name, seen in named.items()
-        if set(seen) - SAYS_NOTHING - {CASES[name].wanted} or "absent" in seen
-    }
+    seen = {name: heard.causes(name) for name in CASES}
+    allowed = {n: {case.wanted} | (SAYS_NOTHING - {case.wanted}) for n, case in CASES.items()}
+    wrong = {n: dict(causes) for n, causes in seen.items() if set(causes) - allowed[n]}
     assert not wrong, f"named what is not there: {wrong}"
-    right = [n for n, seen in named.items() if not CASES[n].healthy and _mostly(seen) == CASES[n].wanted]
-    assert len(right) >= LEAST_RIGHT, f"{len(right)} named right: {sorted(right)}"
-    assert not {n for n, seen in named.items() if CASES[n].healthy and _mostly(seen) != "None"}
-    _explained(last, right)
+    unnamed = {CASES[n].wanted for n, causes in seen.items() if _mostly(causes) != CASES[n].wanted}
+    assert unnamed == MAY_BE_UNKNOWN, f"not named: {sorted(unnamed)}"
+    _explained(heard.last)
 
 
-def test_a_profile_survives_a_restart(kube: Kube, plane: Cluster, street: str) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=TOO_SURE if n == "decodebound" else ()) for n in CASES]
+)
+def test_whether_replicas_help_is_never_answered_wrong(heard: Heard, name: str) -> None:
+    wanted = CASES[name].wanted
+    answers = {word.helps for word in heard.then[name] if word.cause == wanted}
+    assert answers <= ANSWERS[wanted]
+
+
+@pytest.fixture(scope="module")
+def risen(heard: Heard, street: Street) -> Street:
+    """Load rises at endpoints whose profile is learned."""
+    assert all(_mostly(heard.causes(name)) == "None" for name in RISING)
+    street.load(**RISING)
+    return street
+
+
+@DEMAND_UNSEEN
+def test_one_replica_more_is_not_said_to_do_where_it_does_not(risen: Street) -> None:
+    """Twenty requests a second are six replicas' work; two of them end no more than eight."""
+    eventually(lambda: risen.words()["flooded"].cause == "QueueBound", "it is known", 120)
+    assert risen.words()["flooded"].helps == "Partly"
+
+
+def test_a_replica_more_brings_what_was_said_of_it(risen: Street) -> None:
+    """A third replica where that is said to help, and where it is said not to."""
+    helped = {"crowded": Word("QueueBound", "Yes"), "packed": Word("KVCacheBound", "Yes")}
+    useless = {name: Word(CASES[name].wanted, "No") for name in NOT_HELPED}
+    _until(risen, helped | useless)
+    before = risen.in_time(WINDOW)
+    for name in helped | useless:
+        risen.scale(name, 3)
+    eventually(lambda: risen.ready(3) >= {*helped, *useless}, "three serve", 60)
+    _until(risen, dict.fromkeys(helped, Word("None", "Unknown")) | useless)
+    after = risen.in_time(WINDOW)
+    print({name: f"{before[name]:.1f} -> {after[name]:.1f} %" for name in helped | useless})
+    assert all(before[name] < PROMISED <= after[name] for name in helped)
+    assert all(after[name] < PROMISED for name in useless)
+
+
+def _until(street: Street, words: dict[str, Word]) -> None:
+    """Wait until these are said for as long as the window is, so that it holds nothing older."""
+    since = time.monotonic()
+
+    def stand() -> bool:
+        nonlocal since
+        now = street.words()
+        since = since if words.items() <= now.items() else time.monotonic()
+        return time.monotonic() - since > SECONDS
+
+    eventually(stand, lambda: f"{words} are said: {street.words()}", 240)
+
+
+def test_a_profile_survives_a_restart(plane: Cluster, street: Street) -> None:
     def samples() -> int:
-        (profile, *_) = diagnoses(kube, street)["plain"].get("profile") or [{}]
+        (profile, *_) = street.statuses()["plain"].get("profile") or [{}]
         return int(profile.get("requestsPerSecond", {}).get("samples", 0))
 
     eventually(lambda: samples() >= 1, "something is learned", 120)
-    since, before = diagnoses(kube, street)["plain"]["profile"][0]["since"], samples()
+    since, before = street.statuses()["plain"]["profile"][0]["since"], samples()
     plane.stop("operator", "KILL")
     plane.start("operator")
     eventually(lambda: samples() > before, "more is learned", 120)
-    assert diagnoses(kube, street)["plain"]["profile"][0]["since"] == since
+    assert street.statuses()["plain"]["profile"][0]["since"] == since
 
 
-def watched(kube: Kube, home: str, seconds: float) -> dict[str, Counter[str]]:
-    """How often each cause is named of each endpoint."""
-    named: dict[str, Counter[str]] = {name: Counter() for name in CASES}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for name, status in diagnoses(kube, home).items():
-            named[name][status.get("diagnosis", {}).get("cause", "absent")] += 1
-        time.sleep(2)
-    return named
+def _causes(seen: Counter[Word]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for word, times in seen.items():
+        found[word.cause] += times
+    return found
 
 
 def _mostly(seen: Counter[str]) -> str:
     return seen.most_common(1)[0][0]
 
 
-def _explained(last: dict[str, Json], right: list[str]) -> None:
+def _explained(last: dict[str, Json]) -> None:
     """What is named has its evidence, and what to do; a healthy endpoint has a profile."""
-    for name in right:
+    for name in CASES:
         diagnosis = last[name]["diagnosis"]
         if diagnosis["cause"] in SAYS_NOTHING:
             continue
@@ -164,15 +197,14 @@ def _explained(last: dict[str, Json], right: list[str]) -> None:
     assert profile["gpu"]
 
 
-def table(named: dict[str, Counter[str]], last: dict[str, Json]) -> str:
+def table(heard: Heard) -> str:
     """Cause put in by cause named, with how often."""
     rows = ["", f"{'put in':<22} {'endpoint':<22} {'named (times)':<44} {'confidence':<10} replicas help"]
     for name, case in CASES.items():
-        seen = " ".join(f"{cause}:{times}" for cause, times in named[name].most_common())
-        diagnosis = last.get(name, {}).get("diagnosis", {})
-        put = "healthy" if case.healthy else case.wanted
+        seen = " ".join(f"{cause}:{times}" for cause, times in heard.causes(name).most_common())
+        helps = " ".join(sorted({word.helps for word in heard.then[name]}))
+        sure = heard.last.get(name, {}).get("diagnosis", {}).get("confidence", "")
         rows.append(
-            f"{put:<22} {name:<22} {seen:<44} {diagnosis.get('confidence', ''):<10}"
-            f" {diagnosis.get('replicasHelp', '')}"
+            f"{'healthy' if case.healthy else case.wanted:<22} {name:<22} {seen:<44} {sure:<10} {helps}"
         )
     return "\n".join(rows)
