@@ -142,6 +142,7 @@ LONG = (
         variables=(("HYPOTHESIS_PROFILE", "faults"),),
     ),
     Part("faults", FAULTS, SLOWEST, variables=EVERYTHING),
+    Part("endpoints", ("integration/slo/test_outage.py",), SLOWEST, variables=EVERYTHING),
     # One rule taken away at a time, on two planes beside each other.
     Part("rights", ("chart/test_least_rbac.py",), ("--numprocesses=2", *SLOWEST), variables=EVERYTHING),
     Part("manifests", ("integration/manifests",), SLOWEST, variables=EVERYTHING),

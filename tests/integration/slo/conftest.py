@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,8 @@ from support.plane import eventually
 Json = dict[str, Any]
 API = "/apis/gpupool.dev/v1alpha1"
 SECONDS = 60.0
+QUIET = 8.0
+"""Seconds in which the pods are scraped, looked at, and their status written."""
 _numbers = itertools.count(1)
 
 
@@ -106,6 +109,24 @@ class Town:
         key = f"{self.namespace}/{name}"
         self.overlay[key] = {k.replace("_", "-"): v for k, v in annotations.items()}
         httpx.post(self.control, json={"engines": self.overlay}, trust_env=False).raise_for_status()
+
+    def served(self, name: str = "chat") -> int:
+        """Requests that its pods have served in their lives, by their own count."""
+        page = httpx.get(self.control.replace("/control", "/engines/state"), trust_env=False)
+        pods = page.raise_for_status().json()["workloads"][f"{self.namespace}/{name}"]["pods"]
+        return sum(int(pod["served"]) for pod in pods.values())
+
+    def quiet(self, name: str = "chat", seconds: float = SECONDS) -> tuple[int, float]:
+        """Let nobody ask until nothing is counted any more; returns what its pods served, and the events."""
+        self.say(name, load=0)
+        self.until(lambda: self._rests(name), "it rests", name, seconds)
+        return self.served(name), float(self.row(0, name)["events"])
+
+    def _rests(self, name: str) -> bool:
+        """Whether nothing was served, and no event came, for a while."""
+        before = self.served(name), self.row(0, name).get("events")
+        time.sleep(QUIET)
+        return before == (self.served(name), self.row(0, name).get("events"))
 
 
 @pytest.fixture
