@@ -27,6 +27,7 @@ SAMPLE = ("create pods/eviction", "create resourcequotas", "watch capacityreques
 SHARES = 4 if FULL else 1
 """Into how many tests that is cut, so that several planes can share it."""
 PATIENCE = 60.0
+TRIES = 2
 """Seconds until the operator has tried what a step did not wait for, its start on a busy machine included."""
 
 
@@ -93,9 +94,14 @@ def test_without_any_one_rule_something_fails(
 ) -> None:
     chosen = [a for a in sorted(uses.may & uses.used) if FULL or str(a) in SAMPLE][share::SHARES]
     assert len(chosen) >= len(SAMPLE)
-    unfelt = [str(access) for access in chosen if not _fails_without(plane, kube, audit, uses, access)]
+    unfelt = [str(access) for access in chosen if not _felt(plane, kube, audit, uses, access)]
     assert not unfelt, f"nothing was refused and nothing failed without: {unfelt}"
     print(f"rules taken away one at a time: {len(chosen)} of {len(uses.may)}, each was missed")
+
+
+def _felt(plane: Cluster, kube: Kube, audit: Audit, uses: Uses, access: Access) -> bool:
+    """Whether it is missed; a machine that was too busy for a step is asked once more."""
+    return any(_fails_without(plane, kube, audit, uses, access) for _ in range(TRIES))
 
 
 def _fails_without(plane: Cluster, kube: Kube, audit: Audit, uses: Uses, access: Access) -> bool:
@@ -112,8 +118,9 @@ def _fails_without(plane: Cluster, kube: Kube, audit: Audit, uses: Uses, access:
                 break
             exercise.run(stage, name)
         stage.enough = missed
-        with withheld(kube, access), suppress(AssertionError, PlaneError):
-            exercise.run(stage, uses.step(access))
+        with withheld(kube, access), suppress(AssertionError):
+            with suppress(AssertionError, PlaneError):  # of the step; what it asked may be told yet
+                exercise.run(stage, uses.step(access))
             eventually(missed, f"{access} is missed", PATIENCE)
             return True
     except exercise.EnoughError:
