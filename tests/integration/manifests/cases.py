@@ -14,7 +14,7 @@ from integration.manifests.values import LITERALS, unfolded
 Json = dict[str, Any]
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
-KINDS: Final = ("GpuPool", "CapacityRequest")
+KINDS: Final = ("GpuPool", "CapacityRequest", "InferenceSLO")
 FLAVOURS: Final = ("valid", "near", "hostile", "written")
 WEIGHTS: Final = (3, 5, 1, 1)
 ENFORCED: Final = 0.2
@@ -27,7 +27,7 @@ class Places:
     """Where manifests may land.
 
     Attributes:
-        namespaces: where requests are sent, and what shares may list.
+        namespaces: where requests and promises are sent, and what shares may list.
         labels: node labels that exist.
     """
 
@@ -41,7 +41,7 @@ class Case:
 
     Attributes:
         number: with the seed it makes the same case again.
-        kind: GpuPool or CapacityRequest.
+        kind: one of KINDS.
         flavour: one of FLAVOURS.
         namespace: where it is sent; empty for pools.
         content: the body.
@@ -91,11 +91,11 @@ def manifest(kind: str, name: str, rng: Random, where: Places) -> Json:
     """A manifest that is meant to be valid, within the stage it is played on."""
     spec = schema.draw(schema.spec_schema(kind), rng)
     metadata = {"name": name}
-    if kind == "CapacityRequest":
+    if kind == "GpuPool":
+        _on_stage(spec, rng, where)
+    else:
         metadata["namespace"] = rng.choice(where.namespaces)
         spec.pop("pool", None)
-    else:
-        _on_stage(spec, rng, where)
     return {"apiVersion": "gpupool.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from gpupool.api import convert, statuses
+from gpupool.api import convert, inference, statuses
 from gpupool.api import v1alpha1 as api
 from gpupool.model.objects import Request
 from gpupool.model.plan import Plan
 from gpupool.model.pool import Pool, Share
+from gpupool.model.slo import Endpoint, Reading, Slo, SloSnapshot, SloState
 from gpupool.model.world import NamespaceFacts, NodeFacts, World
+from gpupool.planner.endpoints import plan_endpoints
 from gpupool.planner.orphans import plan_orphans
 from gpupool.planner.planner import make_plan
 from gpupool.policy.membership import resolve
@@ -22,6 +24,8 @@ def decide(accepted: Json) -> int:
     """Convert, plan and write the statuses of one object; returns how many statuses it came to."""
     if accepted["kind"] == "GpuPool":
         return _judge(convert.pool(accepted), (_asking(),))
+    if accepted["kind"] == "InferenceSLO":
+        return _promise(inference.read(accepted))
     request = convert.request(accepted)
     space = request.key.namespace
     resource = request.resource or GPU
@@ -31,6 +35,23 @@ def decide(accepted: Json) -> int:
         resources=(resource,),
     )
     return _judge(governing, (request,))
+
+
+def _promise(slo: Slo) -> int:
+    """Judge a promise that nobody has measured yet, one that was kept, and one without any data."""
+    reading = Reading(SloState.OK, 990, 1000, 15.0)
+    measured = {slo.key: Endpoint((reading,) * len(slo.objectives), "vLLM", pods=3, ready=2)}
+    stages = (
+        SloSnapshot(NOW, 15.0, (slo,)),
+        SloSnapshot(NOW, 15.0, (slo,), measured),
+        SloSnapshot(NOW, 15.0, (slo,), problem="Prometheus is down."),
+    )
+    for snapshot in stages:
+        decided = plan_endpoints(snapshot)
+        assert decided == plan_endpoints(snapshot), "the same snapshot gave two plans"
+        for status in decided.statuses:
+            api.InferenceSLOStatus.model_validate(inference.status(status, {}, NOW))
+    return len(stages)
 
 
 def _asking() -> Request:

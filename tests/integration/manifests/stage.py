@@ -12,6 +12,7 @@ from typing import Any, Final
 from integration.manifests import replan
 from integration.manifests.answers import complaint
 from integration.manifests.cases import JSON, Case
+from integration.manifests.schema import PLURALS
 from integration.manifests.sending import Answer, Sender
 from localplane.kube import Kube, KubeError
 from localplane.processes import wait_until
@@ -24,6 +25,8 @@ AIMED: Final = 10
 """One refused manifest in so many is sent again at the standing request itself."""
 CALM: Final = 180.0
 """Seconds in which a batch is decided, and is gone, at most: they run on slow shared machines."""
+DECIDED: Final = {"GpuPool": "Ready", "CapacityRequest": "Granted", "InferenceSLO": "Met"}
+"""The condition of each kind that people look at."""
 WRONG: Final = ("Traceback", "cannot be read", "status not written", "cycle failed", "tidying failed")
 
 
@@ -105,8 +108,9 @@ class Stage:
         return [json.dumps(o) for o in found if o is None or not _decided(o)]
 
     def _objects(self) -> list[Json]:
-        found = [("GpuPool", "gpupools"), ("CapacityRequest", "capacityrequests")]
-        return [o | {"kind": kind} for kind, plural in found for o in self.kube.list(f"{API}/{plural}")]
+        return [
+            o | {"kind": kind} for kind, plural in PLURALS.items() for o in self.kube.list(f"{API}/{plural}")
+        ]
 
     def _clear(self, accepted: Sequence[Answer]) -> None:
         for answer in accepted:
@@ -121,7 +125,7 @@ class Stage:
 
 def _decided(obj: Json) -> bool:
     """Whether the operator has judged the present spec, and said so in the condition people look at."""
-    wanted = "Ready" if obj["kind"] == "GpuPool" else "Granted"
+    wanted = DECIDED[obj["kind"]]
     generation = obj["metadata"]["generation"]
     conditions = obj.get("status", {}).get("conditions", ())
     return any(c["type"] == wanted and c.get("observedGeneration") == generation for c in conditions)

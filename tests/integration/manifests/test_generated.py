@@ -23,6 +23,10 @@ SEED: Final = int(os.environ.get("GPUPOOL_MANIFESTS_SEED", "20261121"))
 BATCH: Final = 250
 SHOWN: Final = 40
 SHARED: Final = ("gpupool-outsiders", "gpupool-devices")
+UNCHECKED: Final = (
+    'GpuPool "x" is invalid: [spec.a: Required value, <nil>: Invalid value: null: some validation rules were '
+    "not checked because the object was invalid; correct the existing errors to complete validation]"
+)
 ANYWHERE: Final = Places(["a"], [("group", "a")])
 
 
@@ -102,6 +106,15 @@ def test_a_case_is_the_same_again() -> None:
         (500, "spec.gpus: Internal error"),
         (409, "spec.gpus: Invalid value: 3: it must be less"),
         (422, "the thing is bad"),
+        (400, "something of this kind went wrong"),
+        (422, "the name is bad"),
+        (422, 'GpuPool "x" is invalid: [spec.a: Invalid value: 3, spec.b: Invalid value: 4]'),
+        (422, 'GpuPool "x" is invalid: [spec.a: Invalid value: 3: it is odd, spec.b: Invalid value: 4]'),
+        (422, 'GpuPool "x" is invalid: spec.a: Invalid value: {"a":1}'),
+        (422, 'GpuPool "x" is invalid: kinds: Invalid value: 3: it is odd'),
+        (422, 'GpuPool "x" is invalid: <nil>: Invalid value: "": it is odd'),
+        (422, 'GpuPool "x" is invalid: it is odd'),
+        (422, 'GpuPool "x" is invalid: [spec.a: Too long: , spec.b: Required value]'),
         (422, 'CapacityRequest.gpupool.dev "x" is invalid: spec.gpus: Invalid value: 3'),
         (422, 'GpuPool.gpupool.dev "x" is invalid: spec.mode: Unsupported value: "Enforced"'),
     ],
@@ -115,6 +128,14 @@ def test_a_refusal_without_help_is_told_from_one_with_help(status: int, message:
     [
         'CapacityRequest.gpupool.dev "x" is invalid: spec.gpus: Invalid value: 0: should be at least 1',
         'GpuPool.gpupool.dev "x" is invalid: spec.nodes: Required value',
+        'GpuPool "x" is invalid: [spec.a: Invalid value: 3: it is odd, spec.b: Required value]',
+        'GpuPool "x" is invalid: spec: Invalid value: {"a":1}: a and b exclude each other',
+        UNCHECKED,
+        'GpuPool "x" is invalid: spec.a.b: Invalid value: a key is letters and digits',
+        'GpuPool "x" is invalid: <nil>: Invalid value: metadata.name has 64 characters: write at most 63',
+        'strict decoding error: unknown field ""',
+        'GpuPool "x" is invalid: [spec.a[0]: Too long: at most 8 bytes, spec.b: Too many: 9: at most 8]',
+        'GpuPool "x" is invalid: <nil>: Invalid value: "": must be of type integer in spec.reserve',
         'strict decoding error: unknown field "spec.minGPUs"',
         'GpuPool in version "" cannot be handled as a GpuPool: .apiVersion accessor error: expected string',
         "yaml: line 3: mapping values are not allowed in this context",
