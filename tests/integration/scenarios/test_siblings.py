@@ -81,7 +81,11 @@ def test_what_a_sibling_runs_on_is_not_taken_from_the_request_that_does_not_use_
         LONG,
     )
     assert found["status"] == "False"
-    assert _condition(story, team, "greedy", "Overdrawn")["status"] == "True"
+    story.until(
+        lambda: _condition(story, team, "greedy", "Overdrawn").get("status") == "True",
+        "so is who uses it",
+        LONG,
+    )
     assert (story.status(team, "idle")["allowance"], story.hard(team)) == (4, 8)
 
     story.deploy(team, "greedy", 2)
