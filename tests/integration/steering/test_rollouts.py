@@ -315,5 +315,7 @@ def test_what_advice_brought_stands_beside_what_was_predicted(yard: Yard) -> Non
     found = effect()
     assert found["measure"] == "requests running at a pod"
     assert found["predicted"] == pytest.approx(2 * found["before"], rel=0.01)
-    assert found["real"] == pytest.approx(found["predicted"], rel=0.6)
+    print(f"before {found['before']:.3g}, predicted {found['predicted']:.3g}, real {found['real']:.3g}")
+    assert found["real"] == pytest.approx(found["predicted"], rel=0.3)
+    assert found["real"] > 1.4 * found["before"], "nothing stayed as it was"
     eventually(lambda: "AdviceFollowed" in yard.events(SPARE), "it is told by an Event")
