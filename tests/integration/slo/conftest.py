@@ -123,7 +123,9 @@ class Town:
         return self.served(name), float(self.row(0, name)["events"])
 
     def _rests(self, name: str) -> bool:
-        """Whether nothing was served, and no event came, for a while."""
+        """Whether the operator knows that nobody asks, nothing was served and no event came for a while."""
+        if self.row(0, name).get("dataState") != "NoTraffic":
+            return False
         before = self.served(name), self.row(0, name).get("events")
         time.sleep(QUIET)
         return before == (self.served(name), self.row(0, name).get("events"))
