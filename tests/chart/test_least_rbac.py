@@ -27,8 +27,9 @@ SAMPLE = ("create pods/eviction", "create resourcequotas", "watch capacityreques
 SHARES = 4 if FULL else 1
 """Into how many tests that is cut, so that several planes can share it."""
 PATIENCE = 60.0
-TRIES = 2
 """Seconds until the operator has tried what a step did not wait for, its start on a busy machine included."""
+TRIES = 2
+"""Times that a rule is taken away before it counts as not missed."""
 
 
 @dataclass
