@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -121,11 +122,20 @@ def _kept(objectives: Iterable[Objective], raw: Mapping[str, Any]) -> tuple[Sums
 def _sums(kept: api.Sums | None) -> Sums:
     if kept is None:
         return Sums()
+    until, hours = kept.until.timestamp(), tuple(_slice(k, HOUR) for k in kept.hours)
     return Sums(
-        until=kept.until.timestamp(),
-        hours=tuple(_slice(k, HOUR) for k in kept.hours),
+        until=until,
+        fine=tuple(_part(hour, until) for hour in hours if until - HOUR < hour.end and hour.covered),
+        hours=hours,
         days=tuple(_slice(k, DAY) for k in kept.days),
     )
+
+
+def _part(hour: Slice, until: float) -> Slice:
+    """An hour that a restart left: its events lie in the time that was measured, the last of it."""
+    end = min(hour.end, until)
+    seconds = min(hour.covered, end - hour.start)
+    return replace(hour, start=end - seconds, seconds=seconds)
 
 
 def _slice(kept: api.Kept, seconds: float) -> Slice:

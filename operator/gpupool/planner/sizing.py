@@ -147,7 +147,7 @@ def _serving(status: SloStatus) -> Learned | None:
 
 
 def _profile(status: SloStatus) -> Profile:
-    """What one replica carries. From where on requests would queue is not known: it was never met."""
+    """What one replica carries."""
     found = _serving(status)
     if found is None or found.requests is None:
         return Profile(0.0, 0, STARTUP)

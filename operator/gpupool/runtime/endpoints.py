@@ -49,6 +49,8 @@ REMEMBERED: Final = 120.0
 """Seconds that pods which are gone still belong to their endpoint: what they did last is read until then."""
 PACE: Final = 4.0
 """Looks between two writes of numbers that move with every request: a minute, of looks of 15 seconds."""
+CLOCKS: Final = 5.0
+"""Seconds between asking for the time and reading: beyond, two clocks differ."""
 MOST_HOURS: Final = 48
 """Hours of a pause that are read again; what lies before stays uncovered."""
 Identity = tuple[Key, str]
@@ -90,6 +92,8 @@ class Endpoints:
         self._signals: Mapping[Key, Signals] = {}
         self._past = Belonging()
         self._rebuilt = False
+        self._unread = False
+        self._left: dict[Identity, tuple[Sums, ...]] = {}
 
     async def run(self) -> None:
         """Look at all of them, at the pace of the settings.
@@ -116,8 +120,7 @@ class Endpoints:
         targets = targets_of(self._context.mirror)
         subjects = [_resting(s, targets) for s in self._past.subjects(slos, owned, time.monotonic())]
         if not self._rebuilt and self._reader is not None and subjects:
-            await self._rebuild(subjects, world.now)
-            self._rebuilt = True
+            self._rebuilt = await self._rebuild(subjects, world.now)
         judged = await self._judge(subjects, world.now, owned=owned, found=found)
         wakes = await self._waking.look(slos)
         needs = await self._sizing.look(subjects, judged.statuses, targets, owned, world.now, wakes=wakes)
@@ -144,6 +147,7 @@ class Endpoints:
             reading = Reading({}, "Prometheus is not configured: set prometheus.url.")
         else:
             reading = await self._reader.read(subjects, at)
+        self._unread = bool(reading.problem)
         signals = SignalReading(problem=reading.problem if at is None else "")
         if owned is not None and not reading.problem:
             engines = {key: endpoint.engine for key, endpoint in reading.endpoints.items()}
@@ -153,7 +157,7 @@ class Endpoints:
         self._signals = signals.endpoints
         plan = plan_endpoints(
             SloSnapshot(
-                now=now,
+                now=_agreed(reading.at, now),
                 interval=self._interval,
                 slos=slos,
                 endpoints=reading.endpoints,
@@ -189,15 +193,31 @@ class Endpoints:
         sums = tuple(kept.sums.get(_measured(o), Sums()) for o in slo.objectives)
         return replace(slo, **{**kept._asdict(), "sums": sums})
 
-    async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> None:
-        """Read what happened since the sums were last written, an hour at a time."""
-        until = max((s.until for subject in subjects for s in subject.slo.sums), default=0.0)
+    async def _rebuild(self, subjects: Sequence[Subject], now: datetime) -> bool:
+        """Read what happened since the sums were last written, an hour at a time.
+
+        Where Prometheus does not answer it is tried again, from the sums as the process before left them.
+        """
+        left = {(s.slo.key, s.slo.uid): s.slo.sums for s in subjects}
+        self._left, self._kept = left | self._left, {}
+        back = [replace(s, slo=replace(s.slo, sums=self._left[s.slo.key, s.slo.uid])) for s in subjects]
+        until = max((s.until for subject in back for s in subject.slo.sums), default=0.0)
         for moment in moments(until, now.timestamp()):
-            found = await self._judge(subjects, datetime.fromtimestamp(moment, UTC), moment)
+            found = await self._judge(back, datetime.fromtimestamp(moment, UTC), moment)
+            if self._unread:
+                return False
             log.info("endpoints read again", extra={"at": moment, "endpoints": len(found.statuses)})
+        self._left = {}
+        return True
 
     def _slos(self) -> list[Slo]:
         return [t.value for t in self._context.mirror.slos.store.values() if isinstance(t.value, Slo)]
+
+
+def _agreed(read: float, now: datetime) -> datetime:
+    """The moment that events are counted up to: Prometheus' own, where its clock is not another."""
+    apart = read - now.timestamp()
+    return datetime.fromtimestamp(read, UTC) if 0 <= apart <= CLOCKS else now
 
 
 def moments(until: float, now: float) -> list[float]:

@@ -167,8 +167,8 @@ class Gpupool:
     """Ours: the operator's rule, lane by lane, from what the operator would have measured by then."""
 
     def __init__(self, lanes: Lanes, tuning: Tuning = TUNING) -> None:
-        known = zip(lanes.carried, lanes.startup, lanes.saturation, strict=True)
-        self._endpoints = [Endpoint(Profile(float(c), 1_000, float(s), float(m))) for c, s, m in known]
+        known = zip(lanes.carried, lanes.startup, strict=True)
+        self._endpoints = [Endpoint(Profile(float(c), 1_000, float(s))) for c, s in known]
         self._arrived = np.zeros(len(lanes))
         self._good = np.zeros(len(lanes))
         self._tuning = tuning

@@ -34,13 +34,6 @@ PROMISED = 95
 SECONDS = 30.0
 """As the window has."""
 
-TOO_SURE = pytest.mark.xfail(
-    strict=True, reason="Yes is said while all tokens are late; a replica more brings half of them in time"
-)
-DEMAND_UNSEEN = pytest.mark.xfail(
-    strict=True, reason="needed replicas are counted from the requests that end, not from those that come"
-)
-
 Json = dict[str, Any]
 
 
@@ -106,9 +99,7 @@ def test_what_is_put_in_is_named_and_nothing_else(heard: Heard) -> None:
     _explained(heard.last)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=TOO_SURE if n == "decodebound" else ()) for n in CASES]
-)
+@pytest.mark.parametrize("name", CASES)
 def test_whether_replicas_help_is_never_answered_wrong(heard: Heard, name: str) -> None:
     wanted = CASES[name].wanted
     answers = {word.helps for word in heard.then[name] if word.cause == wanted}
@@ -123,7 +114,6 @@ def risen(heard: Heard, street: Street) -> Street:
     return street
 
 
-@DEMAND_UNSEEN
 def test_one_replica_more_is_not_said_to_do_where_it_does_not(risen: Street) -> None:
     """Twenty requests a second are six replicas' work; two of them end no more than eight."""
     eventually(lambda: risen.words()["flooded"].cause == "QueueBound", "it is known", 120)

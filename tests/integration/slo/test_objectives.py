@@ -134,10 +134,10 @@ def test_of_two_promises_on_one_workload_the_older_answers(town: Town) -> None:
 def test_a_restart_of_the_operator_loses_no_events(town: Town, plane: Cluster) -> None:
     """What status counts from one quiet moment to the next is what the engines count, over the pause too.
 
-    Of a window of at most an hour the slices are not kept in status, so this one is longer.
+    Of a window of at most an hour no slices are kept in status: what it knows then is made of the hours' sums.
     """
     town.deploy(load=10)
-    town.promise(window="2h")
+    town.promise(window="30m")
     town.until(lambda: "sums" in town.row() and town.row()["events"] >= 100, "events are kept")
     served, events = town.quiet()
     town.say()

@@ -121,11 +121,18 @@ def _numbers(value: Any) -> list[Any]:
     return [value] if isinstance(value, int | float) else []
 
 
-def test_sums_survive_a_restart_without_their_slices() -> None:
+def test_sums_survive_a_restart_and_the_last_hour_is_known_by_its_hours() -> None:
     body = written(a_status())
     manifest = example("chat-slo")
     again = inference.read(manifest | {"status": body})
-    assert again.sums == (replace(SUMS, fine=()), Sums())
+    (hour,) = SUMS.hours
+    measured = replace(hour, start=hour.end - hour.covered, seconds=hour.covered)
+    assert again.sums == (replace(SUMS, fine=(measured,)), Sums())
+    running = replace(SUMS, until=hour.start + 600, hours=(replace(hour, covered=200.0),), fine=())
+    (first, _) = inference.read(manifest | {"status": written(a_status(running))}).sums
+    assert [(s.start, s.seconds, s.total) for s in first.fine] == [(hour.start + 400, 200.0, hour.total)]
+    old = replace(SUMS, until=hour.end + 3601, fine=())
+    assert inference.read(manifest | {"status": written(a_status(old))}).sums[0].fine == ()
 
 
 def test_another_threshold_begins_anew() -> None:

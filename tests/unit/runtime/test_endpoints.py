@@ -187,6 +187,34 @@ def test_a_pause_is_read_again_as_far_as_it_pays(until: float, found: list[float
     assert len(moments(until, 100 * HOUR)) <= 48
 
 
+async def test_a_pause_is_read_again_when_prometheus_is_back_and_nothing_of_it_is_lost() -> None:
+    rig = Rig()
+    until = NOW.timestamp() - 0.5 * HOUR
+    rig.slo = replace(SLO, sums=(Sums(until=until),))
+    answer, rig.answer = rig.answer, Answer({}, "Prometheus is down.")
+    for _ in range(2):
+        rig.now += timedelta(seconds=15)
+        await rig.endpoints.look()
+        rig.slo = replace(SLO, sums=(rig.written[0].objectives[0].sums,))
+    assert rig.moments == [until, None] * 2
+    rig.answer = answer
+    rig.now += timedelta(seconds=15)
+    await rig.endpoints.look()
+    assert rig.moments[4:] == [until, None]
+    await rig.endpoints.look()
+    assert rig.moments[6:] == [None]
+
+
+@pytest.mark.parametrize(("apart", "ours"), [(0.8, 0.8), (-0.8, 0.0), (3600.0, 0.0)])
+async def test_events_are_counted_up_to_when_they_were_read_by_a_clock_that_agrees(
+    apart: float, ours: float
+) -> None:
+    rig = Rig()
+    rig.answer = replace(rig.answer, at=NOW.timestamp() + apart)
+    await rig.endpoints.look()
+    assert rig.written[0].objectives[0].sums.until == NOW.timestamp() + ours
+
+
 async def test_a_promise_made_anew_under_its_name_inherits_nothing() -> None:
     rig = Rig()
     await rig.endpoints.look()

@@ -49,13 +49,11 @@ class Profile:
         rate: requests/s of one replica at which the objective is just met; 0 while nothing is known.
         samples: observations behind it.
         startup: seconds from created to ready, the 90th percentile.
-        most: requests/s of one replica from which on requests queue; 0 where only `rate` is known.
     """
 
     rate: float
     samples: int
     startup: float
-    most: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def backlog(demand: Demand, rate: float, horizon: float) -> float:
     """
     if demand.waiting <= 0:
         return 0.0
-    carried = demand.ready * max(demand.profile.rate, demand.profile.most)
+    carried = demand.ready * demand.profile.rate
     return max(0.0, demand.waiting + (rate - carried) * horizon)
 
 
@@ -158,7 +158,7 @@ def _parts(demand: Demand, tuning: Tuning, spent: float) -> tuple[tuple[tuple[Te
         (Term.RATE, _replicas(rate, per)),
         (Term.SPREAD, _replicas(rate + sigmas * sd, per)),
         (Term.TREND, _replicas(rate + rise, per)),
-        (Term.BACKLOG, _replicas(rate + queue / tuning.drain, max(per, demand.profile.most)) if queue else 0),
+        (Term.BACKLOG, _replicas(rate + queue / tuning.drain, per) if queue else 0),
         (Term.PEAK, _replicas(peak, per)),
     )
     said = (

@@ -119,3 +119,19 @@ def test_a_profile_in_doubt_does_not_say_whether_a_replica_more_helps() -> None:
     it = situation(profile=a_profile(100.0))
     assert would_help(Cause.DECODE_BOUND, Help.YES, it)[0] is Help.NO
     assert would_help(Cause.DECODE_BOUND, Help.YES, replace(it, doubt="answers grew")) == (Help.YES, ())
+
+
+def test_a_queue_that_grows_needs_more_than_what_ends() -> None:
+    """Two pods end four requests a second each, as many as they carry, and hundreds wait at each."""
+    it = situation(seen(a_pod(waiting=600), a_pod("b", waiting=600)), profile=a_profile(4.0))
+    found, why = would_help(Cause.QUEUE_BOUND, Help.PARTLY, it)
+    assert (found, [e.value for e in why]) == (Help.YES, [3])
+    deep = situation(seen(a_pod(waiting=900), a_pod("b", waiting=900)), profile=a_profile(4.0))
+    assert would_help(Cause.QUEUE_BOUND, Help.PARTLY, deep)[0] is Help.PARTLY
+
+
+def test_tokens_that_are_all_late_are_not_brought_in_time_by_one_replica() -> None:
+    late = situation(None, judged(ITL, 0.99))
+    assert would_help(Cause.DECODE_BOUND, Help.YES, late)[0] is Help.PARTLY
+    some = situation(None, judged(ITL, 0.3))
+    assert would_help(Cause.DECODE_BOUND, Help.YES, some) == (Help.YES, ())

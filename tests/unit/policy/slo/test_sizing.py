@@ -121,21 +121,20 @@ def test_a_peak_is_the_highest_mean_of_so_many_seconds(back: float, over: float,
 
 
 @pytest.mark.parametrize(
-    ("ready", "waiting", "most", "queue", "floor"),
+    ("ready", "waiting", "queue", "floor"),
     [
-        (1, 0.0, 20.0, 0.0, 5),
-        (1, 300.0, 20.0, 4_800.0, 7),
-        (1, 300.0, 0.0, 6_300.0, 16),
-        (4, 300.0, 20.0, 0.0, 5),
-        (2, 9_000.0, 20.0, 10_500.0, 12),
+        (1, 0.0, 0.0, 5),
+        (1, 300.0, 6_300.0, 16),
+        (4, 300.0, 1_800.0, 8),
+        (8, 300.0, 0.0, 5),
+        (2, 9_000.0, 13_500.0, 28),
     ],
-    ids=["nobody waits", "behind", "saturation unknown", "catching up", "long queue"],
+    ids=["nobody waits", "behind", "nearly enough", "catching up", "long queue"],
 )
 def test_a_queue_is_drained_within_a_minute_of_the_next_start(
-    ready: int, waiting: float, most: float, queue: float, floor: int
+    ready: int, waiting: float, queue: float, floor: int
 ) -> None:
     found = demand(50.0, ready=ready, waiting=waiting)
-    found = replace(found, profile=replace(found.profile, most=most))
     assert backlog(found, 50.0, 150) == queue
     answer = size(found, PLAIN)
     assert answer.floor == floor

@@ -7,7 +7,7 @@ from typing import Final
 
 from gpupool.model.diagnosis import Cause, Evidence, Help
 from gpupool.policy.slo.diagnosis.evidence import agreeing, over
-from gpupool.policy.slo.diagnosis.situation import FIRST, Situation
+from gpupool.policy.slo.diagnosis.situation import FIRST, TOKENS, Situation
 from gpupool.policy.slo.diagnosis.thresholds import GPU_FULL, MOSTLY_BAD, RUNNING_MANY
 
 TRUSTED: Final = 3
@@ -28,6 +28,9 @@ BY_LOAD: Final = frozenset(
 )
 """Causes that come with load; of all others the table's word holds."""
 
+SUFFERS: Final = {Cause.PREFILL_BOUND: FIRST, Cause.DECODE_BOUND: TOKENS}
+"""What is late for a cause that comes with load."""
+
 
 def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
     """Whether n + 1 replicas would meet the objectives, and the numbers that say so.
@@ -45,17 +48,22 @@ def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Ev
         return _without_profile(cause, usual, it)
     if load <= SURE * known.value:
         return Help.NO, (Evidence("requests a second at a pod", load, f"< {known.value:.3g} that were met"),)
-    needed = ceil(load * replicas / known.value)
+    needed = ceil((load + _queued(it)) * replicas / known.value)
     answer = Help.YES if needed <= replicas + 1 else Help.PARTLY
     return answer, (Evidence(NEEDS, needed, f"> {replicas}"),)
 
 
+def _queued(it: Situation) -> float:
+    """Requests/s beyond those that end, at a pod: who waits now would be served within a window."""
+    return (it.waiting or 0.0) / it.signals.window
+
+
 def _without_profile(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
-    """A full GPU with a large batch is relieved by any replica; of prompts that are slow alone, little is."""
-    if cause is Cause.PREFILL_BOUND:
-        late = [o for o in it.objectives if o.objective.sli in FIRST]
-        alone = over("bad events of first tokens", max((o.bad or 0.0 for o in late), default=0.0), MOSTLY_BAD)
-        return (Help.PARTLY, (alone,)) if alone else (usual, ())
+    """A full GPU with a large batch is relieved by any replica; what is late nearly always is by many."""
+    if cause in SUFFERS:
+        late = [o.bad or 0.0 for o in it.objectives if o.objective.sli in SUFFERS[cause]]
+        mostly = over("bad events of all", max(late, default=0.0), MOSTLY_BAD)
+        return (Help.PARTLY, (mostly,)) if mostly else (usual, ())
     if cause is not Cause.UNKNOWN:
         return usual, ()
     full = agreeing(
