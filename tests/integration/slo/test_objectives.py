@@ -134,7 +134,7 @@ def test_of_two_promises_on_one_workload_the_older_answers(town: Town) -> None:
 def test_a_restart_of_the_operator_loses_no_events(town: Town, plane: Cluster) -> None:
     """What status counts from one quiet moment to the next is what the engines count, over the pause too.
 
-    Of a window of at most an hour no slices are kept in status: what it knows then is made of the hours' sums.
+    Of a window of at most an hour no slices are kept in status: it is made of the hours' sums then.
     """
     town.deploy(load=10)
     town.promise(window="30m")
@@ -149,8 +149,8 @@ def test_a_restart_of_the_operator_loses_no_events(town: Town, plane: Cluster) -
     town.until(lambda: town.row()["events"] > events + 150, "events go on", seconds=90)
     served_then, events_then = town.quiet()
     print(f"served {served_then - served}, counted {events_then - events:.0f}")
-    # After a restart 8 and 11 too many were seen: up to two seconds of requests are let pass.
-    assert events_then - events == pytest.approx(served_then - served, abs=20)
+    # What comes between asking for the time and reading may fall on either side: a second of requests.
+    assert events_then - events == pytest.approx(served_then - served, abs=10)
 
 
 @pytest.mark.parametrize("engine", ["vllm-0.8", "sglang", "nim", "triton"])
