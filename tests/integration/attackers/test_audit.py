@@ -16,6 +16,7 @@ import yaml
 
 from integration.attackers.siege import RBAC, Siege
 from integration.isolation.asking import create, pod, wait_for
+from localplane import release
 from localplane.kube import KubeError
 from support.marks import ADMISSION, POOL_LABEL, standing, two_lines
 
@@ -82,16 +83,22 @@ def _going(kube: Kube) -> list[str]:
 
 
 @contextmanager
-def taken_away(kube: Kube, binding: str) -> Iterator[None]:
-    """A hole: a binding is gone, and the operator that would write it again is dead."""
+def taken_away(plane: Cluster, kube: Kube, binding: str) -> Iterator[None]:
+    """A hole: a binding is gone, and the operator that would write it again is dead.
+
+    What Helm owns Helm brings back: made by another hand it would be in the way of the next upgrade.
+    """
     path = f"{ADMISSION}/validatingadmissionpolicybindings/{binding}"
     body = kube.get(path)
     kube.delete(path)
     try:
         yield
     finally:
-        kept = {k: v for k, v in body["metadata"].items() if k in {"name", "labels", "ownerReferences"}}
-        kube.create({**body, "metadata": kept})
+        if body["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm":
+            release.install(plane, quiet=True)
+        else:
+            kept = {k: v for k, v in body["metadata"].items() if k in {"name", "labels", "ownerReferences"}}
+            kube.create({**body, "metadata": kept})
 
 
 def _gets_in(siege: Siege, row: int) -> bool:
@@ -115,7 +122,7 @@ def _gets_in(siege: Siege, row: int) -> bool:
     [("gpupool-outsiders", 21), ("gpupool-{home}-pods-enforce", 14), ("gpupool-namespace-guard", 11)],
 )
 def test_a_hole_is_an_open_row_and_a_failure(siege: Siege, plane: Cluster, binding: str, row: int) -> None:
-    with taken_away(siege.kube, binding.format(home=siege.home.name)):
+    with taken_away(plane, siege.kube, binding.format(home=siege.home.name)):
         wait_for(lambda: _gets_in(siege, row), f"row {row} to open", 60)
         code, rows = states(plane.kubeconfig, "--pool", siege.home.name)
         assert (code, rows[row]["state"]) == (1, "open")
@@ -126,7 +133,7 @@ def test_a_hole_is_an_open_row_and_a_failure(siege: Siege, plane: Cluster, bindi
 def test_binding_pods_is_open_though_its_try_in_the_probe_namespace_is_refused(
     siege: Siege, plane: Cluster
 ) -> None:
-    with taken_away(siege.kube, "gpupool-binding-guard"):
+    with taken_away(plane, siege.kube, "gpupool-binding-guard"):
         code, rows = states(plane.kubeconfig, "--pool", siege.home.name)
         assert (code, rows[5]["state"]) == (1, "open")
         assert "no policy *-binding-guard whose binding denies" in rows[5]["answer"]
