@@ -133,6 +133,10 @@ PARTS = (
     Part("faults", FAULTS, SLOWEST),
 )
 EVERYTHING = (("GPUPOOL_FAULTS", "full"),)
+LONG_ENDPOINTS = (
+    *(f"integration/slo/test_{name}.py" for name in ("outage", "diagnosis", "guide")),
+    "integration/steering/test_pressed.py",
+)
 LONG = (
     Part(
         "laws",
@@ -142,7 +146,7 @@ LONG = (
         variables=(("HYPOTHESIS_PROFILE", "faults"),),
     ),
     Part("faults", FAULTS, SLOWEST, variables=EVERYTHING),
-    Part("endpoints", ("integration/slo/test_outage.py",), SLOWEST, variables=EVERYTHING),
+    Part("endpoints", LONG_ENDPOINTS, SLOWEST, variables=EVERYTHING),
     # One rule taken away at a time, on two planes beside each other.
     Part("rights", ("chart/test_least_rbac.py",), ("--numprocesses=2", *SLOWEST), variables=EVERYTHING),
     Part("manifests", ("integration/manifests",), SLOWEST, variables=EVERYTHING),

@@ -14,6 +14,7 @@ from integration.slo.street import Street, Word
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.nodes import NODES, create_nodes, node_manifest
+from support.faultstory import variant
 from support.plane import eventually
 
 WINDOW = "30s"
@@ -120,6 +121,7 @@ def test_one_replica_more_is_not_said_to_do_where_it_does_not(risen: Street) -> 
     assert risen.words()["flooded"].helps == "Partly"
 
 
+@variant
 def test_a_replica_more_brings_what_was_said_of_it(risen: Street) -> None:
     """A third replica where that is said to help, and where it is said not to.
 

@@ -13,6 +13,7 @@ from localplane.cluster import Cluster
 from localplane.kube import Kube
 from localplane.nodes import NODES, create_nodes, node_manifest
 from support.engines import said
+from support.faultstory import variant
 from support.foreign import serve
 from support.gpupods import pod_spec
 from support.guides import Block, manifests
@@ -134,6 +135,7 @@ def test_every_block_is_decided_as_it_stands(followed: Followed, serving: Kube) 
 
 
 @pytest.mark.usefixtures("followed")
+@variant
 def test_what_is_to_be_steered_is_when_the_pool_enforces(plane: Cluster, serving: Kube) -> None:
     adopting = next(b for b in OWNER if "HorizontalPodAutoscaler" in b.text)
     apply(plane, adopting)

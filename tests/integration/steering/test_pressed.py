@@ -14,6 +14,7 @@ from integration.steering.quay import Quay
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
+from support.faultstory import variant
 from support.plane import FAST_HPA, eventually, temporary_cluster
 from support.story import Story
 
@@ -47,6 +48,7 @@ def diagnosed(harbour: Harbour, field: str) -> object:
     return harbour.status().get("diagnosis", {}).get(field)
 
 
+@variant
 def test_an_endpoint_that_began_with_too_few_gets_one_more_a_window_until_users_are_served(
     quay: Quay,
 ) -> None:
