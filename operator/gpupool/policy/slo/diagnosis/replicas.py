@@ -8,7 +8,7 @@ from typing import Final
 from gpupool.model.diagnosis import Cause, Evidence, Help
 from gpupool.policy.slo.diagnosis.evidence import agreeing, over
 from gpupool.policy.slo.diagnosis.situation import FIRST, TOKENS, Situation
-from gpupool.policy.slo.diagnosis.thresholds import GPU_FULL, MOSTLY_BAD, RUNNING_MANY
+from gpupool.policy.slo.diagnosis.thresholds import GPU_FULL, OFTEN_BAD, RUNNING_MANY
 
 TRUSTED: Final = 3
 """Windows from which on a profile decides."""
@@ -59,11 +59,11 @@ def _queued(it: Situation) -> float:
 
 
 def _without_profile(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Evidence, ...]]:
-    """A full GPU with a large batch is relieved by any replica; what is late nearly always is by many."""
+    """A full GPU with a large batch is relieved by any replica; what is late in most cases is by several."""
     if cause in SUFFERS:
         late = [o.bad or 0.0 for o in it.objectives if o.objective.sli in SUFFERS[cause]]
-        mostly = over("bad events of all", max(late, default=0.0), MOSTLY_BAD)
-        return (Help.PARTLY, (mostly,)) if mostly else (usual, ())
+        often = over("bad events of all", max(late, default=0.0), OFTEN_BAD)
+        return (Help.PARTLY, (often,)) if often else (usual, ())
     if cause is not Cause.UNKNOWN:
         return usual, ()
     full = agreeing(

@@ -32,6 +32,9 @@ DEFERRED_SHARE: Final = Limit(0.5, "ours: most of those that wait do not wait fo
 
 RUNNING_ALONE: Final = Limit(1.5, "Dynamo PR 11624: a batch of one that is too slow is not cured by replicas")
 MOSTLY_BAD: Final = Limit(0.8, "ours: so late in so many cases that waiting for others is not all of it")
+OFTEN_BAD: Final = Limit(
+    0.5, "ours: where half is late, one replica more rarely brings all but the budget in time"
+)
 ALL_BAD: Final = Limit(0.95, "ours: practically no event is good")
 RUNNING_FEW: Final = Limit(4, "ours: the weights are read for so few sequences (roofline)")
 GPU_FULL: Final = Limit(0.9, "ours: GR_ENGINE_ACTIVE of a GPU that has no pauses")
