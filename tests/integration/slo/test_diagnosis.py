@@ -135,7 +135,7 @@ def test_a_replica_more_brings_what_was_said_of_it(risen: Street) -> None:
     for name in helped | useless:
         risen.scale(name, 3)
     eventually(lambda: risen.ready(3) >= {*helped, *useless}, "three serve", 60)
-    _until(risen, dict.fromkeys(helped, {Word("None", "Unknown")}) | useless)
+    _until(risen, {key: {Word("None", "Unknown")} for key in helped} | useless)
     after = risen.in_time(WINDOW)
     print({name: f"{before[name]:.1f} -> {after[name]:.1f} %" for name in helped | useless})
     assert all(before[name] < PROMISED <= after[name] for name in helped)
@@ -143,7 +143,7 @@ def test_a_replica_more_brings_what_was_said_of_it(risen: Street) -> None:
 
 
 def _until(street: Street, words: dict[str, set[Word]]) -> None:
-    """Wait until one of these is said of each for as long as the window is, so that it holds nothing older."""
+    """Wait until one of these is said of each, for as long as the window is: it holds nothing older then."""
     since = time.monotonic()
 
     def stand() -> bool:
