@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integration.steering.harbour import Harbour
+from integration.steering.quay import Quay
 from localplane import release
 from localplane.cluster import Cluster
 from localplane.kube import Kube
-from support.plane import FAST_HPA, temporary_cluster
+from support.plane import FAST_HPA, eventually, temporary_cluster
 from support.story import Story
 
 _numbers = itertools.count(1)
@@ -31,3 +32,11 @@ def harbour(kube: Kube, namespace: Callable[..., str]) -> Iterator[Harbour]:
     story.add_nodes(1)
     yield Harbour(kube, story, story.team("chat"))
     story.end()
+
+
+@pytest.fixture
+def quay(harbour: Harbour, plane: Cluster) -> Quay:
+    """The same where the operator serves the metric."""
+    found = Quay(harbour, plane)
+    eventually(found.available, "the metrics API serves", 60)
+    return found

@@ -1,13 +1,11 @@
 """`hpa: Create` on the real plane: the real HPA controller scales by way of the real aggregation layer."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from integration.steering.harbour import Harbour
 from integration.steering.quay import API_SERVICE, GROUP, METRIC, SLICE, Quay
 from localplane import podholds, release
 from localplane.cluster import Cluster
@@ -15,7 +13,6 @@ from localplane.errors import ReleaseError
 from localplane.kube import Kube, KubeError
 from localplane.runner.settings import NAMESPACE
 from support.plane import FAST_HPA, eventually, temporary_cluster
-from support.story import Story
 
 Json = dict[str, Any]
 VALUES: Json = {"cycleInterval": 1, "metricsApi": {"enabled": True}}
@@ -42,17 +39,6 @@ def plane() -> Iterator[Cluster]:
     with temporary_cluster(FAST_HPA) as cluster:
         release.install(cluster, VALUES, quiet=True)
         yield cluster
-
-
-@pytest.fixture
-def quay(kube: Kube, namespace: Callable[..., str], plane: Cluster) -> Iterator[Quay]:
-    """A team and a node of this test alone, when the metrics API serves."""
-    story = Story(kube, namespace, name=f"create-{os.getpid()}-{next(_numbers)}")
-    story.add_nodes(1)
-    found = Quay(Harbour(kube, story, story.team("chat")), plane)
-    eventually(found.available, "the metrics API serves", 60)
-    yield found
-    story.end()
 
 
 def test_an_hpa_is_made_works_and_goes_with_the_consent(quay: Quay) -> None:

@@ -3,8 +3,7 @@
 The HPA is ours, so no number but ours brings replicas: one more a window while users miss what is promised.
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,10 +12,8 @@ from integration.steering.harbour import Harbour
 from integration.steering.quay import Quay
 from localplane import release
 from localplane.cluster import Cluster
-from localplane.kube import Kube
 from support.faultstory import variant
-from support.plane import FAST_HPA, eventually, temporary_cluster
-from support.story import Story
+from support.plane import FAST_HPA, temporary_cluster
 
 VALUES: dict[str, Any] = {"cycleInterval": 1, "evaluationWindow": "10s", "metricsApi": {"enabled": True}}
 LOAD = 26
@@ -30,17 +27,6 @@ def plane() -> Iterator[Cluster]:
     with temporary_cluster(FAST_HPA) as cluster:
         release.install(cluster, VALUES, quiet=True)
         yield cluster
-
-
-@pytest.fixture
-def quay(kube: Kube, namespace: Callable[..., str], plane: Cluster) -> Iterator[Quay]:
-    """A team and a node, when the metrics API serves."""
-    story = Story(kube, namespace, name=f"pressed-{os.getpid()}")
-    story.add_nodes(1)
-    found = Quay(Harbour(kube, story, story.team("chat")), plane)
-    eventually(found.available, "the metrics API serves", 60)
-    yield found
-    story.end()
 
 
 def diagnosed(harbour: Harbour, field: str) -> object:

@@ -141,17 +141,17 @@ def _consolidation(it: Situation, cause: Cause) -> Advice | None:
     if cause not in {Cause.BATCH_TOO_SMALL, Cause.NO_TRAFFIC} or not replicas:
         return None
     running = it.signals.sum(lambda p: p.engine.running) or 0.0
-    known = it.profile.requests if it.profile else None
+    carried = it.carried(TRUSTED)
     because = f"{running:.1f} requests run on {replicas} replicas."
     if cause is Cause.NO_TRAFFIC:
         return Advice("Consolidation", because, f"At scale zero {replicas} replicas' GPUs would be free.")
     less = _fewer(because, f"One replica less still runs {running / (replicas - 1):.1f}.", it, replicas - 1)
-    if it.doubt or known is None or known.samples < TRUSTED or not known.value:
+    if carried is None:
         return less
-    needed = max(1, ceil((it.load or 0.0) * replicas / known.value))
+    needed = max(1, ceil((it.load or 0.0) * replicas / carried))
     if needed >= replicas:
         return less
-    text = f"A replica was seen to carry {known.value:.3g} requests/s: {needed} of {replicas} would do."
+    text = f"A replica was seen to carry {carried:.3g} requests/s: {needed} of {replicas} would do."
     return _fewer(because, text, it, needed)
 
 

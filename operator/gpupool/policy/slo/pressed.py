@@ -23,7 +23,9 @@ def pressed(it: Situation, found: Diagnosis) -> Need | None:
         it: what is seen.
         found: the diagnosis of it.
     """
-    if _trusted(it) or not it.signals.pods or not it.missed() or found.replicas_help not in HELPS:
+    if it.carried(TUNING.learned) is not None or not it.signals.pods or not it.missed():
+        return None
+    if found.replicas_help not in HELPS:
         return None
     replicas = len(it.signals.pods)
     why = it.doubt or "what a replica carries is not learned yet"
@@ -32,8 +34,3 @@ def pressed(it: Situation, found: Diagnosis) -> Need | None:
             replicas, f"objectives are missed, and the newest of {replicas} replicas has just come; {why}"
         )
     return Need(replicas + 1, f"objectives are missed with {replicas} replicas, and one more may help; {why}")
-
-
-def _trusted(it: Situation) -> bool:
-    known = it.profile.requests if it.profile else None
-    return known is not None and known.samples >= TUNING.learned and not it.doubt

@@ -21,13 +21,13 @@ def upward(it: Situation) -> Need | None:
 
 
 def _load(it: Situation) -> Iterable[Need]:
-    known = it.profile.requests if it.profile else None
+    carried = it.carried(TRUSTED)
     rates = it.signals.values(lambda p: p.engine.requests)
-    if it.doubt or known is None or known.samples < TRUSTED or known.value <= 0 or not rates:
+    if carried is None or not rates:
         return
     total = sum(rates)
-    text = f"{total:.3g} requests/s end, a replica was seen to carry {known.value:.3g}"
-    yield Need(ceil(total / known.value), text)
+    text = f"{total:.3g} requests/s end, a replica was seen to carry {carried:.3g}"
+    yield Need(ceil(total / carried), text)
 
 
 def _queue(it: Situation) -> Iterable[Need]:

@@ -40,15 +40,14 @@ def would_help(cause: Cause, usual: Help, it: Situation) -> tuple[Help, tuple[Ev
         usual: what holds of it where nothing is known.
         it: what is seen.
     """
-    known = it.profile.requests if it.profile else None
-    load, replicas = it.load, len(it.signals.pods)
+    carried, load, replicas = it.carried(TRUSTED), it.load, len(it.signals.pods)
     if cause not in BY_LOAD:
         return usual, ()
-    if it.doubt or known is None or known.samples < TRUSTED or load is None or not known.value:
+    if carried is None or load is None:
         return _without_profile(cause, usual, it)
-    if load <= SURE * known.value:
-        return Help.NO, (Evidence("requests a second at a pod", load, f"< {known.value:.3g} that were met"),)
-    needed = ceil((load + _queued(it)) * replicas / known.value)
+    if load <= SURE * carried:
+        return Help.NO, (Evidence("requests a second at a pod", load, f"< {carried:.3g} that were met"),)
+    needed = ceil((load + _queued(it)) * replicas / carried)
     answer = Help.YES if needed <= replicas + 1 else Help.PARTLY
     return answer, (Evidence(NEEDS, needed, f"> {replicas}"),)
 

@@ -52,6 +52,13 @@ class Situation:
     profile: Profile | None = None
     doubt: str = ""
 
+    def carried(self, windows: int) -> float | None:
+        """Requests/s that a replica is known to carry; None in doubt, or of fewer windows than these."""
+        known = self.profile.requests if self.profile else None
+        if self.doubt or known is None or known.samples < windows:
+            return None
+        return known.value or None
+
     def missed(self, slis: Iterable[Sli] = Sli) -> bool:
         """Whether an objective of these is missed."""
         wanted = frozenset(slis)

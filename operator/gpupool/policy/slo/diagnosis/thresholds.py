@@ -31,7 +31,6 @@ QUEUE_SHARE: Final = Limit(0.5, "ours: more than half of the time to the first t
 DEFERRED_SHARE: Final = Limit(0.5, "ours: most of those that wait do not wait for room")
 
 RUNNING_ALONE: Final = Limit(1.5, "Dynamo PR 11624: a batch of one that is too slow is not cured by replicas")
-MOSTLY_BAD: Final = Limit(0.8, "ours: so late in so many cases that waiting for others is not all of it")
 OFTEN_BAD: Final = Limit(
     0.5, "ours: where half is late, one replica more rarely brings all but the budget in time"
 )
