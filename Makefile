@@ -120,7 +120,7 @@ test: lint ## Everything: lint, unit, integration on the real control plane, cha
 	@$(BIN)/python tests/run.py
 
 .PHONY: test-faults
-test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, outages and storms under an observer (three to four hours on two cores) [PARTS="laws faults endpoints rights manifests gitops"]
+test-faults: $(READY) ## The laws over 2,000 random histories each; 100 kills, outages and storms under an observer (about two hours on two calm cores) [PARTS="laws faults endpoints rights manifests gitops"]
 	@$(BIN)/python tests/run.py --full $(PARTS)
 
 .PHONY: bench
