@@ -172,7 +172,7 @@ class Harbour:
         """Of the InferenceSLO."""
         return f"{API}/namespaces/{self.namespace}/inferenceslos/chat"
 
-    def until(self, ask: Callable[[], object], what: str) -> None:
+    def until(self, ask: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
         """Wait; the status is told where it does not come."""
 
         def told() -> str:
@@ -180,7 +180,7 @@ class Harbour:
             status = {k: v for k, v in found.get("status", {}).items() if k != "objectives"}
             return f"{what}: {status} {self.deployment().get('status')}"
 
-        eventually(ask, told, SECONDS)
+        eventually(ask, told, seconds)
 
     def stays(self, ask: Callable[[], object]) -> None:
         """Nothing changes for a while."""

@@ -10,6 +10,9 @@ from localplane import release
 from localplane.cluster import Cluster
 from support.plane import FAST_HPA, temporary_cluster
 
+LEARNING = 240.0
+"""Seconds in which a window of 40 s passes without a jump of the load, which ends a trial for a moment."""
+
 
 @pytest.fixture(scope="module")
 def plane() -> Iterator[Cluster]:
@@ -29,7 +32,7 @@ def test_with_a_rich_budget_fewer_are_tried_and_a_miss_ends_it(plane: Cluster, h
     assert "where 4 were carried at most so far" in harbour.decision()["message"]
     harbour.until(lambda: harbour.limits()[0] == 3, "its HPA may")
     harbour.deploy(3, load=14)
-    harbour.until(lambda: carried(harbour) > 1.1 * CARRIES, "it learns")
+    harbour.until(lambda: learned_more(harbour), "it learns", LEARNING)
     assert "missed" not in harbour.status()["profile"][0]
     harbour.deploy(3, load=300, wait=False)
     harbour.until(lambda: "missed" in harbour.status()["profile"][0], "it is too much, and remembered")
@@ -38,6 +41,17 @@ def test_with_a_rich_budget_fewer_are_tried_and_a_miss_ends_it(plane: Cluster, h
 
 def carried(harbour: Harbour) -> float:
     return float(harbour.status()["profile"][0].get("requestsPerSecond", {}).get("value", 0.0))
+
+
+def learned_more(harbour: Harbour) -> bool:
+    """Whether a replica was seen to carry more than it is said to have carried.
+
+    Where a jump of the load ended a trial for a moment, the HPA took one more and keeps it: it is told
+    nothing of CPU here. One that is told would let it go again.
+    """
+    if tries(harbour, 3) and harbour.deployment()["spec"]["replicas"] > 3:
+        harbour.deploy(3, load=14, wait=False)
+    return carried(harbour) > 1.1 * CARRIES
 
 
 def tries(harbour: Harbour, replicas: int) -> bool:
