@@ -25,7 +25,7 @@ PATIENCE = 3600.0 if FULL else 600.0
 """Seconds that one step may take; every life of an operator begins with the start of its processes."""
 AT_RANDOM = 50 if FULL else 6
 KILLS = {"both": 40, "part": 10} if FULL else {"both": 14, "part": 2}
-"""At least so many in each story; with those at random points 100, in short 24."""
+"""At least so many in each story; with those at random points 100, in short 22."""
 
 
 @pytest.mark.timeout(7200 if FULL else 1300)

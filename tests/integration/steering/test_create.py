@@ -1,6 +1,5 @@
 """`hpa: Create` on the real plane: the real HPA controller scales by way of the real aggregation layer."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,7 +29,6 @@ THEIRS: Json = {
     },
 }
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/gpupool-metrics-api"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
