@@ -1,21 +1,14 @@
 """Steering where KEDA scales: its ScaledObject is adopted and given back, its HPA is never written."""
 
-import itertools
-import os
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from integration.steering.harbour import SECONDS, Harbour, Json
 from localplane import release
 from localplane.cluster import Cluster
-from localplane.kube import Kube
 from support.foreign import Keda, serve
 from support.plane import eventually
-from support.story import Story
 
 NOTE = "gpupool.dev/scaledobject-originals"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +21,10 @@ def plane(released_plane: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def harbour(kube: Kube, namespace: Callable[..., str]) -> Iterator[Harbour]:
-    """A team and a node of this test alone, its endpoint running."""
-    story = Story(kube, namespace, name=f"keda-{os.getpid()}-{next(_numbers)}")
-    story.add_nodes(1)
-    made = Harbour(kube, story, story.team("chat"))
-    made.deploy()
-    yield made
-    story.end()
+def harbour(harbour: Harbour) -> Harbour:
+    """The same, its endpoint running."""
+    harbour.deploy()
+    return harbour
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Surge loans with the real Deployment controller and quota: a rollout at full grant goes through."""
 
-import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,24 +8,19 @@ import pytest
 
 from integration.steering.harbour import Harbour
 from localplane.cluster import Cluster
-from localplane.kube import Kube
 from support.observer import Observer
 from support.plane import eventually
-from support.story import Story
 
 Json = dict[str, Any]
 STUCK, LENT = "RolloutWouldDeadlock", "SurgeLoan"
 LOANS = "gpupool.dev/surge-loans"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture
-def harbour(kube: Kube, namespace: Callable[..., str]) -> Iterator[Harbour]:
+def harbour(harbour: Harbour) -> Harbour:
     """An endpoint in a pool of eight GPUs, of which others were granted what it does not ask for."""
-    story = Story(kube, namespace, name=f"surge-{os.getpid()}-{next(_numbers)}")
-    story.add_nodes(1)
-    yield Harbour(kube, story, story.team("chat"), pooled=True)
-    story.end()
+    harbour.pooled = True
+    return harbour
 
 
 @contextmanager
